@@ -1,0 +1,53 @@
+# make demo and make test need nothing but Python 3.11 or newer: both make .venv themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+TEST ?= tests
+
+.PHONY: all demo test test-oldest lint format bench lock help
+.DEFAULT_GOAL := help
+
+# The versions are locked, so that every clone installs the same.
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "langchain-sutro needs Python 3.11 or newer; set PYTHON=python3.x" >&2; exit 1; }
+ifdef UV
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	@$(UV) pip install --quiet --python $(BIN)/python -r requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps -e .
+else
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+endif
+	@touch $@
+
+demo: $(VENV)/.installed  ## Judge real leads with a local deployment, and show the trace
+	@$(BIN)/python -m cookbook.demo
+
+test: $(VENV)/.installed  ## Run the whole suite
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(TEST)
+
+test-oldest:  ## Run the suite with the oldest dependencies that pyproject.toml admits
+	@$(PYTHON) -m tests.oldest
+
+lint: $(VENV)/.installed  ## Check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.installed  ## Put the style right
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.installed  ## Measure speed and memory beside httpx and the official SDK
+	@$(BIN)/python -m tests.benchmarks
+
+lock:  ## Resolve requirements.lock anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --extra local --extra agents --extra s3 \
+		--extra plots --group dev pyproject.toml -o requirements.lock --no-header --no-annotate
+
+help:  ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

@@ -1,0 +1,221 @@
+"""Every error that this package raises, as one tree.
+
+```
+SutroError
+├── SutroConfigurationError        no URL, no key, a URL that must not get the key
+├── SutroInputError                a value that cannot be sent; names row and column
+├── SutroConnectionError           no answer; `sent` tells whether the service may have acted
+│   └── SutroTimeoutError
+├── SutroAPIError                  an answer that is an error, or that makes no sense
+│   ├── SutroAuthenticationError   401, 403
+│   ├── SutroNotFoundError         404
+│   ├── SutroConflictError         409
+│   ├── SutroValidationError       400, 413, 422
+│   ├── SutroRateLimitError        429
+│   └── SutroServerError           5xx
+├── SutroJobError
+│   ├── SutroJobFailedError
+│   ├── SutroJobCancelledError
+│   ├── SutroJobTimeoutError       this side stopped waiting; the job goes on
+│   └── SubmissionUnknownError     a job may exist; look its token up before paying again
+├── SutroRowError                  one row of a job that otherwise succeeded
+└── LowConfidenceError             `require_confidence` turned an answer down
+```
+
+Every error pickles, and none carries a key, a presigned URL or a prompt.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "LowConfidenceError",
+    "SubmissionUnknownError",
+    "SutroAPIError",
+    "SutroAuthenticationError",
+    "SutroConfigurationError",
+    "SutroConflictError",
+    "SutroConnectionError",
+    "SutroError",
+    "SutroInputError",
+    "SutroJobCancelledError",
+    "SutroJobError",
+    "SutroJobFailedError",
+    "SutroJobTimeoutError",
+    "SutroNotFoundError",
+    "SutroRateLimitError",
+    "SutroRowError",
+    "SutroServerError",
+    "SutroTimeoutError",
+    "SutroValidationError",
+]
+
+
+class SutroError(Exception):
+    """Base of all errors of this package."""
+
+    def __reduce__(self) -> tuple[Callable[..., SutroError], tuple[Any, ...], dict[str, Any]]:
+        # The subclasses take keyword-only facts, which Exception's own reduce would lose.
+        return partial(_rebuild, type(self)), self.args, self.__dict__
+
+
+def _rebuild(cls: type[SutroError], *args: Any) -> SutroError:
+    error = cls.__new__(cls)
+    error.args = args
+    return error
+
+
+class SutroConfigurationError(SutroError):
+    """The settings do not say which deployment to call with which key, or say it unsafely."""
+
+
+class SutroInputError(SutroError, ValueError):
+    """A value that cannot be sent, found before anything was.
+
+    Attributes:
+        row_index: Index of the row from 0, or None for a single call.
+        column: Name of the field, or None when the row as a whole is wrong.
+    """
+
+    def __init__(
+        self, message: str, *, row_index: int | None = None, column: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.row_index = row_index
+        self.column = column
+
+
+class SutroConnectionError(SutroError):
+    """The service gave no complete answer.
+
+    Attributes:
+        sent: False if the request certainly never left; True if the service may have acted on it.
+    """
+
+    def __init__(self, message: str, *, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class SutroTimeoutError(SutroConnectionError):
+    """No answer within the timeout."""
+
+
+class SutroAPIError(SutroError):
+    """The service answered with an error, or with something that is not an answer.
+
+    Attributes:
+        status_code: HTTP status. 200 if the status was fine but the body was not.
+        code: The service's own word for it, such as `"function_not_found"`.
+        detail: The service's explanation, as text.
+        request_id: The service's name for the call.
+        retry_after: Seconds the service asked to wait, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: int,
+        code: str | None = None,
+        detail: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+        self.code = code
+        self.detail = detail
+        self.request_id = request_id
+        self.retry_after = retry_after
+
+
+class SutroAuthenticationError(SutroAPIError):
+    """401 or 403: the key is missing, wrong, or not for this."""
+
+
+class SutroNotFoundError(SutroAPIError):
+    """404: no such Function or job."""
+
+
+class SutroConflictError(SutroAPIError):
+    """409: the Function or job is not in a state for this."""
+
+
+class SutroValidationError(SutroAPIError):
+    """400, 413 or 422: the input does not match the Function, or is too large."""
+
+
+class SutroRateLimitError(SutroAPIError):
+    """429: too many calls; `retry_after` tells how long to wait."""
+
+
+class SutroServerError(SutroAPIError):
+    """5xx, 524 of the edge included: the service or its model provider failed."""
+
+
+class SutroJobError(SutroError):
+    """A Batch job did not give its results.
+
+    Attributes:
+        job_id: The job, or None if its id never arrived.
+    """
+
+    def __init__(self, message: str, *, job_id: str | None = None) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+
+
+class SutroJobFailedError(SutroJobError):
+    """The job ended as FAILED."""
+
+
+class SutroJobCancelledError(SutroJobError):
+    """The job ended as CANCELLED."""
+
+
+class SutroJobTimeoutError(SutroJobError, TimeoutError):
+    """The wait ended before the job did; the job itself goes on."""
+
+
+class SubmissionUnknownError(SutroJobError):
+    """The submission got no usable answer, and no job with its token was found in time.
+
+    Attributes:
+        token: Stands in the description of the job, should it exist after all.
+    """
+
+    def __init__(self, message: str, *, token: str, job_id: str | None = None) -> None:
+        super().__init__(message, job_id=job_id)
+        self.token = token
+
+
+class SutroRowError(SutroError):
+    """One row of a job has no usable output.
+
+    Attributes:
+        job_id: The job.
+        row_index: Index of the row in the job's input, from 0.
+    """
+
+    def __init__(self, message: str, *, job_id: str | None, row_index: int) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+        self.row_index = row_index
+
+
+class LowConfidenceError(SutroError):
+    """An answer's confidence is missing or below what `require_confidence` asks for.
+
+    Attributes:
+        result: The answer that was turned down.
+    """
+
+    def __init__(self, message: str, *, result: Any) -> None:
+        super().__init__(message)
+        self.result = result
