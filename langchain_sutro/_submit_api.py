@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from langchain_sutro.settings import Settings
 
-__all__ = ["JobRequest", "Marker", "Rows", "Submitted", "find_job", "submit_job"]
+__all__ = ["JobRequest", "Marker", "Rows", "Submitted", "find_job", "look_for", "submit_job"]
 
 # Reading a large submission takes the service a while.
 _SUBMIT_TIMEOUT = Timeout(read=300.0, write=120.0)
@@ -155,6 +155,7 @@ def submit_job(
     rows: Rows | str,
     *,
     reuse: timedelta | None = None,
+    token: str | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Operation[Submitted]:
     """Submit a job, or find the one that was submitted before.
@@ -166,6 +167,7 @@ def submit_job(
         rows: Its rows, or the download URL of a table.
         reuse: Take a job of at most this age with the same Function, rows and options, unless it
             failed or was cancelled.
+        token: For the job's description, where it must be known beforehand.
         now: The time, with a zone.
 
     Raises:
@@ -178,12 +180,11 @@ def submit_job(
     content: Body | bytes
     if isinstance(rows, str):
         # The signature of a presigned URL differs each time, its object does not.
-        marker = Marker.new(
-            request.fingerprint(hashlib.sha256(rows.partition("?")[0].encode()).hexdigest())
-        )
+        sha256 = hashlib.sha256(rows.partition("?")[0].encode()).hexdigest()
+        marker = Marker.new(request.fingerprint(sha256), token)
         content = request.prefix(marker) + orjson.dumps(rows) + b"}"
     else:
-        marker = Marker.new(request.fingerprint(rows.sha256))
+        marker = Marker.new(request.fingerprint(rows.sha256), token)
         content = _RowsBody(request.prefix(marker), rows)
     if reuse is not None:
         job = yield from _reusable(settings, policy, marker.fingerprint, now() - reuse)
@@ -242,7 +243,7 @@ def _check_quota(settings: Settings, policy: Policy, priority: int, rows: int) -
     advice = (
         f"job_priority={fitting[0]} takes up to {limits[fitting[0]]:,}"
         if fitting
-        else "no priority takes as many: split it with max_rows_per_job"
+        else "no priority takes as many: split it with submit_in_parts"
     )
     raise SutroInputError(
         f"The table has {rows:,} rows, and job_priority={priority} takes {limits[priority]:,} "
@@ -263,9 +264,9 @@ class Marker:
     fingerprint: str = ""
 
     @classmethod
-    def new(cls, fingerprint: str = "") -> Marker:
-        """A marker with a fresh token."""
-        return cls(uuid.uuid4().hex, fingerprint)
+    def new(cls, fingerprint: str = "", token: str | None = None) -> Marker:
+        """A marker, by default with a fresh token."""
+        return cls(token or uuid.uuid4().hex, fingerprint)
 
     @classmethod
     def find(cls, description: object) -> Marker | None:
@@ -313,7 +314,7 @@ def _post_once(
             f"A job may have been submitted: look with SutroJob.find({marker.token!r})."
         )
         raise
-    job = yield from _look_for(settings, policy, marker)
+    job = yield from look_for(settings, policy, marker.token)
     if job is not None:
         return str(job["job_id"])
     raise SubmissionUnknownError(
@@ -337,14 +338,13 @@ def _submitted_id(response: Response) -> str | None:
     return None
 
 
-def _look_for(
-    settings: Settings, policy: Policy, marker: Marker
-) -> Operation[dict[str, Any] | None]:
+def look_for(settings: Settings, policy: Policy, token: str) -> Operation[dict[str, Any] | None]:
+    """`find_job` for a submission that may be under way: for a while, and whatever happens."""
     end = policy.clock() + policy.lookup_seconds
     attempt = 0
     while True:
         try:
-            job = yield from find_job(settings, policy, marker.token, pages=3)
+            job = yield from find_job(settings, policy, token, pages=3)
         except (SutroConnectionError, SutroAPIError):
             job = None
         if job is not None or policy.clock() >= end:

@@ -1,0 +1,360 @@
+"""Rows as JSON: the fast way for whole chunks, and the exact way that can name a bad cell.
+
+What JSON has is sent as it is, since the service turns values into text itself. What JSON lacks
+but has one obvious spelling is converted: NaN, NaT and `pandas.NA` become null; dates, times, UUIDs
+and decimals become strings; an enumeration becomes its value; NumPy values become plain ones;
+pydantic models and mappings become objects. Anything else is an error that names row and column,
+and never the value, which may be a secret.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, time
+from decimal import Decimal
+from enum import Enum
+from itertools import chain
+from typing import Any
+from uuid import UUID
+
+import orjson
+from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
+
+from langchain_sutro.errors import SutroInputError
+
+__all__ = [
+    "Row",
+    "dump_again",
+    "dump_chunk",
+    "dump_row",
+    "encode_row",
+    "encode_value",
+    "plain_rows",
+]
+
+Row = dict[str, Any] | str
+
+_DEEPEST = 200
+# A dataclass is no JSON value for the exact way, so it is none for the fast one.
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS
+# Twice as fast as `in`, since colons are rarer than the letters of a text.
+_NULL_FIELD = re.compile(rb":null")
+# Values of these types cannot make orjson write null for an infinity.
+_FINITE = (str, int, type(None), date, time, UUID, Decimal)
+
+
+class _NoJSONError(TypeError):
+    """A value has no JSON form; the text says why, without the value."""
+
+
+def encode_value(value: Any, *, row_index: int | None = None, column: str | None = None) -> Any:
+    """Convert one cell to what JSON has.
+
+    Args:
+        value: Any object.
+        row_index: Index of its row from 0, for the error.
+        column: Name of its field, for the error.
+
+    Returns:
+        None, a bool, int, finite float, str, or lists and dicts of these. An int stays exact,
+        however large.
+
+    Raises:
+        SutroInputError: There is no obvious JSON form: infinities, bytes, sets, complex numbers,
+            other objects, objects with keys that are not texts, and what is nested too deeply.
+    """
+    try:
+        return _exact(value, 0)
+    except _NoJSONError as error:
+        place = _place(row_index, column)
+        raise SutroInputError(f"{place}{error}.", row_index=row_index, column=column) from None
+
+
+def encode_row(row: Any, *, row_index: int | None = None) -> Row:
+    """Convert one row to what JSON has.
+
+    Args:
+        row: A dict, mapping or pydantic model with named fields, or a text: a ready prompt, or the
+            input of a Function with one field.
+        row_index: Its index from 0, for errors; None for a single call.
+
+    Returns:
+        A dict of JSON values, or the text.
+
+    Raises:
+        SutroInputError: It is something else, or a cell has no JSON form.
+    """
+    record = _record(row, row_index)
+    if isinstance(record, str):
+        text: str = encode_value(record, row_index=row_index)
+        return text
+    return {
+        _name(name, row_index): encode_value(value, row_index=row_index, column=name)
+        for name, value in record.items()
+    }
+
+
+def dump_row(row: Any, *, row_index: int | None = None) -> bytes:
+    """Convert one row to JSON.
+
+    Args:
+        row: As for `encode_row`.
+        row_index: As for `encode_row`.
+
+    Returns:
+        UTF-8 text of a JSON object or string.
+
+    Raises:
+        SutroInputError: As for `encode_row`.
+    """
+    record = _record(row, row_index)
+    try:
+        encoded = orjson.dumps(record, _plain, _OPTIONS)
+    except TypeError:
+        return _dump_exactly(encode_row(record, row_index=row_index))[0]
+    if _has_null(encoded):
+        # An infinity is written as null.
+        encode_row(record, row_index=row_index)
+    return encoded
+
+
+def dump_chunk(rows: Sequence[Row], first_row: int) -> tuple[bytes, bool]:
+    """Convert rows to a JSON array.
+
+    Args:
+        rows: What `plain_rows` gave, at least one.
+        first_row: Index of the first one in the whole table, for errors.
+
+    Returns:
+        The JSON array, and whether it has integers beyond 64 bits.
+
+    Raises:
+        SutroInputError: A cell has no JSON form.
+    """
+    try:
+        encoded = orjson.dumps(rows, _plain, _OPTIONS)
+    except TypeError:
+        return _dump_exactly(_encode_all(rows, first_row))
+    if _has_null(encoded) and not _surely_finite(rows):
+        _encode_all(rows, first_row)
+    return encoded, False
+
+
+def dump_again(rows: Sequence[Any], first_row: int) -> bytes:
+    """The JSON array of rows that `plain_rows` and `dump_chunk` have seen before.
+
+    Raises:
+        SutroInputError: They have changed since, for the worse.
+    """
+    try:
+        return orjson.dumps(rows, _plain, _OPTIONS)
+    except TypeError:
+        return _dump_exactly(_encode_all(rows, first_row))[0]
+
+
+def plain_rows(rows: Sequence[Any], first_row: int) -> Sequence[Row]:
+    """Make every row a dict or a text, without looking into it.
+
+    Raises:
+        SutroInputError: A row is neither, or texts and objects are mixed.
+    """
+    kinds = set(map(type, rows))
+    if kinds in ({dict}, {str}):
+        return rows
+    plain = [_record(row, first_row + index) for index, row in enumerate(rows)]
+    texts = isinstance(plain[0], str)
+    for index, row in enumerate(plain):
+        if isinstance(row, str) is not texts:
+            raise mixed(first_row + index)
+    return plain
+
+
+def mixed(row_index: int) -> SutroInputError:
+    """The error for a text among objects, or the other way round."""
+    return SutroInputError(
+        f"Row {row_index}: texts and objects with named fields cannot be mixed in one table.",
+        row_index=row_index,
+    )
+
+
+def _record(row: Any, row_index: int | None) -> Any:
+    if isinstance(row, (dict, str)) and not isinstance(row, Enum):
+        return row
+    if isinstance(row, BaseModel):
+        try:
+            return row.model_dump(mode="json")
+        except PydanticSerializationError:
+            raise SutroInputError(
+                f"{_place(row_index, None)}a {type(row).__name__} that has no JSON form.",
+                row_index=row_index,
+            ) from None
+    if isinstance(row, Mapping):
+        return dict(row)
+    raise SutroInputError(
+        f"{_place(row_index, None)}a row is a dict or a pydantic model with named fields, or a "
+        f"text; not a value of type {type(row).__name__}.",
+        row_index=row_index,
+    )
+
+
+def _name(name: Any, row_index: int | None) -> str:
+    if not isinstance(name, str):
+        raise SutroInputError(
+            f"{_place(row_index, None)}a field has a name of type {type(name).__name__}; names "
+            "are texts.",
+            row_index=row_index,
+        )
+    plain: str = encode_value(name, row_index=row_index)
+    return plain
+
+
+def _place(row_index: int | None, column: str | None) -> str:
+    parts = [] if row_index is None else [f"row {row_index}"]
+    if isinstance(column, str):
+        parts.append(f"column {column!r}" if parts else f"field {column!r}")
+    text = ", ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}: " if text else ""
+
+
+def _encode_all(rows: Sequence[Any], first_row: int) -> list[Row]:
+    return [encode_row(row, row_index=first_row + index) for index, row in enumerate(rows)]
+
+
+def _dump_exactly(value: Any) -> tuple[bytes, bool]:
+    try:
+        return orjson.dumps(value), False
+    except TypeError:
+        # orjson has no integers beyond 64 bits.
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode(), True
+
+
+def _has_null(encoded: bytes) -> bool:
+    """Whether there may be a null: as a field's value, or in an array if there are any."""
+    if _NULL_FIELD.search(encoded):
+        return True
+    return encoded.find(b"[", 1) >= 0 and b"null" in encoded
+
+
+def _surely_finite(rows: Sequence[Row]) -> bool:
+    """Whether no value can be an infinity, as far as a quick look tells."""
+    cells = chain.from_iterable(row.values() for row in rows if isinstance(row, dict))
+    floats: list[float] = []
+    kinds = set()
+    for cell in cells:
+        kind = cell.__class__
+        if kind is float:
+            floats.append(cell)
+        else:
+            kinds.add(kind)
+    return not any(map(math.isinf, floats)) and all(
+        issubclass(kind, _FINITE) and not issubclass(kind, Enum) for kind in kinds
+    )
+
+
+def _exact(value: Any, depth: int) -> Any:
+    if isinstance(value, Enum):
+        return _exact(value.value, depth + 1)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return _scalar(value)
+    if depth > _DEEPEST:
+        raise _NoJSONError("objects are nested too deeply, or contain themselves")
+    if isinstance(value, dict):
+        return {_key(key): _exact(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_exact(item, depth + 1) for item in value]
+    return _exact(_plain(value), depth + 1)
+
+
+def _scalar(value: bool | float | str | None) -> bool | float | str | None:
+    """The value as one of its type itself, not of a subclass."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, float):
+        return _number(float(value))
+    return value if value is None or isinstance(value, bool) else int(value)
+
+
+def _key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise _NoJSONError(f"an object has a key of type {type(key).__name__}; keys are texts")
+    return _text(key)
+
+
+def _text(value: str) -> str:
+    plain = str.__str__(value)
+    try:
+        plain.encode()
+    except UnicodeEncodeError:
+        raise _NoJSONError("a text with half a surrogate pair is not Unicode") from None
+    return plain
+
+
+def _number(value: float) -> float | None:
+    if math.isinf(value):
+        raise _NoJSONError("an infinity has no JSON form; send null or a text")
+    return None if math.isnan(value) else value
+
+
+def _plain(value: Any) -> Any:
+    """One step towards JSON; orjson calls it for what it does not know."""
+    for kind, convert in _CONVERSIONS:
+        if isinstance(value, kind):
+            return convert(value)
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and value is pandas.NA:
+        return None
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, (numpy.generic, numpy.ndarray)):
+        return _from_numpy(value, numpy)
+    raise _NoJSONError(f"a value of type {kind_name(value)} has no JSON form")
+
+
+def kind_name(value: Any) -> str:
+    """The type of a value, as its reader would write it."""
+    kind = type(value)
+    module = kind.__module__.partition(".")[0]
+    return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
+
+
+def _moment(value: date | time) -> str | None:
+    # NaT calls itself a datetime; nothing else differs from itself.
+    return value.isoformat() if value == value else None  # noqa: PLR0124
+
+
+def _decimal(value: Decimal) -> str | None:
+    if value.is_infinite():
+        raise _NoJSONError("an infinity has no JSON form; send null or a text")
+    return None if value.is_nan() else str(value)
+
+
+def _model(value: BaseModel) -> Any:
+    try:
+        return value.model_dump(mode="json")
+    except PydanticSerializationError:
+        raise _NoJSONError(f"a {type(value).__name__} has no JSON form") from None
+
+
+def _from_numpy(value: Any, numpy: Any) -> Any:
+    if isinstance(value, numpy.datetime64):
+        return None if numpy.isnat(value) else str(value)
+    if isinstance(value, numpy.ndarray):
+        # `tolist` would make numbers of nanoseconds.
+        return list(value) if value.dtype.kind == "M" and value.ndim else value.tolist()
+    if isinstance(value, numpy.timedelta64):
+        raise _NoJSONError("a duration has no JSON form; send a number or a text")
+    return value.item()
+
+
+_CONVERSIONS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
+    ((date, time), _moment),
+    (UUID, str),
+    (Decimal, _decimal),
+    (BaseModel, _model),
+    (Mapping, dict),
+)

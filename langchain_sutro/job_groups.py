@@ -1,0 +1,303 @@
+"""`SutroJobGroup`: one table as several jobs behind one handle, finished after a crash too."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from langchain_sutro import _submit_api
+from langchain_sutro._submit_api import JobRequest
+from langchain_sutro.client import SutroClient
+from langchain_sutro.errors import SutroConfigurationError, SutroInputError
+from langchain_sutro.jobs import SutroJob
+from langchain_sutro.rows import RemoteTable, open_table, split_rows
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from langchain_sutro._jobs_api import JobStatus
+    from langchain_sutro.batch_results import BatchResults
+    from langchain_sutro.rows import SpooledRows
+
+__all__ = ["SutroJobGroup"]
+
+
+@dataclass(slots=True)
+class _Part:
+    """One job's share of the table; `token` is set before the job is submitted."""
+
+    rows: int
+    sha256: str
+    token: str | None = None
+    job_id: str | None = None
+
+
+class SutroJobGroup:
+    """Several jobs on the parts of one table, with the verbs of one job.
+
+    With a manifest, a small JSON file that is written before and after each submission, a process
+    that was killed in the middle can be followed by another: `resume` finds the jobs that were
+    made, submits the rest, and nothing twice.
+
+    Attributes:
+        parts: The jobs, in the order of the rows.
+    """
+
+    def __init__(
+        self,
+        request: JobRequest,
+        max_rows: int,
+        parts: Sequence[_Part],
+        *,
+        client: SutroClient,
+        manifest: Path | None = None,
+    ) -> None:
+        self._request = request
+        self._max_rows = max_rows
+        self._parts = list(parts)
+        self._client = client
+        self._manifest = manifest
+
+    @classmethod
+    def submit(
+        cls,
+        request: JobRequest,
+        data: Any,
+        max_rows: int,
+        *,
+        client: SutroClient,
+        manifest: str | os.PathLike[str] | None = None,
+        reuse: timedelta | None = None,
+    ) -> SutroJobGroup:
+        """Split a table and submit a job for each part.
+
+        All rows are checked before the first job is submitted.
+
+        Args:
+            request: What each job is to do.
+            data: Any table but one behind a URL.
+            max_rows: Rows of a job at the most.
+            client: How to reach the deployment.
+            manifest: File to resume from. One that exists already is an error.
+            reuse: Take earlier jobs of at most this age for equal parts.
+
+        Raises:
+            SutroInputError: A value cannot be sent, or the table lies behind a URL.
+            SutroConfigurationError: The manifest exists.
+        """
+        path = Path(manifest) if manifest is not None else None
+        if path is not None and path.exists():
+            raise SutroConfigurationError(
+                f"{path} exists: go on with SutroJobGroup.resume, or choose another manifest."
+            )
+        request.check()
+        with ExitStack() as stack:
+            spooled = [stack.enter_context(rows) for rows in _split(data, max_rows)]
+            parts = [_Part(rows.count, rows.sha256) for rows in spooled]
+            group = cls(request, max_rows, parts, client=client, manifest=path)
+            group._save()
+            group._submit_missing(spooled, reuse)
+        return group
+
+    @classmethod
+    def resume(
+        cls,
+        manifest: str | os.PathLike[str],
+        data: Any = None,
+        *,
+        client: SutroClient | None = None,
+    ) -> SutroJobGroup:
+        """Go on with what a manifest tells.
+
+        Args:
+            manifest: The file.
+            data: The same table again; needed only if parts of it were not submitted yet.
+            client: How to reach the deployment.
+
+        Raises:
+            SutroInputError: Parts are missing and the table is not given, or is another one.
+            SutroConfigurationError: The file is not a manifest.
+        """
+        path = Path(manifest)
+        try:
+            state = orjson.loads(path.read_bytes())
+            request = JobRequest(**state["request"])
+            parts = [_Part(**part) for part in state["parts"]]
+            max_rows = int(state["max_rows"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise SutroConfigurationError(f"{path} is not a manifest of a job group.") from error
+        client = client if client is not None else SutroClient()
+        group = cls(request, max_rows, parts, client=client, manifest=path)
+        group._find_lost()
+        if any(part.job_id is None for part in group._parts):
+            if data is None:
+                raise SutroInputError(
+                    f"Parts of the table in {path} were not submitted: give the table again."
+                )
+            with ExitStack() as stack:
+                spooled = [stack.enter_context(rows) for rows in _split(data, max_rows)]
+                group._check_same(spooled)
+                group._submit_missing(spooled, None)
+        return group
+
+    def _find_lost(self) -> None:
+        """A part with a token and no job may have been submitted just before the end."""
+        for part in self._parts:
+            if part.job_id is None and part.token is not None:
+                job = self._client.execute(_submit_api.look_for, part.token)
+                part.job_id = None if job is None else str(job["job_id"])
+        self._save()
+
+    def _check_same(self, spooled: Sequence[SpooledRows]) -> None:
+        same = [part.sha256 for part in self._parts] == [rows.sha256 for rows in spooled]
+        if not same:
+            raise SutroInputError("This is another table than the one in the manifest.")
+
+    def _submit_missing(self, spooled: Sequence[SpooledRows], reuse: timedelta | None) -> None:
+        for part, rows in zip(self._parts, spooled, strict=True):
+            if part.job_id is not None:
+                continue
+            part.token = uuid.uuid4().hex
+            self._save()
+            submitted = self._client.execute(
+                _submit_api.submit_job, self._request, rows, reuse=reuse, token=part.token
+            )
+            part.job_id = submitted.job_id
+            self._save()
+
+    def _save(self) -> None:
+        if self._manifest is None:
+            return
+        state = {
+            "request": asdict(self._request),
+            "max_rows": self._max_rows,
+            "parts": [asdict(part) for part in self._parts],
+        }
+        # Written beside and renamed, so that a crash leaves the old or the new one.
+        beside = self._manifest.with_name(self._manifest.name + ".new")
+        beside.write_bytes(orjson.dumps(state, option=orjson.OPT_INDENT_2))
+        beside.replace(self._manifest)
+
+    @property
+    def jobs(self) -> list[SutroJob]:
+        """The jobs, in the order of their rows."""
+        return [
+            SutroJob(
+                str(part.job_id),
+                client=self._client,
+                function=self._request.function,
+                rows=part.rows,
+                token=part.token,
+            )
+            for part in self._parts
+        ]
+
+    @property
+    def rows(self) -> int:
+        """Rows of the whole table."""
+        return sum(part.rows for part in self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __repr__(self) -> str:
+        name = self._request.function
+        return f"SutroJobGroup({len(self)} jobs, function={name!r}, rows={self.rows:,})"
+
+    def status(self) -> dict[JobStatus, int]:
+        """How many jobs are where."""
+        return dict(Counter(job.status() for job in self.jobs))
+
+    async def astatus(self) -> dict[JobStatus, int]:
+        """`status` on the running event loop."""
+        return dict(Counter(await asyncio.gather(*(job.astatus() for job in self.jobs))))
+
+    def wait(self, timeout: float | None = 7200.0, *, progress: bool = False) -> SutroJobGroup:
+        """Wait until all jobs have succeeded; `timeout` is for each.
+
+        Raises:
+            SutroJobError: As `SutroJob.wait` does, for the first job that ends badly.
+        """
+        for job in self.jobs:
+            job.wait(timeout, progress=progress)
+        return self
+
+    async def await_(
+        self,
+        timeout: float | None = 7200.0,  # noqa: ASYNC109 - each job's, not the call's
+        *,
+        progress: bool = False,
+    ) -> SutroJobGroup:
+        """`wait` on the running event loop, for all jobs at once."""
+        await asyncio.gather(*(job.await_(timeout, progress=progress) for job in self.jobs))
+        return self
+
+    def results(
+        self,
+        *,
+        timeout: float | None = 7200.0,
+        progress: bool = False,
+        include_inputs: bool = False,
+    ) -> BatchResults:
+        """The results of all jobs, in input order; see `SutroJob.results`."""
+        from langchain_sutro.batch_results import BatchResults  # noqa: PLC0415 - pyarrow
+
+        self.wait(timeout, progress=progress)
+        return BatchResults.concat(
+            [job.results(include_inputs=include_inputs, timeout=timeout) for job in self.jobs]
+        )
+
+    async def aresults(
+        self,
+        *,
+        timeout: float | None = 7200.0,  # noqa: ASYNC109 - each job's, not the call's
+        progress: bool = False,
+        include_inputs: bool = False,
+    ) -> BatchResults:
+        """`results` on the running event loop."""
+        from langchain_sutro.batch_results import BatchResults  # noqa: PLC0415 - pyarrow
+
+        await self.await_(timeout, progress=progress)
+        parts = [
+            await job.aresults(include_inputs=include_inputs, timeout=timeout) for job in self.jobs
+        ]
+        return await asyncio.to_thread(BatchResults.concat, parts)
+
+    def cancel(self) -> int:
+        """Ask for the cancellation of every job; gives how many the service took."""
+        return sum(job.cancel() for job in self.jobs)
+
+    async def acancel(self) -> int:
+        """`cancel` on the running event loop."""
+        return sum(await asyncio.gather(*(job.acancel() for job in self.jobs)))
+
+    def cost_estimate(self) -> float | None:
+        """The sum of the jobs' estimates in USD; None if one has none."""
+        return _sum([job.cost_estimate() for job in self.jobs])
+
+    async def acost_estimate(self) -> float | None:
+        """`cost_estimate` on the running event loop."""
+        return _sum(await asyncio.gather(*(job.acost_estimate() for job in self.jobs)))
+
+
+def _split(data: Any, max_rows: int) -> list[SpooledRows]:
+    if max_rows < 1:
+        raise SutroInputError(f"max_rows_per_job must be at least 1, not {max_rows}.")
+    table = open_table(data)
+    if isinstance(table, RemoteTable):
+        raise SutroInputError("A table behind a URL cannot be split: the service fetches it.")
+    return list(split_rows(table, max_rows))
+
+
+def _sum(costs: Sequence[float | None]) -> float | None:
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None
