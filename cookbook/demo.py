@@ -53,9 +53,9 @@ def start_local(stack: ExitStack) -> None:
 
 
 def shipped_leads() -> Path:
-    from langchain_sutro.local import samples
+    from langchain_sutro.local import sample_leads
 
-    return samples.leads_csv()
+    return sample_leads()
 
 
 def record_traces(stack: ExitStack) -> LangSmithRecorder:
@@ -102,10 +102,9 @@ def demonstrate(name: str, text_field: str, table: Path, rows: list[dict[str, st
 
     heading("3. A tool for an agent")
     tool = judge.as_tool()
-    message = tool.invoke(
-        {"type": "tool_call", "id": "call_1", "name": tool.name, "args": first}
-    )
-    print(f"   the model calls {tool.name}({json.dumps(first)[:60]}…)\n   and reads {message.content}")
+    message = tool.invoke({"type": "tool_call", "id": "call_1", "name": tool.name, "args": first})
+    print(f"   the model calls {tool.name}({clip(json.dumps(first))})")
+    print(f"   and reads {message.content}")
 
     heading(f"4. A table: {len(rows)} rows of {table.name} as one Batch job")
     wanted = [{field: row[field] for field in fields} for row in rows]

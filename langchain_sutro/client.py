@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     import httpx
-    import pandas as pd
     from pydantic import SecretStr
 
     from langchain_sutro._jobs_api import JobStatus
@@ -121,9 +120,11 @@ class SutroClient:
         Raises:
             SutroConfigurationError: URL or key is missing, or they do not belong together.
         """
-        if self._session is None:
-            settings = resolve(self._api_key, self._api_url, self._generation)
-            self._session = Session(settings, self._http_client, self._http_async_client)
+        return self._session or self._resolve()
+
+    def _resolve(self) -> Session:
+        settings = resolve(self._api_key, self._api_url, self._generation)
+        self._session = Session(settings, self._http_client, self._http_async_client)
         return self._session
 
     @property
@@ -149,7 +150,9 @@ class SutroClient:
     ) -> _T:
         """Carry out an operation of the service's API on the running event loop."""
         # The login file may have to be read first.
-        session = self._session or await asyncio.to_thread(lambda: self.session)
+        session = self._session
+        if session is None:
+            session = await asyncio.to_thread(self._resolve)
         return await arun(operation(session.settings, self.policy, *args, **kwargs), session)
 
     def run_function(
@@ -315,7 +318,7 @@ class SutroClient:
         obtain_results: bool = True,
         output_column: str = "inference_result",
         unpack_json: bool = True,
-    ) -> pd.DataFrame | None:
+    ) -> Any:
         """Wait until a job has succeeded.
 
         Args:
@@ -326,7 +329,7 @@ class SutroClient:
             unpack_json: For `get_job_results`.
 
         Returns:
-            The results, or None with `obtain_results=False`.
+            The results as a pandas DataFrame, or None with `obtain_results=False`.
 
         Raises:
             SutroJobFailedError: With the service's reason.
@@ -345,7 +348,7 @@ class SutroClient:
         obtain_results: bool = True,
         output_column: str = "inference_result",
         unpack_json: bool = True,
-    ) -> pd.DataFrame | None:
+    ) -> Any:
         """`await_job_completion` on the running event loop."""
         await self.aexecute(_jobs_api.wait_for_job, job_id, timeout=timeout)
         if not obtain_results:

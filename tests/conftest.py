@@ -1,8 +1,19 @@
 """Fixtures that every test may use."""
 
+import os
+
 import pytest
+from hypothesis import HealthCheck, settings
 
 from langchain_sutro.local import LocalDeployment
+from langchain_sutro.verbs import default_client
+from tests.langsmith_recorder import langsmith_recorder
+
+__all__ = ["langsmith_recorder"]
+
+# Two cores, shared with a server: a slow example is not a wrong one.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 @pytest.fixture
@@ -10,3 +21,13 @@ def deployment():
     """A local deployment with the samples."""
     with LocalDeployment() as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _no_ambient_settings(monkeypatch, tmp_path_factory):
+    """No test sees the developer's own deployment, login file or LangSmith."""
+    for name in list(os.environ):
+        if name.startswith(("SUTRO_", "LANGSMITH_", "LANGCHAIN_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    default_client.cache_clear()

@@ -4,6 +4,7 @@ import asyncio
 import copy
 import pickle
 import threading
+from datetime import date
 
 import pytest
 from langchain_core.load import dumpd, dumps, load
@@ -196,7 +197,7 @@ async def test_without_settings_the_error_says_how_to_get_a_local_deployment(
     monkeypatch.delenv("SUTRO_API_URL", raising=False)
     monkeypatch.delenv("SUTRO_API_KEY", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(errors.SutroConfigurationError, match="langchain_sutro.local"):
+    with pytest.raises(errors.SutroConfigurationError, match=r"langchain_sutro\.local"):
         await call(mode, SutroFunction("lead-qualifier"), "invoke", LEAD)
 
 
@@ -217,17 +218,13 @@ async def test_an_unreachable_host_is_a_connection_error_that_was_not_sent(mode)
 
 @modes
 async def test_nan_becomes_null_and_dates_become_text(deployment, qualify, mode):
-    import datetime
-
-    row = {"query": float("nan"), "region": datetime.date(2026, 1, 2)}
+    row = {"query": float("nan"), "region": date(2026, 1, 2)}
     await call(mode, qualify, "invoke", row)
     assert posts(deployment, "/run")[0].body["input"] == {"query": None, "region": "2026-01-02"}
 
 
 @modes
-async def test_a_value_without_json_form_is_named_before_any_row_is_sent(
-    deployment, qualify, mode
-):
+async def test_a_value_without_json_form_is_named_before_any_row_is_sent(deployment, qualify, mode):
     with pytest.raises(errors.SutroInputError) as caught:
         await call(mode, qualify, "batch", [LEAD, {"query": object(), "region": "APAC"}])
     assert (caught.value.row_index, caught.value.column) == (1, "query")
