@@ -340,9 +340,13 @@ def test_input_errors_pickle():
 @given(st.lists(st.floats() | st.none() | st.text(max_size=3), min_size=1, max_size=30))
 def test_exactly_the_tables_with_an_infinity_are_refused(cells):
     rows = [{"c": cell} for cell in cells]
-    bad = [index for index, cell in enumerate(cells) if isinstance(cell, float) and math.isinf(cell)]
+    bad = [
+        index for index, cell in enumerate(cells) if isinstance(cell, float) and math.isinf(cell)
+    ]
     if not bad:
-        expected = [None if isinstance(cell, float) and math.isnan(cell) else cell for cell in cells]
+        expected = [
+            None if isinstance(cell, float) and math.isnan(cell) else cell for cell in cells
+        ]
         assert [row["c"] for row in array(spool_rows(rows))] == expected
         return
     with pytest.raises(SutroInputError) as caught:
