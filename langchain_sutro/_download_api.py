@@ -36,6 +36,8 @@ class Download:
         file: Empty, open for writing, seekable.
     """
 
+    blocks = True
+
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.size = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import tempfile
@@ -13,8 +14,6 @@ from langchain_sutro._jobs_api import job_results, when_ready
 from langchain_sutro.errors import SutroAPIError, SutroConnectionError
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from langchain_sutro._api import Policy
     from langchain_sutro._http import Operation
     from langchain_sutro.settings import Settings
@@ -43,15 +42,16 @@ class PrivateFile(Download):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._open.close()
-        if not self._kept or kind is not None:
+        if not self._kept:
             self._path.unlink(missing_ok=True)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self.__exit__)
 
 
 def results_file(

@@ -55,7 +55,13 @@ class Body(Protocol):
 
 
 class Sink(Protocol):
-    """Takes a response body as it arrives."""
+    """Takes a response body as it arrives.
+
+    Attributes:
+        blocks: Whether `write` may hold up an event loop.
+    """
+
+    blocks: bool
 
     def start(self, status: int, headers: httpx.Headers) -> bool:
         """Whether to stream this response here; otherwise it is read as a whole."""
@@ -241,7 +247,11 @@ class Session:
                 else:
                     content = b""
                     async for piece in response.aiter_raw():
-                        if not await _awrite(sink, piece):
+                        if sink.blocks:
+                            more = await asyncio.to_thread(sink.write, piece)
+                        else:
+                            more = sink.write(piece)
+                        if not more:
                             break
             finally:
                 await response.aclose()
@@ -311,13 +321,6 @@ class _AsyncBody(httpx.AsyncByteStream):
         # Pieces come from a file: read them where that holds nobody up.
         while piece := await asyncio.to_thread(next, pieces, b""):
             yield piece
-
-
-async def _awrite(sink: Sink, piece: bytes) -> bool:
-    # Files are written in a thread; small pieces (progress events) are not worth the way there.
-    if len(piece) < 4096:
-        return sink.write(piece)
-    return await asyncio.to_thread(sink.write, piece)
 
 
 @lru_cache(maxsize=1024)

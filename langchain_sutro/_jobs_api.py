@@ -225,6 +225,8 @@ def _ending(
 class _Watch:
     """Reads the progress stream: lines of JSON that may be partial, repeated, late or garbage."""
 
+    blocks = False
+
     def __init__(
         self,
         known: JobProgress,

@@ -16,7 +16,7 @@ import weakref
 from collections import deque
 from functools import cache
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -84,9 +84,9 @@ def _no_tls() -> ssl.SSLContext:
 
 def _options(url: httpx.URL) -> tuple[ssl.SSLContext, str | None]:
     """TLS context and proxy of an origin, from the usual environment variables."""
-    proxies = getproxies_environment()
+    proxies = getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
-    if proxy and proxy_bypass_environment(url.host, proxies):
+    if proxy and proxy_bypass(url.host):
         proxy = None
     return (_tls() if url.scheme == "https" or proxy else _no_tls()), proxy
 

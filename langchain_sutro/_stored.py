@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -20,7 +21,8 @@ __all__ = ["CONFIDENCE", "INPUTS", "LOGPROBS", "OUTPUTS", "StoredColumns", "Stor
 OUTPUTS, CONFIDENCE = "outputs", "confidence_score"
 INPUTS, LOGPROBS = "inputs", "cumulative_logprobs"
 
-_BATCH_ROWS = 4_096
+_WINDOW_ROWS = 4_096
+_BATCH_ROWS = 65_536
 _READ_BYTES = 1 << 18
 
 
@@ -31,17 +33,25 @@ class StoredColumns:
         job_id: The job.
         names: Of the columns, as they came.
         count: Number of rows.
+        output: Which column has the outputs.
     """
 
-    def __init__(self, job_id: str | None, table: Any, file: Any) -> None:
+    def __init__(
+        self,
+        job_id: str | None,
+        schema: Any,
+        count: int,
+        *,
+        table: Any = None,
+        path: Path | None = None,
+    ) -> None:
         self.job_id = job_id
-        self.names: list[str] = list(
-            table.schema.names if file is None else file.schema_arrow.names
-        )
-        self.count: int = table.num_rows if file is None else file.metadata.num_rows
+        self.names: list[str] = list(schema.names)
+        self.count = count
+        self.output = _output_name(self.names, job_id)
+        self._schema = schema
         self._table = table
-        self._file = file
-        self._output = _output_name(self.names, job_id)
+        self._path = path
 
     @classmethod
     def from_columns(
@@ -66,7 +76,8 @@ class StoredColumns:
             else _array(name, values)
             for name, values in given.items()
         }
-        return cls(job_id, pa.table(arrays), None)
+        table = pa.table(arrays)
+        return cls(job_id, table.schema, table.num_rows, table=table)
 
     @classmethod
     def from_parquet(cls, path: Path, job_id: str | None, *, delete: bool) -> StoredColumns:
@@ -76,38 +87,42 @@ class StoredColumns:
             SutroJobError: It is no Parquet file, or has no outputs.
         """
         import pyarrow as pa  # noqa: PLC0415
-        from pyarrow import parquet  # noqa: PLC0415
 
         try:
-            # A buffer instead of whole column chunks.
-            file = parquet.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BYTES)
-            stored = cls(job_id, None, file)
+            with _open(path) as file:
+                stored = cls(job_id, file.schema_arrow, file.metadata.num_rows, path=path)
         except (pa.ArrowException, OSError):
             _remove(path, delete=delete)
             raise SutroJobError("The results are not a Parquet file.", job_id=job_id) from None
         except SutroJobError:
             _remove(path, delete=delete)
             raise
-        weakref.finalize(stored, _close, file, path, delete)
+        weakref.finalize(stored, _remove, path, delete=delete)
         return stored
 
-    def read(self) -> Any:
-        """All columns as a `pyarrow.Table`, with the names that the service documents."""
+    def read(self, names: Sequence[str]) -> Any:
+        """Some columns as a `pyarrow.Table`."""
         import pyarrow as pa  # noqa: PLC0415
 
-        table = self._table if self._file is None else self._file.read()
-        arrays = {
-            OUTPUTS if name == self._output else name: _cast(self._known(name), column)
-            for name, column in zip(table.schema.names, table.columns, strict=True)
-        }
-        return pa.table(arrays)
+        wanted = [name for name in names if name in self.names]
+        if self._table is not None:
+            table = self._table.select(wanted)
+        else:
+            # In batches it takes half the memory of reading a file at once.
+            schema = pa.schema([self._schema.field(name) for name in wanted])
+            table = pa.Table.from_batches(self._batches(wanted, 0, _BATCH_ROWS), schema)
+        if CONFIDENCE in wanted:
+            position = table.schema.get_field_index(CONFIDENCE)
+            scores = table[CONFIDENCE].cast(pa.float64())
+            table = table.set_column(position, CONFIDENCE, scores)
+        return table
 
-    def scores(self) -> Any:
-        """The confidences as a chunked array of floats; None if there are none."""
-        if CONFIDENCE not in self.names:
-            return None
-        table = self._table if self._file is None else self._file.read([CONFIDENCE])
-        return _cast(CONFIDENCE, table[CONFIDENCE])
+    def texts(self) -> Iterator[Any]:
+        """Outputs as Arrow arrays of large strings."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        for batch in self._batches([self.output], 0, _BATCH_ROWS):
+            yield batch.column(0).cast(pa.large_string())
 
     def windows(self, start: int) -> Iterator[list[tuple[Any, Any]]]:
         """Outputs with their confidences, some thousand rows at a time.
@@ -115,35 +130,33 @@ class StoredColumns:
         Args:
             start: Index of the first row.
         """
-        names = [self._output, *([CONFIDENCE] if CONFIDENCE in self.names else [])]
-        for batch in self._batches(names, start):
-            columns = [
-                _cast(self._known(name), column).to_pylist()
-                for name, column in zip(batch.schema.names, batch.columns, strict=True)
-            ]
-            by_name = dict(zip(batch.schema.names, columns, strict=True))
-            scores = by_name.get(CONFIDENCE) or [None] * batch.num_rows
-            yield list(zip(by_name[self._output], scores, strict=True))
+        names = [self.output, *([CONFIDENCE] if CONFIDENCE in self.names else [])]
+        for batch in self._batches(names, start, _WINDOW_ROWS):
+            cells = {
+                name: batch.column(position).to_pylist()
+                for position, name in enumerate(batch.schema.names)
+            }
+            scores = cells.get(CONFIDENCE) or [None] * batch.num_rows
+            yield list(zip(cells[self.output], scores, strict=True))
 
-    def _batches(self, names: list[str], start: int) -> Iterator[Any]:
-        if self._file is None:
-            yield from self._table.select(names).slice(start).to_batches(_BATCH_ROWS)
+    def _batches(self, names: list[str], start: int, size: int) -> Iterator[Any]:
+        if self._path is None:
+            yield from self._table.select(names).slice(start).to_batches(size)
             return
-        for group in range(self._file.num_row_groups):
-            rows = self._file.metadata.row_group(group).num_rows
-            if start >= rows:
-                start -= rows
-                continue
-            for batch in self._file.iter_batches(
-                _BATCH_ROWS, row_groups=[group], columns=names, use_threads=False
-            ):
-                wanted = batch.slice(start)
-                start -= batch.num_rows - wanted.num_rows
-                if wanted.num_rows:
-                    yield wanted
-
-    def _known(self, name: str) -> str:
-        return OUTPUTS if name == self._output else name
+        # Each reader has a file of its own, so that several can be at different places.
+        with _open(self._path) as file:
+            for group in range(file.num_row_groups):
+                rows = file.metadata.row_group(group).num_rows
+                if start >= rows:
+                    start -= rows
+                    continue
+                for batch in file.iter_batches(
+                    size, row_groups=[group], columns=names, use_threads=False
+                ):
+                    wanted = batch.slice(start)
+                    start -= batch.num_rows - wanted.num_rows
+                    if wanted.num_rows:
+                        yield wanted
 
 
 class StoredRow(NamedTuple):
@@ -177,20 +190,16 @@ class StoredParts:
         names = dict.fromkeys(name for part in self.parts for name in part.names)
         return tuple(name for name in names if name not in known)
 
-    def read(self) -> Any:
-        """All columns as one `pyarrow.Table`."""
+    def read(self, names: Sequence[str]) -> Any:
+        """Some columns, those that there are, as one `pyarrow.Table`."""
         import pyarrow as pa  # noqa: PLC0415
 
-        tables = [part.read() for part in self.parts]
+        tables = [part.read(names) for part in self.parts]
         return pa.concat_tables(tables, promote_options="permissive")
 
-    def scores(self) -> Any:
-        """The confidences as a chunked array of floats, null where there are none."""
-        import pyarrow as pa  # noqa: PLC0415
-
-        parts = [part.scores() for part in self.parts]
-        chunks = [chunk for part in parts if part is not None for chunk in part.chunks]
-        return pa.chunked_array(chunks, pa.float64())
+    def texts(self) -> Iterator[Any]:
+        """Outputs as Arrow arrays of large strings."""
+        return chain.from_iterable(part.texts() for part in self.parts)
 
     def rows(self, start: int) -> Iterator[StoredRow]:
         """Rows from an index on."""
@@ -230,17 +239,6 @@ def _output_name(names: Sequence[str], job_id: str | None) -> str:
     raise SutroJobError(f"The results have no column {OUTPUTS!r}.", job_id=job_id)
 
 
-def _cast(name: str, column: Any) -> Any:
-    """Texts for outputs and floats for confidences, whatever the file has."""
-    import pyarrow as pa  # noqa: PLC0415
-
-    if name == OUTPUTS and not pa.types.is_large_string(column.type):
-        return column.cast(pa.large_string())
-    if name == CONFIDENCE and column.type != pa.float64():
-        return column.cast(pa.float64())
-    return column
-
-
 def _array(name: str, values: Sequence[Any]) -> Any:
     import pyarrow as pa  # noqa: PLC0415
 
@@ -254,9 +252,11 @@ def _text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _close(file: Any, path: Path, delete: bool) -> None:
-    file.close()
-    _remove(path, delete=delete)
+def _open(path: Path) -> Any:
+    from pyarrow import parquet  # noqa: PLC0415
+
+    # A buffer instead of whole column chunks.
+    return parquet.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BYTES)
 
 
 def _remove(path: Path, *, delete: bool) -> None:

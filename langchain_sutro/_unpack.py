@@ -10,31 +10,37 @@ from __future__ import annotations
 
 import io
 import json
+import re
+from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from langchain_sutro.results import loads, unwrap
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 __all__ = ["unpack"]
 
 _SAMPLE = 200
 _SLICE = 65_536
-_BLOCK = 1 << 20
-_LARGEST_BLOCK = (1 << 31) - 1
+# A text longer than the block ends Arrow's reader.
+_BLOCKS = (1 << 20, 1 << 26, (1 << 31) - 1)
+# Arrow's reader loses a list's leading nulls, and may then crash (apache/arrow issue 51305).
+_LEADING_NULL = re.compile(rb"\[\s*null")
 # From here on a float no longer holds every integer.
 _INEXACT = 2.0**53
 
 
-def unpack(texts: Any, *, open_envelopes: bool) -> tuple[Any, Any]:
+Texts = Callable[[], Iterator[Any]]
+"""Gives Arrow arrays of large strings, from the start each time."""
+
+
+def unpack(texts: Texts, count: int, *, open_envelopes: bool) -> tuple[Any, Any]:
     """Make columns of the fields of JSON objects.
 
     Args:
-        texts: A chunked array of texts, null where there is none.
+        texts: The texts, null where there is none.
+        count: How many.
         open_envelopes: Whether a reasoning model's envelope becomes the fields of its content, and
             `reasoning_content`.
 
@@ -44,13 +50,19 @@ def unpack(texts: Any, *, open_envelopes: bool) -> tuple[Any, Any]:
         a field with values of several kinds becomes text, JSON for what was none. And a chunked
         array of the texts that are no objects, null elsewhere, or None if there are none.
     """
-    found = _read(_Lines(texts, check_all=False, open_envelopes=open_envelopes))
+    lines = _Lines(texts, check_all=False, open_envelopes=open_envelopes)
+    found = _read(lines, count)
     sealed = (
-        found and open_envelopes and {"content", "reasoning_content"} <= {*found[0].schema.names}
+        open_envelopes and found and {"content", "reasoning_content"} <= {*found[0].schema.names}
     )
     if found is None or sealed:
-        found = _read(_Lines(texts, check_all=True, open_envelopes=open_envelopes))
+        lines = _Lines(texts, check_all=True, open_envelopes=open_envelopes)
+        found = _read(lines, count)
     return found or _read_one_by_one(texts, open_envelopes=open_envelopes)
+
+
+class _UnfitError(Exception):
+    """Arrow must not be given these texts."""
 
 
 class _Lines(io.RawIOBase):
@@ -60,7 +72,7 @@ class _Lines(io.RawIOBase):
         rest: Chunks of the texts that are no objects, as far as they have been read.
     """
 
-    def __init__(self, texts: Any, *, check_all: bool, open_envelopes: bool) -> None:
+    def __init__(self, texts: Texts, *, check_all: bool, open_envelopes: bool) -> None:
         super().__init__()
         self.texts = texts
         self.rest: list[Any] = []
@@ -94,7 +106,7 @@ class _Lines(io.RawIOBase):
         return size
 
     def _all_buffers(self) -> Iterator[memoryview]:
-        for chunk in self.texts.chunks:
+        for chunk in self.texts():
             for start in range(0, len(chunk), _SLICE):
                 yield self._buffer(chunk.slice(start, _SLICE))
 
@@ -102,18 +114,16 @@ class _Lines(io.RawIOBase):
         import pyarrow as pa  # noqa: PLC0415
         import pyarrow.compute as pc  # noqa: PLC0415
 
-        lines, rest = self._split(texts.cast(pa.large_string()))
+        lines, rest = self._split(texts)
         self.rest.append(rest)
         # Between tokens a newline is a blank; within texts JSON has none.
-        if pc.any(pc.match_substring_regex(lines, "[\r\n]")).as_py():
+        raw = _bytes(lines).tobytes()
+        if _LEADING_NULL.search(raw):
+            raise _UnfitError
+        if b"\n" in raw or b"\r" in raw:
             lines = pc.replace_substring_regex(lines, "[\r\n]", " ")
         nothing, newline = (pa.scalar(text, pa.large_string()) for text in ("", "\n"))
-        joined = pc.binary_join_element_wise(lines, nothing, newline)
-        _, offsets, data = joined.buffers()
-        first, last = (
-            memoryview(offsets).cast("q")[at] for at in (joined.offset, joined.offset + len(joined))
-        )
-        return memoryview(data)[first:last]
+        return _bytes(pc.binary_join_element_wise(lines, nothing, newline))
 
     def _split(self, texts: Any) -> tuple[Any, Any]:
         """The lines, and the texts that are no objects."""
@@ -139,34 +149,57 @@ class _Lines(io.RawIOBase):
         )
 
 
-def _read(lines: _Lines, schema: Any = None) -> tuple[Any, Any] | None:
+def _bytes(texts: Any) -> memoryview:
+    """The texts of an array, one directly after the other."""
+    _, offsets, data = texts.buffers()
+    first, last = (
+        memoryview(offsets).cast("q")[at] for at in (texts.offset, texts.offset + len(texts))
+    )
+    return memoryview(data)[first:last] if data is not None else memoryview(b"")
+
+
+def _read(lines: _Lines, count: int, schema: Any = None) -> tuple[Any, Any] | None:
     """Have Arrow read lines; None if it cannot, or not rightly."""
     import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.compute as pc  # noqa: PLC0415
-    from pyarrow import json as arrow_json  # noqa: PLC0415
 
     sample = lines.sample()
     names = dict.fromkeys(name for value in sample for name in value)
     if schema is None:
         schema = pa.schema([(name, pa.string()) for name in names if _all_texts(sample, name)])
-    longest = pc.max(pc.binary_length(lines.texts)).as_py() or 0
-    try:
-        table = arrow_json.read_json(
-            pa.PythonFile(lines, mode="r"),
-            arrow_json.ReadOptions(block_size=min(max(_BLOCK, 2 * longest), _LARGEST_BLOCK)),
-            arrow_json.ParseOptions(explicit_schema=schema),
-        )
-    except pa.ArrowInvalid:
+    found = _read_blocks(lines, schema)
+    if found is None:
         return None
-    if table.num_rows != len(lines.texts) or any(map(_inexact, table.columns)):
+    table, rest = found
+    explicit = pa.schema([(column.name, _undated(column.type)) for column in table.schema])
+    if explicit != table.schema:
+        return _read(lines, count, explicit)
+    if table.num_rows != count or any(map(_inexact, table.columns)):
         return None
-    undated = pa.schema([(column.name, _undated(column.type)) for column in table.schema])
-    if undated != table.schema:
-        return _read(lines.again(), undated)
     present = dict.fromkeys(table.schema.names)
     order = [name for name in {**names, **present} if name in present]
-    rest = pa.chunked_array(lines.rest, pa.large_string())
     return table.select(order), rest if rest.null_count < len(rest) else None
+
+
+def _read_blocks(lines: _Lines, schema: Any) -> tuple[Any, Any] | None:
+    import pyarrow as pa  # noqa: PLC0415
+    from pyarrow import json as arrow_json  # noqa: PLC0415
+
+    for block in _BLOCKS:
+        source = lines.again()
+        try:
+            table = arrow_json.read_json(
+                pa.PythonFile(source, mode="r"),
+                arrow_json.ReadOptions(block_size=block),
+                arrow_json.ParseOptions(explicit_schema=schema),
+            )
+        except _UnfitError:
+            return None
+        except pa.ArrowInvalid as error:
+            if "straddling" not in str(error):
+                return None
+        else:
+            return table, pa.chunked_array(source.rest, pa.large_string())
+    return None
 
 
 def _all_texts(sample: list[dict[str, Any]], name: str) -> bool:
@@ -203,7 +236,7 @@ def _inexact(values: Any) -> bool:
     return pc.any(pc.invert(fine)).as_py() or False
 
 
-def _read_one_by_one(texts: Any, *, open_envelopes: bool) -> tuple[Any, Any]:
+def _read_one_by_one(texts: Texts, *, open_envelopes: bool) -> tuple[Any, Any]:
     import pyarrow as pa  # noqa: PLC0415
 
     checked = [_fields(text, open_envelopes) for text in _each(texts)]
@@ -214,8 +247,8 @@ def _read_one_by_one(texts: Any, *, open_envelopes: bool) -> tuple[Any, Any]:
     return pa.table(columns), rest if rest.null_count < len(rest) else None
 
 
-def _each(texts: Any) -> Iterator[str | None]:
-    for chunk in texts.chunks:
+def _each(texts: Texts) -> Iterator[str | None]:
+    for chunk in texts():
         for start in range(0, len(chunk), _SLICE):
             yield from chunk.slice(start, _SLICE).to_pylist()
 

@@ -15,7 +15,6 @@ from langchain_sutro._stored import (
     CONFIDENCE,
     INPUTS,
     LOGPROBS,
-    OUTPUTS,
     StoredColumns,
     StoredParts,
     StoredRow,
@@ -200,10 +199,10 @@ class BatchResults:
         import pyarrow.compute as pc  # noqa: PLC0415
 
         errors, labels = self._scan
-        scores = self._stored.scores()
+        scores = self._stored.read([CONFIDENCE])
         confidence = None
-        if scores.null_count < len(scores):
-            values = pc.quantile(scores, list(_QUANTILES.values())).to_pylist()
+        if scores.num_columns and scores[CONFIDENCE].null_count < scores.num_rows:
+            values = pc.quantile(scores[CONFIDENCE], list(_QUANTILES.values())).to_pylist()
             confidence = dict(zip(_QUANTILES, values, strict=True))
         return BatchSummary(
             rows=self._stored.count,
@@ -246,21 +245,21 @@ class BatchResults:
         """
         import pyarrow as pa  # noqa: PLC0415
 
-        stored = self._stored.read()
-        texts = stored[OUTPUTS]
-        outputs = {output_column: texts}
+        outputs: dict[str, Any] = {}
         if unpack:
-            fields, rest = unpack_texts(texts, open_envelopes=unwrap_reasoning)
-            if fields.num_columns:
-                outputs = dict(zip(fields.column_names, fields.columns, strict=True))
-                _add(outputs, {} if rest is None else {output_column: rest})
-        columns: dict[str, Any] = {}
-        for name in (INPUTS, *self.carried):
-            if name in stored.column_names:
-                columns[name] = stored[name]
+            fields, rest = unpack_texts(
+                self._stored.texts, self._stored.count, open_envelopes=unwrap_reasoning
+            )
+            outputs = dict(zip(fields.column_names, fields.columns, strict=True))
+            if outputs and rest is not None:
+                _add(outputs, {output_column: rest})
+        if not outputs:
+            outputs[output_column] = pa.chunked_array(self._stored.texts(), pa.large_string())
+        first, last = (INPUTS, *self.carried), (LOGPROBS, CONFIDENCE)
+        others = self._stored.read([*first, *last])
+        columns = {name: others[name] for name in first if name in others.column_names}
         _add(columns, outputs)
-        last = (name for name in (LOGPROBS, CONFIDENCE) if name in stored.column_names)
-        _add(columns, {name: stored[name] for name in last})
+        _add(columns, {name: others[name] for name in last if name in others.column_names})
         return pa.table(columns)
 
     def to_pandas(self, *, unpack: bool = True, output_column: str = "inference_result") -> Any:

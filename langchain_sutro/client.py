@@ -470,10 +470,11 @@ class SutroClient:
         }
         facts = await asyncio.to_thread(self._facts, job_id, rows, function)
         if rows is None or rows > _FEW_ROWS:
-            with await asyncio.to_thread(PrivateFile) as target:
+            async with await asyncio.to_thread(PrivateFile) as target:
                 if await self.aexecute(results_file, job_id, target, options):
+                    path = await asyncio.to_thread(target.keep)
                     return await asyncio.to_thread(
-                        BatchResults.from_parquet, target.keep(), **facts, delete=True
+                        BatchResults.from_parquet, path, **facts, delete=True
                     )
         columns = await self.aexecute(results_json, job_id, options)
         return BatchResults.from_columns(columns, **facts)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["RowRetry", "SutroAssign"]
 
 
-class RowRetry(RunnableRetry[Any, Any]):
+class RowRetry(RunnableRetry[Any, Any]):  # type: ignore[no-redef] # its field `kwargs`
     """`with_retry` whose batch repeats only the rows that failed, each in its own place.
 
     langchain-core's version can give a row another row's answer when some rows keep failing
@@ -169,7 +169,11 @@ class SutroAssign(RunnableSerializable[dict[str, Any], dict[str, Any]]):
     ) -> dict[str, Any]:
         """The row with the result added."""
 
-        def call(row: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
+        def call(
+            row: dict[str, Any],
+            run_manager: CallbackManagerForChainRun,  # noqa: ARG001 - for the config
+            config: RunnableConfig,
+        ) -> dict[str, Any]:
             return {**row, self.key: self.bound.invoke(self._input(row), config, **kwargs)}
 
         return self._call_with_config(call, input, config)
@@ -179,7 +183,11 @@ class SutroAssign(RunnableSerializable[dict[str, Any], dict[str, Any]]):
     ) -> dict[str, Any]:
         """`invoke` on the running event loop."""
 
-        async def call(row: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
+        async def call(
+            row: dict[str, Any],
+            run_manager: AsyncCallbackManagerForChainRun,  # noqa: ARG001 - for the config
+            config: RunnableConfig,
+        ) -> dict[str, Any]:
             return {**row, self.key: await self.bound.ainvoke(self._input(row), config, **kwargs)}
 
         return await self._acall_with_config(call, input, config)

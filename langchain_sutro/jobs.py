@@ -15,7 +15,7 @@ from langchain_sutro.errors import SutroError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from langchain_sutro.results import BatchResults
+    from langchain_sutro.batch_results import BatchResults
 
 __all__ = ["OnInterrupt", "SutroJob"]
 

@@ -22,8 +22,7 @@ _M = TypeVar("_M", bound=BaseModel)
 
 _RATIONALES = ("rationale", "reasoning")
 _ENVELOPE = {"content", "reasoning_content"}
-# orjson makes a float of an integer beyond 64 bits.
-_MANY_DIGITS = re.compile(r"\d{19}")
+_LARGE = 2.0**63
 # What looks like a number but is not written as JSON writers do is a text, such as 1.10 or 1e5.
 _SCALAR = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?|true|false|null")
 
@@ -175,7 +174,16 @@ def loads(text: str) -> Any:
         ValueError: It is not JSON.
     """
     value = orjson.loads(text)
-    return json.loads(text) if _MANY_DIGITS.search(text) else value
+    return json.loads(text) if _may_be_rounded(value) else value
+
+
+def _may_be_rounded(value: Any) -> bool:
+    """Whether orjson may have made a float of an integer beyond 64 bits."""
+    kind = value.__class__
+    if kind is float:
+        return bool(abs(value) >= _LARGE)
+    inner = value.values() if kind is dict else value if kind is list else ()
+    return any(map(_may_be_rounded, inner))
 
 
 def unwrap(value: Any) -> tuple[Any, Any]:
@@ -194,7 +202,7 @@ def unwrap(value: Any) -> tuple[Any, Any]:
     Raises:
         ValueError: The content begins as a JSON object or array, and is not one.
     """
-    if not isinstance(value, dict) or value.keys() != _ENVELOPE:
+    if not isinstance(value, dict) or len(value) != 2 or value.keys() != _ENVELOPE:
         return value, None
     content, reasoning = value["content"], value["reasoning_content"]
     return (parse_output(content) if isinstance(content, str) else content), reasoning

@@ -32,7 +32,7 @@ from langchain_sutro._encoding import (
     plain_rows,
 )
 from langchain_sutro._remote import RemoteTable
-from langchain_sutro._sources import LocalTable, Take, open_table
+from langchain_sutro._sources import LocalTable, open_table
 from langchain_sutro.errors import SutroInputError
 
 if TYPE_CHECKING:
@@ -351,7 +351,7 @@ class _Spooler:
         table = open_table(data)
         if isinstance(table, RemoteTable):
             raise SutroInputError(f"{table.location} is fetched by the service, not sent by us.")
-        self._take: Take = table.open(columns)
+        self._take = table.open(columns)
         self._listed = table.frame if table.kind == "rows" and columns is None else None
         self._chunk_rows = max(1, chunk_rows)
         self._first_row = 0

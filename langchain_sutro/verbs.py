@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 from langchain_sutro.client import SutroClient
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from langchain_sutro._jobs_api import JobStatus
     from langchain_sutro.results import FunctionResult
 
@@ -84,7 +82,7 @@ def await_job_completion(
     obtain_results: bool = True,
     output_column: str = "inference_result",
     unpack_json: bool = True,
-) -> pd.DataFrame | None:
+) -> Any:
     """Wait until a job has succeeded; see `SutroClient.await_job_completion`."""
     return default_client().await_job_completion(
         job_id, timeout, obtain_results, output_column, unpack_json

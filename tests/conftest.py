@@ -5,9 +5,11 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-from langchain_sutro.local import LocalDeployment
-from langchain_sutro.verbs import default_client
-from tests.langsmith_recorder import langsmith_recorder
+pytest.register_assert_rewrite("tests.langsmith_recorder")
+
+from langchain_sutro.local import LocalDeployment  # noqa: E402
+from langchain_sutro.verbs import default_client  # noqa: E402
+from tests.langsmith_recorder import langsmith_recorder  # noqa: E402
 
 __all__ = ["langsmith_recorder"]
 

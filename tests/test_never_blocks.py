@@ -3,8 +3,10 @@
 import csv
 import json
 
+import langsmith
 import pytest
 from blockbuster import BlockingError, blockbuster_ctx
+from langchain_core.runnables import RunnableLambda
 
 from langchain_sutro import SutroClient, SutroFunction, SutroJob
 from tests.test_functions import LEAD
@@ -12,10 +14,15 @@ from tests.test_functions import LEAD
 ROWS = [{"query": f"Quote for {n} seats", "region": "APAC"} for n in range(6000)]
 
 
+def guard():
+    """Turns blocking calls of this package on an event loop into errors."""
+    return blockbuster_ctx("langchain_sutro", excluded_modules=["langchain_sutro.local"])
+
+
 @pytest.fixture
 def unblocked(deployment):
-    """The settings of a deployment, with blocking calls of this package turned into errors."""
-    with blockbuster_ctx("langchain_sutro", excluded_modules=["langchain_sutro.local"]):
+    """The settings of a deployment, under the guard."""
+    with guard():
         yield {"api_url": deployment.url, "api_key": deployment.api_key}
 
 
@@ -62,6 +69,14 @@ async def test_parts_and_reuse_do_not_block(unblocked, tmp_path):
     assert len(await group.aresults()) == 30
 
 
-async def test_a_traced_run_does_not_block(unblocked, langsmith_recorder):
-    assert (await SutroFunction("lead-qualifier", **unblocked).ainvoke(LEAD)).answer
-    assert (await SutroClient(**unblocked).arun_function("lead-qualifier", LEAD)).answer
+async def test_a_traced_run_does_not_block(deployment, langsmith_recorder):
+    # LangChain's tracer and LangSmith's client read files when they are first used.
+    await RunnableLambda(lambda _: None, name="first").ainvoke(0)
+    with langsmith.trace("second"):
+        pass
+    with guard():
+        settings = {"api_url": deployment.url, "api_key": deployment.api_key}
+        assert (await SutroFunction("lead-qualifier", **settings).ainvoke(LEAD)).answer
+        assert (await SutroClient(**settings).arun_function("lead-qualifier", LEAD)).answer
+    langsmith_recorder.wait()
+    assert len(langsmith_recorder.by_name("lead-qualifier")) == 2

@@ -45,7 +45,7 @@ class Color(enum.Enum):
     ONE = 1
 
 
-class Name(str, enum.Enum):
+class Name(enum.StrEnum):
     A = "field"
 
 
@@ -73,8 +73,8 @@ def array(spooled: SpooledRows) -> list:
         (np.datetime64("2026-01-02"), "2026-01-02"),
         (dt.date(2026, 1, 2), "2026-01-02"),
         (dt.datetime(2026, 1, 2, 3, 4, 5, 6), "2026-01-02T03:04:05.000006"),  # noqa: DTZ001
-        (dt.datetime(2026, 1, 2, tzinfo=dt.timezone.utc), "2026-01-02T00:00:00+00:00"),
-        (dt.time(1, 2, tzinfo=dt.timezone.utc), "01:02:00+00:00"),
+        (dt.datetime(2026, 1, 2, tzinfo=dt.UTC), "2026-01-02T00:00:00+00:00"),
+        (dt.time(1, 2, tzinfo=dt.UTC), "01:02:00+00:00"),
         (pd.Timestamp("2026-01-02 03:04"), "2026-01-02T03:04:00"),
         (uuid.UUID(int=5), "00000000-0000-0000-0000-000000000005"),
         (decimal.Decimal("1.10"), "1.10"),

@@ -1,0 +1,42 @@
+"""A local deployment of Sutro's HTTP API, to develop and test against without an account.
+
+```python
+from langchain_sutro.local import LocalDeployment
+
+with LocalDeployment() as deployment:
+    print(deployment.url, deployment.api_key)
+```
+
+`python -m langchain_sutro.local` does the same on the command line. Needs the extra `local`.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+# Asked for, not imported: scikit-learn takes a second, and is needed at the first answer only.
+if missing := [name for name in ("fastapi", "uvicorn", "sklearn") if find_spec(name) is None]:
+    raise ImportError(
+        f"The local deployment needs more packages ({', '.join(missing)} not found): "
+        'pip install "langchain-sutro[local]"'
+    )
+
+from langchain_sutro.local.deployment import LocalDeployment
+from langchain_sutro.local.examples import from_examples
+from langchain_sutro.local.faults import Faults
+from langchain_sutro.local.functions import Answer, LocalFunction
+from langchain_sutro.local.quotas import Quota
+from langchain_sutro.local.samples import sample_functions, sample_leads
+from langchain_sutro.local.wire import Received
+
+__all__ = [
+    "Answer",
+    "Faults",
+    "LocalDeployment",
+    "LocalFunction",
+    "Quota",
+    "Received",
+    "from_examples",
+    "sample_functions",
+    "sample_leads",
+]

@@ -1,0 +1,118 @@
+"""The application: all endpoints of both generations on one origin."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, FastAPI, Request, Security
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.security import APIKeyHeader
+from starlette.exceptions import HTTPException
+
+from langchain_sutro.local.bodies import PublishedFunctions
+from langchain_sutro.local.job_routes import job_routes
+from langchain_sutro.local.refusals import Refusal
+from langchain_sutro.local.requests import errors
+from langchain_sutro.local.result_routes import result_routes, storage_routes
+from langchain_sutro.local.run_routes import deployment_run, hosted_run
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from langchain_sutro.local.service import Service
+
+__all__ = ["create_app"]
+
+# A Function that waits, for a model somewhere, must not keep others from being called.
+_THREADS = 256
+
+_header = APIKeyHeader(
+    name="Authorization", scheme_name="Key", description="`Key <api key>`", auto_error=False
+)
+
+
+def create_app(service: Service) -> FastAPI:
+    """Make the application of a deployment."""
+
+    def authenticated(authorization: str | None = Security(_header)) -> None:
+        if not service.keys.accepts(authorization):
+            raise Refusal(401, "The Authorization header must be `Key <api key>`.")
+
+    locked = [Depends(authenticated)]
+    app = FastAPI(
+        title="Sutro, local deployment",
+        description="Generation D below `/v1`, generation H without a prefix.",
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    for prefix in ("/v1", ""):
+        app.include_router(job_routes(service), prefix=prefix, dependencies=locked)
+        app.include_router(result_routes(service), prefix=prefix, dependencies=locked)
+        app.include_router(_try_authentication(), prefix=prefix, dependencies=locked)
+    app.include_router(deployment_run(service), prefix="/v1", dependencies=locked)
+    app.include_router(_deployment_only(service), prefix="/v1", dependencies=locked)
+    app.include_router(hosted_run(service), dependencies=locked)
+    app.include_router(storage_routes(service))
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _not_routed)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+    yield
+
+
+def _try_authentication() -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/try-authentication", response_model=dict[str, Any], responses=errors(401))
+    async def try_authentication() -> dict[str, Any]:
+        """Whether Batch takes the key."""
+        return {"authenticated": True}
+
+    return router
+
+
+def _deployment_only(service: Service) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/auth/check", response_model=dict[str, Any], responses=errors(401))
+    async def check() -> dict[str, Any]:
+        """Whether the deployment takes the key."""
+        return {"authenticated": True, "principal": {"type": "api_key", "name": "local"}}
+
+    @router.get("/local/functions", response_model=PublishedFunctions, responses=errors(401))
+    async def functions() -> dict[str, Any]:
+        """What is published, with its schemas. No other deployment has this endpoint."""
+        return {"functions": [function.public() for function in service.registry.all()]}
+
+    return router
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refusal)  # noqa: S101 - registered for nothing else
+    body = {"detail": error.detail}
+    if error.code is not None:
+        body["code"] = error.code
+    if (request_id := getattr(request.state, "request_id", None)) is not None:
+        body["request_id"] = request_id
+    return JSONResponse(body, error.status)
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
+    # Without the values, which may have no JSON form.
+    detail = [{key: one[key] for key in ("loc", "msg", "type")} for one in error.errors()]
+    return JSONResponse({"detail": detail}, 422)
+
+
+async def _not_routed(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
+    return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)

@@ -1,0 +1,90 @@
+"""The progress stream of a job."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+import orjson
+
+from langchain_sutro.local.store import ENDED, Job
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from langchain_sutro.local.faults import ProgressFault
+    from langchain_sutro.local.service import Service
+
+__all__ = ["progress_lines"]
+
+_SECONDS_BETWEEN_LOOKS = 0.05
+_GARBAGE = (
+    b"\n",
+    b"<html>upstream hiccup</html>\n",
+    b'{"update_type": "progress", "resu\n',
+    b"7\n",
+)
+
+
+async def progress_lines(service: Service, job_id: str) -> AsyncIterator[bytes]:
+    """Events as the service sends them, one JSON object per line.
+
+    `progress` counts the rows done, `tokens` has any part of the token counts, `heartbeat` only
+    tells that the stream is alive. The stream ends with the job, or with the deployment.
+    """
+    fault = service.faults.take_progress()
+    seen = _Seen()
+    sent = 0
+    spoken = time.monotonic()
+    while not service.stopping.is_set():
+        job = await anyio.to_thread.run_sync(service.store.get, job_id)
+        if job is None:
+            return
+        ended = job.status in ENDED
+        events = [] if ended and fault.lose_final else list(seen.news(job))
+        if not events and time.monotonic() - spoken >= service.heartbeat_seconds:
+            events = [{"update_type": "heartbeat", "result": None}]
+        for event in events:
+            spoken = time.monotonic()
+            for line in _lines(event, fault):
+                yield line
+            sent += 1
+            if sent == fault.close_after:
+                return
+        if ended and not fault.lose_final:
+            return
+        await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+class _Seen:
+    """What a stream has told so far."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, int] = {}
+
+    def news(self, job: Job) -> Iterator[dict[str, Any]]:
+        if self._is_new("rows", job.rows_done):
+            yield {"update_type": "progress", "result": job.rows_done}
+        counts = {"input_tokens": job.input_tokens, "output_tokens": job.output_tokens}
+        # Only what has changed: a client must not expect all of it in each event.
+        new = {name: count for name, count in counts.items() if self._is_new(name, count)}
+        if new:
+            yield {"update_type": "tokens", "result": new}
+
+    def _is_new(self, name: str, count: int | None) -> bool:
+        if not count or self._told.get(name) == count:
+            return False
+        self._told[name] = count
+        return True
+
+
+def _lines(event: dict[str, Any], fault: ProgressFault) -> Iterator[bytes]:
+    line = orjson.dumps(event) + b"\n"
+    if fault.garbage:
+        yield from _GARBAGE
+    yield line
+    if fault.duplicate:
+        yield line
+        yield orjson.dumps({"update_type": "progress", "result": 0}) + b"\n"

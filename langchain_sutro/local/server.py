@@ -1,0 +1,103 @@
+"""uvicorn in a thread of this process, with an event loop of its own."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from langchain_sutro.local.wire import protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp
+
+__all__ = ["ServerThread"]
+
+logger = logging.getLogger(__name__)
+
+_HOST = "127.0.0.1"
+_SECONDS_FOR_OPEN_REQUESTS = 2
+_SECONDS_TO_STOP = 10.0
+
+
+class ServerThread:
+    """A server on loopback.
+
+    Args:
+        port: TCP port, or 0 for any that is free. It is bound at once.
+        on_connection: Called for each connection, on the server's event loop.
+
+    Attributes:
+        port: The port that it has.
+
+    Raises:
+        OSError: The port is taken.
+    """
+
+    def __init__(self, port: int, on_connection: Callable[[], None]) -> None:
+        # asyncio turns Nagle's delay off only where the protocol is named.
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        try:
+            # A deployment that is started again needs its port while old connections linger.
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._socket.bind((_HOST, port))
+        except OSError:
+            self._socket.close()
+            raise
+        self.port: int = self._socket.getsockname()[1]
+        self._on_connection = on_connection
+
+    @property
+    def origin(self) -> str:
+        """Its URL, without a trailing slash."""
+        return f"http://{_HOST}:{self.port}"
+
+    def start(self, app: ASGIApp) -> None:
+        """Begin to start; `wait` for it."""
+        config = uvicorn.Config(
+            app,
+            # Our own protocol gives the application its connection, see `wire`.
+            http=protocol(self._on_connection),
+            loop="asyncio",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=2048,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=_SECONDS_FOR_OPEN_REQUESTS,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run,
+            kwargs={"sockets": [self._socket]},
+            name="sutro-local",
+            daemon=True,
+        )
+        self._thread.start()
+
+    def wait(self, timeout: float) -> None:
+        """Wait until it answers.
+
+        Raises:
+            TimeoutError: It does not within `timeout` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        while not self._server.started:
+            if time.monotonic() > deadline or not self._thread.is_alive():
+                raise TimeoutError("The local deployment did not start.")
+            time.sleep(0.005)
+
+    def stop(self) -> None:
+        """Stop, after the requests that are open."""
+        self._server.should_exit = True
+        self._thread.join(_SECONDS_TO_STOP)
+        if self._thread.is_alive():
+            logger.warning("The local deployment's server does not stop.")
+        self._socket.close()

@@ -1,0 +1,33 @@
+"""The fixtures for users' own tests, used as a user would."""
+
+import pytest
+
+from langchain_sutro import SutroFunction, run_function
+from langchain_sutro.local import Answer
+from tests.test_functions import LEAD
+
+pytest_plugins = ["langchain_sutro.testing"]
+
+
+def test_the_samples_answer_without_any_settings(sutro_deployment):
+    assert SutroFunction("lead-qualifier").invoke(LEAD).answer
+    assert run_function("lead-qualifier", LEAD).answer
+    assert len(sutro_deployment.requests) == 2
+
+
+def test_a_stand_in_answers_whatever_fields_it_gets(sutro_deployment, sutro_function):
+    judge = sutro_function("judge", lambda row: Answer(f"about {row['topic']}", confidence=0.3))
+    result = judge.invoke({"topic": "tests", "other": 1})
+    assert (result.answer, result.confidence) == ("about tests", 0.3)
+    assert judge.batch([{"topic": "a"}, {"topic": "b"}])[1].answer == "about b"
+    assert len(sutro_deployment.jobs) == 1
+
+
+def test_things_can_be_made_to_go_wrong(sutro_deployment, sutro_function):
+    from langchain_sutro import errors
+
+    judge = sutro_function("judge", lambda _: "fine", max_retries=0)
+    sutro_deployment.faults.add("functions/*", status=429, json={"detail": "slow down"})
+    with pytest.raises(errors.SutroRateLimitError):
+        judge.invoke({"a": "b"})
+    assert judge.invoke({"a": "b"}).answer == "fine"
