@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Mapping
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from langchain_sutro._cleanup import when_gone
 from langchain_sutro.errors import SutroJobError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ INPUTS, LOGPROBS = "inputs", "cumulative_logprobs"
 
 _WINDOW_ROWS = 4_096
 _BATCH_ROWS = 65_536
+_BATCH_BYTES = 1 << 24
 _READ_BYTES = 1 << 18
 
 
@@ -97,7 +99,7 @@ class StoredColumns:
         except SutroJobError:
             _remove(path, delete=delete)
             raise
-        weakref.finalize(stored, _remove, path, delete=delete)
+        when_gone(stored, partial(_remove, path, delete=delete))
         return stored
 
     def read(self, names: Sequence[str]) -> Any:
@@ -146,12 +148,14 @@ class StoredColumns:
         # Each reader has a file of its own, so that several can be at different places.
         with _open(self._path) as file:
             for group in range(file.num_row_groups):
-                rows = file.metadata.row_group(group).num_rows
+                meta = file.metadata.row_group(group)
+                rows = meta.num_rows
                 if start >= rows:
                     start -= rows
                     continue
+                fitting = max(64, _BATCH_BYTES * rows // max(meta.total_byte_size, 1))
                 for batch in file.iter_batches(
-                    size, row_groups=[group], columns=names, use_threads=False
+                    min(size, fitting), row_groups=[group], columns=names, use_threads=False
                 ):
                     wanted = batch.slice(start)
                     start -= batch.num_rows - wanted.num_rows

@@ -1,18 +1,21 @@
 """A column of JSON texts as columns of values.
 
 Arrow's JSON reader is many times as fast as parsing each text, but it guesses: texts that look like
-dates become dates, large integers lose digits, two objects in one text become two rows. So it is
-told or checked wherever it could guess, and where it cannot do a table right, the table is parsed
-row by row.
+dates become dates, large integers lose digits, two objects in one text become two rows. And lists
+and objects within objects can make it lose values or crash (apache/arrow issue 51305 is one way).
+So it gets flat objects only, is told or checked wherever it could guess, and what it cannot do
+right is parsed row by row.
 """
 
 from __future__ import annotations
 
-import io
 import json
+import os
 import re
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, islice
 from typing import Any
 
 import orjson
@@ -22,25 +25,26 @@ from langchain_sutro.results import loads, unwrap
 __all__ = ["unpack"]
 
 _SAMPLE = 200
-_SLICE = 65_536
-# A text longer than the block ends Arrow's reader.
-_BLOCKS = (1 << 20, 1 << 26, (1 << 31) - 1)
-# Arrow's reader loses a list's leading nulls, and may then crash (apache/arrow issue 51305).
-_LEADING_NULL = re.compile(rb"\[\s*null")
+_SLICE_ROWS = 65_536
+_SLICE_BYTES = 1 << 24
+_MOST_WORKERS = 4
+_LARGEST_BLOCK = (1 << 31) - 1
 # From here on a float no longer holds every integer.
 _INEXACT = 2.0**53
-
+_NESTED = re.compile(rb'"\s*:\s*[\[{]')
 
 Texts = Callable[[], Iterator[Any]]
 """Gives Arrow arrays of large strings, from the start each time."""
 
+_Fields = dict[str, Any]
+"""An Arrow array for each field of some rows; None where the values do not fit into one."""
 
-def unpack(texts: Texts, count: int, *, open_envelopes: bool) -> tuple[Any, Any]:
+
+def unpack(texts: Texts, *, open_envelopes: bool) -> tuple[Any, Any]:
     """Make columns of the fields of JSON objects.
 
     Args:
         texts: The texts, null where there is none.
-        count: How many.
         open_envelopes: Whether a reasoning model's envelope becomes the fields of its content, and
             `reasoning_content`.
 
@@ -50,207 +54,244 @@ def unpack(texts: Texts, count: int, *, open_envelopes: bool) -> tuple[Any, Any]
         a field with values of several kinds becomes text, JSON for what was none. And a chunked
         array of the texts that are no objects, null elsewhere, or None if there are none.
     """
-    lines = _Lines(texts, check_all=False, open_envelopes=open_envelopes)
-    found = _read(lines, count)
-    sealed = (
-        open_envelopes and found and {"content", "reasoning_content"} <= {*found[0].schema.names}
-    )
-    if found is None or sealed:
-        lines = _Lines(texts, check_all=True, open_envelopes=open_envelopes)
-        found = _read(lines, count)
-    return found or _read_one_by_one(texts, open_envelopes=open_envelopes)
-
-
-class _UnfitError(Exception):
-    """Arrow must not be given these texts."""
-
-
-class _Lines(io.RawIOBase):
-    """The texts as newline-delimited JSON, with an empty object for each that is none.
-
-    Attributes:
-        rest: Chunks of the texts that are no objects, as far as they have been read.
-    """
-
-    def __init__(self, texts: Texts, *, check_all: bool, open_envelopes: bool) -> None:
-        super().__init__()
-        self.texts = texts
-        self.rest: list[Any] = []
-        self._check_all = check_all
-        self._open_envelopes = open_envelopes
-        self._buffers = self._all_buffers()
-        self._left = memoryview(b"")
-
-    def again(self) -> _Lines:
-        """The same from the start."""
-        return _Lines(self.texts, check_all=self._check_all, open_envelopes=self._open_envelopes)
-
-    def sample(self) -> list[dict[str, Any]]:
-        """Some of the objects at the start."""
-        values = (
-            _fields(text, self._open_envelopes)[0] for text in islice(_each(self.texts), _SAMPLE)
-        )
-        return [value for value in values if value]
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, target: Any) -> int:
-        while not self._left:
-            self._left = next(self._buffers, memoryview(b""))
-            if not self._left:
-                return 0
-        size = min(len(self._left), len(target))
-        target[:size] = self._left[:size]
-        self._left = self._left[size:]
-        return size
-
-    def _all_buffers(self) -> Iterator[memoryview]:
-        for chunk in self.texts():
-            for start in range(0, len(chunk), _SLICE):
-                yield self._buffer(chunk.slice(start, _SLICE))
-
-    def _buffer(self, texts: Any) -> memoryview:
-        import pyarrow as pa  # noqa: PLC0415
-        import pyarrow.compute as pc  # noqa: PLC0415
-
-        lines, rest = self._split(texts)
-        self.rest.append(rest)
-        # Between tokens a newline is a blank; within texts JSON has none.
-        raw = _bytes(lines).tobytes()
-        if _LEADING_NULL.search(raw):
-            raise _UnfitError
-        if b"\n" in raw or b"\r" in raw:
-            lines = pc.replace_substring_regex(lines, "[\r\n]", " ")
-        nothing, newline = (pa.scalar(text, pa.large_string()) for text in ("", "\n"))
-        return _bytes(pc.binary_join_element_wise(lines, nothing, newline))
-
-    def _split(self, texts: Any) -> tuple[Any, Any]:
-        """The lines, and the texts that are no objects."""
-        import pyarrow as pa  # noqa: PLC0415
-        import pyarrow.compute as pc  # noqa: PLC0415
-
-        nothing = pa.nulls(len(texts), pa.large_string())
-        if self._check_all:
-            unsure = pa.array([True] * len(texts))
-        else:
-            # An object that both starts and ends as one cannot run on into the next line.
-            sure = pc.and_(pc.starts_with(texts, "{"), pc.ends_with(texts, "}"))
-            unsure = pc.invert(pc.fill_null(sure, fill_value=False))
-            if not pc.any(unsure).as_py():
-                return texts, nothing
-        checked = [
-            _fields(text, self._open_envelopes) for text in pc.filter(texts, unsure).to_pylist()
-        ]
-        lines = pa.array([_dump(fields or {}) for fields, _ in checked], pa.large_string())
-        rest = pa.array([text for _, text in checked], pa.large_string())
-        return pc.replace_with_mask(texts, unsure, lines), pc.replace_with_mask(
-            nothing, unsure, rest
-        )
-
-
-def _bytes(texts: Any) -> memoryview:
-    """The texts of an array, one directly after the other."""
-    _, offsets, data = texts.buffers()
-    first, last = (
-        memoryview(offsets).cast("q")[at] for at in (texts.offset, texts.offset + len(texts))
-    )
-    return memoryview(data)[first:last] if data is not None else memoryview(b"")
-
-
-def _read(lines: _Lines, count: int, schema: Any = None) -> tuple[Any, Any] | None:
-    """Have Arrow read lines; None if it cannot, or not rightly."""
     import pyarrow as pa  # noqa: PLC0415
 
-    sample = lines.sample()
-    names = dict.fromkeys(name for value in sample for name in value)
-    if schema is None:
-        schema = pa.schema([(name, pa.string()) for name in names if _all_texts(sample, name)])
-    found = _read_blocks(lines, schema)
-    if found is None:
-        return None
-    table, rest = found
-    explicit = pa.schema([(column.name, _undated(column.type)) for column in table.schema])
-    if explicit != table.schema:
-        return _read(lines, count, explicit)
-    if table.num_rows != count or any(map(_inexact, table.columns)):
-        return None
-    present = dict.fromkeys(table.schema.names)
-    order = [name for name in {**names, **present} if name in present]
-    return table.select(order), rest if rest.null_count < len(rest) else None
+    found = _read_flat(texts, open_envelopes=open_envelopes)
+    table, rest = found or _read_one_by_one(texts, open_envelopes=open_envelopes)
+    others = pa.chunked_array(rest, pa.large_string())
+    return table, others if others.null_count < len(others) else None
 
 
-def _read_blocks(lines: _Lines, schema: Any) -> tuple[Any, Any] | None:
+def _slices(texts: Texts) -> Iterator[Any]:
+    for chunk in texts():
+        rows = _SLICE_BYTES * len(chunk) // max(chunk.nbytes, 1)
+        step = max(1, min(_SLICE_ROWS, rows))
+        for start in range(0, len(chunk), step):
+            yield chunk.slice(start, step)
+
+
+def _read_flat(texts: Texts, *, open_envelopes: bool) -> tuple[Any, list[Any]] | None:
+    """Have Arrow read all texts; None if it cannot, or not rightly."""
+    schema, names = _guess(texts, open_envelopes=open_envelopes)
+    parts: list[_Fields] = []
+    rest: list[Any] = []
+    reading: deque[Future[_Fields | None]] = deque()
+    workers = min(_MOST_WORKERS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers, "langchain-sutro-results") as pool:
+        for part in _slices(texts):
+            lines, others = _lines(part, open_envelopes=open_envelopes)
+            if lines is None:
+                return None
+            rest.append(others)
+            reading.append(pool.submit(_read_lines, lines, schema, len(part)))
+            # A few at a time, so that memory stays flat.
+            while len(reading) > workers:
+                fields = reading.popleft().result()
+                if fields is None:
+                    return None
+                parts.append(fields)
+        for future in reading:
+            fields = future.result()
+            if fields is None:
+                return None
+            parts.append(fields)
+    names |= dict.fromkeys(name for part in parts for name in part)
+    if open_envelopes and names.keys() >= {"content", "reasoning_content"}:
+        return None
+    seen = {name: _types(parts, name) for name in names}
+    types = {name: kinds[0] if len(kinds) == 1 else _merged(kinds) for name, kinds in seen.items()}
+    if None in types.values():
+        return None
+    table = _assemble(parts, [len(part) for part in rest], types)
+    return None if table is None else (table, rest)
+
+
+def _guess(texts: Texts, *, open_envelopes: bool) -> tuple[Any, dict[str, None]]:
+    """Which fields are texts, so that Arrow does not take them for dates, and their order."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    firsts = islice((text for part in _slices(texts) for text in part.to_pylist()), _SAMPLE)
+    sample = [row for row, _ in (_fields(text, open_envelopes) for text in firsts) if row]
+    names = dict.fromkeys(name for row in sample for name in row)
+    return pa.schema([(name, pa.string()) for name in names if _all_texts(sample, name)]), names
+
+
+def _lines(texts: Any, *, open_envelopes: bool) -> tuple[Any, Any]:
+    """Newline-delimited JSON, and the texts that are no objects, for which it has empty ones.
+
+    The first is None where objects may have lists or objects in them.
+    """
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    rest = pa.nulls(len(texts), pa.large_string())
+    # An object that both starts and ends as one cannot run on into the next line.
+    sure = pc.and_(pc.starts_with(texts, "{"), pc.ends_with(texts, "}"))
+    unsure = pc.invert(pc.fill_null(sure, fill_value=False))
+    if pc.any(unsure).as_py():
+        found = [_fields(text, open_envelopes) for text in pc.filter(texts, unsure).to_pylist()]
+        lines = pa.array([_dump(fields or {}) for fields, _ in found], pa.large_string())
+        others = pa.array([text for _, text in found], pa.large_string())
+        texts = pc.replace_with_mask(texts, unsure, lines)
+        rest = pc.replace_with_mask(rest, unsure, others)
+    raw = _bytes(texts).to_pybytes()
+    if (b"[" in raw or raw.count(b"{") > len(texts)) and _NESTED.search(raw):
+        return None, rest
+    # Between tokens a newline is a blank; within texts JSON has none.
+    if b"\n" in raw or b"\r" in raw:
+        texts = pc.replace_substring_regex(texts, "[\r\n]", " ")
+    nothing, newline = (pa.scalar(text, pa.large_string()) for text in ("", "\n"))
+    return _bytes(pc.binary_join_element_wise(texts, nothing, newline)), rest
+
+
+def _bytes(texts: Any) -> Any:
+    """The texts of an array, one directly after the other, as an Arrow buffer."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    _, offsets, data = texts.buffers()
+    if data is None:
+        return pa.py_buffer(b"")
+    bounds = memoryview(offsets).cast("q")
+    first, last = bounds[texts.offset], bounds[texts.offset + len(texts)]
+    return data.slice(first, last - first)
+
+
+def _read_lines(lines: Any, schema: Any, count: int) -> _Fields | None:
+    """Have Arrow read one slice; None if it cannot, or not rightly."""
     import pyarrow as pa  # noqa: PLC0415
     from pyarrow import json as arrow_json  # noqa: PLC0415
 
-    for block in _BLOCKS:
-        source = lines.again()
+    # In one block and one thread: where blocks are joined, types that differ have crashed it.
+    options = arrow_json.ReadOptions(False, min(len(lines) + 1, _LARGEST_BLOCK))  # noqa: FBT003
+    while True:
+        parse = arrow_json.ParseOptions(explicit_schema=schema)
         try:
-            table = arrow_json.read_json(
-                pa.PythonFile(source, mode="r"),
-                arrow_json.ReadOptions(block_size=block),
-                arrow_json.ParseOptions(explicit_schema=schema),
-            )
-        except _UnfitError:
+            table = arrow_json.read_json(pa.BufferReader(lines), options, parse)
+        except pa.ArrowInvalid:
             return None
-        except pa.ArrowInvalid as error:
-            if "straddling" not in str(error):
-                return None
-        else:
-            return table, pa.chunked_array(source.rest, pa.large_string())
-    return None
+        dated = [column.name for column in table.schema if pa.types.is_timestamp(column.type)]
+        if not dated:
+            break
+        schema = pa.schema([*schema, *((name, pa.string()) for name in dated)])
+    if table.num_rows != count or any(map(_is_inexact, table.columns)):
+        return None
+    return {name: table[name].combine_chunks() for name in table.column_names}
 
 
 def _all_texts(sample: list[dict[str, Any]], name: str) -> bool:
-    values = [value[name] for value in sample if value.get(name) is not None]
+    values = [row[name] for row in sample if row.get(name) is not None]
     return bool(values) and all(isinstance(value, str) for value in values)
 
 
-def _undated(kind: Any) -> Any:
-    """The type without the dates that Arrow made of texts."""
-    import pyarrow as pa  # noqa: PLC0415
-
-    if pa.types.is_timestamp(kind):
-        return pa.string()
-    if pa.types.is_list(kind):
-        return pa.list_(_undated(kind.value_type))
-    if pa.types.is_struct(kind):
-        return pa.struct([(field.name, _undated(field.type)) for field in kind])
-    return kind
-
-
-def _inexact(values: Any) -> bool:
+def _is_inexact(values: Any) -> bool:
     """Whether floats may have lost digits, or were no JSON numbers."""
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.compute as pc  # noqa: PLC0415
 
-    kind = values.type
-    if pa.types.is_list(kind):
-        return _inexact(pc.list_flatten(values))
-    if pa.types.is_struct(kind):
-        return any(_inexact(pc.struct_field(values, index)) for index in range(kind.num_fields))
-    if not pa.types.is_floating(kind):
+    if not pa.types.is_floating(values.type):
         return False
     fine = pc.less(pc.abs(values), _INEXACT)
     return pc.any(pc.invert(fine)).as_py() or False
 
 
-def _read_one_by_one(texts: Texts, *, open_envelopes: bool) -> tuple[Any, Any]:
+def _read_one_by_one(texts: Texts, *, open_envelopes: bool) -> tuple[Any, list[Any]]:
+    """Parse each text; all of them again if a field turns out to have several types."""
     import pyarrow as pa  # noqa: PLC0415
 
-    checked = [_fields(text, open_envelopes) for text in _each(texts)]
-    rest = pa.chunked_array([pa.array([text for _, text in checked], pa.large_string())])
-    rows = [fields or {} for fields, _ in checked]
+    types: dict[str, Any] = {}
+    while True:
+        parts: list[_Fields] = []
+        rest: list[Any] = []
+        for part in _slices(texts):
+            found = [_fields(text, open_envelopes) for text in part.to_pylist()]
+            rest.append(pa.array([text for _, text in found], pa.large_string()))
+            parts.append(_arrays([fields or {} for fields, _ in found], types))
+        names = dict.fromkeys(name for part in parts for name in part)
+        seen = {name: _types(parts, name) for name in names}
+        several = {name: kinds for name, kinds in seen.items() if len(kinds) > 1 or None in kinds}
+        if not several:
+            kinds = {name: found[0] for name, found in seen.items()}
+            return _assemble(parts, [len(part) for part in rest], kinds), rest
+        for name, found in several.items():
+            # First a type that holds all, if there is one; then text, which holds anything.
+            merged = None if name in types else _merged(found)
+            types[name] = pa.large_string() if merged is None else merged
+
+
+def _arrays(rows: list[dict[str, Any]], types: dict[str, Any]) -> dict[str, Any]:
+    """An array for each field; None where the values do not fit into one."""
     names = dict.fromkeys(name for row in rows for name in row)
-    columns = {name: _column([row.get(name) for row in rows]) for name in names}
-    return pa.table(columns), rest if rest.null_count < len(rest) else None
+    return {name: _array([row.get(name) for row in rows], types.get(name)) for name in names}
 
 
-def _each(texts: Texts) -> Iterator[str | None]:
-    for chunk in texts():
-        for start in range(0, len(chunk), _SLICE):
-            yield from chunk.slice(start, _SLICE).to_pylist()
+def _array(values: list[Any], kind: Any) -> Any:
+    import pyarrow as pa  # noqa: PLC0415
+
+    if kind == pa.large_string():
+        values = [one if one is None or isinstance(one, str) else _dump(one) for one in values]
+    if not _are_alike(values):
+        return None
+    try:
+        return pa.array(values, kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        return None
+
+
+def _are_alike(values: Iterable[Any]) -> bool:
+    """Whether values are of one kind all the way down; Arrow would make numbers of booleans."""
+    present = [one for one in values if one is not None]
+    kinds = set(map(type, present))
+    if kinds == {list}:
+        return _are_alike(chain.from_iterable(present))
+    if kinds == {dict}:
+        names = dict.fromkeys(chain.from_iterable(present))
+        return all(_are_alike(one.get(name) for one in present) for name in names)
+    return len(kinds) <= 1 or kinds == {int, float}
+
+
+def _types(parts: list[_Fields], name: str) -> list[Any]:
+    """The types of a field, None where values fit none; that of nothing but nulls if no other."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    arrays = (part[name] for part in parts if name in part)
+    kinds = dict.fromkeys(None if array is None else array.type for array in arrays)
+    return [kind for kind in kinds if kind != pa.null()] or [pa.null()]
+
+
+def _merged(kinds: list[Any]) -> Any:
+    """A type that holds values of all types, or None."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    if None in kinds:
+        return None
+    schemas = [pa.schema([("", kind)]) for kind in kinds]
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        return None
+
+
+def _assemble(parts: list[_Fields], sizes: list[int], types: dict[str, Any]) -> Any:
+    """A table of the parts; None if a field does not become its type exactly."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    columns = {}
+    for name, kind in types.items():
+        found = [part.get(name) for part in parts]
+        try:
+            chunks = [_as_type(array, kind, size) for array, size in zip(found, sizes, strict=True)]
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+            return None
+        columns[name] = pa.chunked_array(chunks, kind)
+    return pa.table(columns)
+
+
+def _as_type(array: Any, kind: Any, size: int) -> Any:
+    import pyarrow as pa  # noqa: PLC0415
+
+    if array is None or array.type == pa.null():
+        return pa.nulls(size, kind)
+    return array if array.type == kind else array.cast(kind)
 
 
 def _fields(text: str | None, open_envelopes: bool) -> tuple[dict[str, Any] | None, str | None]:
@@ -268,20 +309,6 @@ def _fields(text: str | None, open_envelopes: bool) -> tuple[dict[str, Any] | No
     if isinstance(content, dict):
         return {**reasoning, **content}, None
     return reasoning, content if content is None or isinstance(content, str) else _dump(content)
-
-
-def _column(values: list[Any]) -> Any:
-    """An Arrow array, of texts if the values have no type in common."""
-    import pyarrow as pa  # noqa: PLC0415
-
-    kinds = {type(value) for value in values if value is not None}
-    try:
-        if kinds <= {int, float} or len(kinds) == 1:
-            return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        pass
-    texts = [value if value is None or isinstance(value, str) else _dump(value) for value in values]
-    return pa.array(texts, pa.large_string())
 
 
 def _dump(value: Any) -> str:

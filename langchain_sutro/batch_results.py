@@ -247,9 +247,7 @@ class BatchResults:
 
         outputs: dict[str, Any] = {}
         if unpack:
-            fields, rest = unpack_texts(
-                self._stored.texts, self._stored.count, open_envelopes=unwrap_reasoning
-            )
+            fields, rest = unpack_texts(self._stored.texts, open_envelopes=unwrap_reasoning)
             outputs = dict(zip(fields.column_names, fields.columns, strict=True))
             if outputs and rest is not None:
                 _add(outputs, {output_column: rest})

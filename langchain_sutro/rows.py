@@ -13,7 +13,6 @@ import json
 import tempfile
 import threading
 import time
-import weakref
 from bisect import bisect_right
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from langchain_sutro._cleanup import when_gone
 from langchain_sutro._encoding import (
     Row,
     dump_again,
@@ -122,7 +122,7 @@ class SpooledRows:
         self._work: Future[None] | None = None
         self._lock = threading.Lock()
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
-        self._finalizer = weakref.finalize(self, self._file.close)
+        self._release = when_gone(self, self._file.close)
 
     def __repr__(self) -> str:
         return f"<SpooledRows: {self.count:,} rows, {self.size:,} bytes>"
@@ -143,7 +143,7 @@ class SpooledRows:
 
     def close(self) -> None:
         """Give memory and file back; happens by itself when the object goes."""
-        self._finalizer()
+        self._release()
 
     @property
     def sha256(self) -> str:

@@ -1,5 +1,6 @@
 """The answers of a job: rows, tables, joins, and what can be wrong with them."""
 
+import asyncio
 import gc
 import json
 import random
@@ -11,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from blockbuster import blockbuster_ctx
 
 from langchain_sutro import _stored
 from langchain_sutro._frames import results_frame
@@ -345,6 +347,19 @@ def test_a_file_of_ours_goes_with_the_last_that_needs_it(tmp_path):
     assert len(list(rows)) == 4
     del rows
     gc.collect()
+    assert not path.exists()
+
+
+async def test_on_an_event_loop_a_thread_deletes_the_file(tmp_path):
+    results = await asyncio.to_thread(in_file, tmp_path, columns(), delete=True)
+    path = tmp_path / "results.parquet"
+    with blockbuster_ctx("langchain_sutro"):
+        del results
+        gc.collect()
+    for _ in range(100):
+        if not path.exists():
+            break
+        await asyncio.sleep(0.02)
     assert not path.exists()
 
 

@@ -227,13 +227,18 @@ class LocalDeployment:
         Raises:
             OSError: The port is taken.
             RuntimeError: `data_dir` is in use by another local deployment.
+            TimeoutError: It did not start within 30 seconds.
         """
         if self._parts is not None:
             return
         self._parts = self._start()
         # Where clients already look for it, should it be started again.
         self._port = self._parts.server.port
-        self.wait_until_ready()
+        try:
+            self.wait_until_ready()
+        except TimeoutError:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Stop. Jobs that have not ended go on when it is started again with its `data_dir`."""

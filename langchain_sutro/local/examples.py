@@ -21,6 +21,8 @@ __all__ = ["from_examples"]
 _SEED = 7
 _MOST_FOLDS = 5
 _TELLING = 3
+# One letter or digit is a word too, unlike for scikit-learn.
+_WORD = r"(?u)\b\w+\b"
 
 Row = dict[str, Any]
 
@@ -129,9 +131,9 @@ class _Fitted:
         truth = [str(row[label]) for row in kept]
         # A field's words are its own: the same word in another may mean something else.
         self._words = {
-            field: TfidfVectorizer(
-                ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b"
-            ).fit([as_text(row.get(field)) for row in kept])
+            field: TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD).fit(
+                [as_text(row.get(field)) for row in kept]
+            )
             for field in inputs
             if any(re.search(r"\w", as_text(row.get(field))) for row in kept)
         }

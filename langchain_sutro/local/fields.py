@@ -47,8 +47,8 @@ class Fields:
 
     Args:
         schema: JSON schema of an object. With `"additionalProperties": true` it takes any field,
-            which no published Function does, but a stand-in in a test may. A property with a `contentMediaType` of an image or of
-            `application/pdf` takes assets.
+            as no published Function does, but a stand-in in a test may. A property with a
+            `contentMediaType` of an image or of `application/pdf` takes assets.
         model: Rows are given to the Function as this model, if there is one.
     """
 
@@ -96,9 +96,7 @@ class Fields:
         if isinstance(value, str):
             row = self._rendered(value)
         else:
-            row = {
-                name: value[name] for name in (value if self._open else self.names) if name in value
-            }
+            row = {n: v for n, v in value.items() if self._open or n in self._properties}
         return self._read(row, assets=False)
 
     def check(self, value: Any) -> None:

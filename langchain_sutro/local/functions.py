@@ -236,11 +236,11 @@ class LocalFunction:
             output.setdefault(self._rationale, answer.rationale)
         if self._output_model is not None:
             output = self._output_model.model_validate(output).model_dump(mode="json")
+        predictions = answer.predictions
         return Answer(
-            # What has no JSON form must fail here, not when it is sent.
-            orjson.loads(orjson.dumps(output, option=orjson.OPT_SERIALIZE_NUMPY)),
+            _json(output),
             _probability(answer.confidence),
-            answer.predictions,
+            None if predictions is None else _json([dict(one) for one in predictions]),
             answer.rationale,
         )
 
@@ -263,6 +263,11 @@ def _plain(value: Any) -> Any:
         return value.model_dump(mode="json")
     # A chat model at the end of a chain answers with a message.
     return str(value.text) if isinstance(value, BaseMessage) else value
+
+
+def _json(value: Any) -> Any:
+    # What has no JSON form must fail here, not when it is sent.
+    return orjson.loads(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
 def _probability(value: float | None) -> float | None:

@@ -86,7 +86,7 @@ def hosted_run(service: Service) -> APIRouter:
         shown: dict[str, Any] = {"response" if primary else "output": value}
         shown |= {"rationale": rationale, "confidence": answer.confidence}
         if primary and answer.predictions is not None:
-            shown["predictions"] = [dict(prediction) for prediction in answer.predictions]
+            shown["predictions"] = answer.predictions
         shown["usage"] = {
             "input_tokens": input_tokens,
             "output_tokens": output_tokens,

@@ -35,9 +35,17 @@ class Table:
         self._batches = batches
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """The rows, read batch by batch."""
-        for batch in self._batches():
-            yield from batch.to_pylist()
+        """The rows, read batch by batch.
+
+        Raises:
+            SourceError: They cannot be read.
+        """
+        try:
+            for batch in self._batches():
+                yield from batch.to_pylist()
+        # Arrow's errors are ValueErrors; a time that Python cannot hold overflows.
+        except (ValueError, OverflowError) as error:
+            raise SourceError(f"The table cannot be read: {type(error).__name__}.") from None
 
 
 def download(url: str, path: Path, stopped: Callable[[], bool]) -> None:

@@ -60,6 +60,10 @@ class Worker:
 
     def start(self) -> None:
         """Start, beginning with the jobs that did not end."""
+        for folder in self._folder.iterdir():
+            # A submission that was cut off before it became a job.
+            if self._store.get(folder.name) is None:
+                self.files(folder.name).remove()
         for job in self._store.unfinished():
             self.submit(job)
         for number in range(_THREADS):

@@ -77,11 +77,12 @@ def test_every_endpoint_is_described(deployment):
 
 
 def test_requests_are_recorded_without_secrets(api, deployment):
-    api.post("/functions/echo/run", json={"input": "hello"}, headers={"x-one": "1"})
+    content = b'{"input": "hello"}'
+    api.post("/functions/echo/run", content=content, headers={"x-one": "1"})
     received = deployment.requests[-1]
     assert (received.method, received.path) == ("POST", "/v1/functions/echo/run")
     assert received.body == {"input": "hello"}
-    assert received.size == len('{"input":"hello"}')
+    assert received.size == len(content)
     assert received.status == 200
     assert received.headers["x-one"] == "1"
     assert received.headers["authorization"] == "Key [hidden]"

@@ -127,10 +127,15 @@ def test_a_download_breaks_off_where_it_is_told_to(api, deployment):
     for at in (0, 1, 1000, 5000):
         deployment.faults.add("storage/*", truncate="connection", truncate_at=at)
         got = bytearray()
-        with pytest.raises(httpx.RemoteProtocolError), httpx.stream("GET", url) as answer:
-            for piece in answer.iter_raw():
-                got += piece
+        with pytest.raises(httpx.RemoteProtocolError):
+            fetch(url, got)
         assert bytes(got) == whole[:at]
+
+
+def fetch(url, into):
+    with httpx.stream("GET", url) as answer:
+        for piece in answer.iter_raw():
+            into += piece
 
 
 def test_a_job_fails_with_and_without_a_reason(api, deployment):

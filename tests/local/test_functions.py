@@ -177,6 +177,16 @@ def test_what_is_no_answer_is_a_failure(api, deployment, given):
     assert results(api, job_id)["outputs"] == [None]
 
 
+def test_predictions_may_be_numpy_numbers(deployment):
+    predictions = [{"label": np.str_("yes"), "confidence": np.float32(0.75)}]
+    answer = Answer("yes", np.float32(0.75), predictions)
+    deployment.publish("numpy", lambda row: answer, input_schema=TEXT, output_schema=LABEL)
+    for hosted in client(deployment, ""):
+        body = {"name": "numpy", "input_data": {"text": "x"}}
+        shown = hosted.post("/functions/run", json=body).json()
+    assert shown["predictions"] == [{"label": "yes", "confidence": 0.75}]
+
+
 def test_a_rationale_becomes_the_field_that_the_schema_has(api, deployment):
     schema = {"type": "object", "properties": {"label": {}, "reasoning": {"type": "string"}}}
     answer = Answer("yes", rationale="it says so")

@@ -94,8 +94,8 @@ def test_a_body_that_is_no_json_object_is_422(api, content):
 
 
 def test_input_that_is_nested_too_deeply_is_422(api):
-    deep = "[" * 400 + "]" * 400
-    answer = api.post("/functions/echo/run", content='{"input": {"text": %s}}' % deep)
+    deep = '{"input": {"text": ' + "[" * 400 + "]" * 400 + "}}"
+    answer = api.post("/functions/echo/run", content=deep)
     assert answer.status_code == 422
 
 
@@ -127,5 +127,5 @@ def test_the_hosted_generation_ignores_extra_fields_and_misses_required_ones(hos
     assert call({"more": 1}).status_code == 422
     assert call("x").status_code == 422
     assert hosted.post("/functions/run", json={"name": "echo"}).status_code == 422
-    deep = '{"name": "echo", "input_data": {"text": "x", "z": %s}}' % ("[" * 400 + "]" * 400)
+    deep = '{"name": "echo", "input_data": {"text": "x", "z": ' + "[" * 400 + "]" * 400 + "}}"
     assert hosted.post("/functions/run", content=deep).status_code == 200

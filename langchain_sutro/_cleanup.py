@@ -1,0 +1,36 @@
+"""Cleans up after objects that are gone, without holding up an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["when_gone"]
+
+
+def when_gone(owner: object, work: Callable[..., Any], *args: Any) -> weakref.finalize[..., Any]:
+    """Have something done once when an object goes, or the interpreter ends.
+
+    Args:
+        owner: The object; the work must not refer to it.
+        work: May block, such as by deleting a file: on a running event loop, where objects may go
+            as anywhere, a thread does it.
+        args: Its arguments.
+
+    Returns:
+        Call it to have it done at once.
+    """
+    return weakref.finalize(owner, _do, partial(work, *args))
+
+
+def _do(work: Callable[[], Any]) -> None:
+    try:
+        asyncio.get_running_loop().run_in_executor(None, work)
+    except RuntimeError:
+        # There is no loop here, or it is closing.
+        work()
