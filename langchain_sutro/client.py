@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from langchain_sutro import _api, _jobs_api, _submit_api
@@ -11,6 +12,8 @@ from langchain_sutro._frames import results_frame
 from langchain_sutro._http import Operation, Session, arun, run
 from langchain_sutro._submit_api import JobRequest, Submitted
 from langchain_sutro.batch_results import BatchResults
+from langchain_sutro.errors import SutroJobCancelledError, SutroJobFailedError
+from langchain_sutro.job_tracing import JobTrace, JobTraces, job_trace
 from langchain_sutro.results import FunctionResult
 from langchain_sutro.rows import RemoteTable, SpooledRows, dump_row, open_table, spool_rows
 from langchain_sutro.settings import Generation, Settings, check_url, resolve
@@ -86,6 +89,7 @@ class SutroClient:
         self._http_client = http_client
         self._http_async_client = http_async_client
         self._session: Session | None = None
+        self._traces = JobTraces()
         self.policy = _api.Policy(max_retries, timeout, repeat_runs)
 
     def __repr__(self) -> str:
@@ -228,10 +232,17 @@ class SutroClient:
         rows: SpooledRows | RemoteTable,
         *,
         reuse: timedelta | None = None,
+        trace: JobTrace | None = None,
+        token: str | None = None,
     ) -> Submitted:
         """Submit a job exactly once; `submit_job` has the rules and the errors."""
         wire = rows.url if isinstance(rows, RemoteTable) else rows
-        return self.execute(_submit_api.submit_job, request, wire, reuse=reuse)
+        trace = trace or JobTrace()
+        submitted = self.execute(
+            _submit_api.submit_job, request, wire, reuse=reuse, token=token or trace.token
+        )
+        self._traces.add(submitted, trace)
+        return submitted
 
     async def asubmit(
         self,
@@ -239,10 +250,17 @@ class SutroClient:
         rows: SpooledRows | RemoteTable,
         *,
         reuse: timedelta | None = None,
+        trace: JobTrace | None = None,
+        token: str | None = None,
     ) -> Submitted:
         """`submit` on the running event loop."""
         wire = rows.url if isinstance(rows, RemoteTable) else rows
-        return await self.aexecute(_submit_api.submit_job, request, wire, reuse=reuse)
+        trace = trace or JobTrace()
+        submitted = await self.aexecute(
+            _submit_api.submit_job, request, wire, reuse=reuse, token=token or trace.token
+        )
+        self._traces.add(submitted, trace)
+        return submitted
 
     def batch_run_function(
         self,
@@ -283,9 +301,11 @@ class SutroClient:
         """
         request = JobRequest(name, job_priority, dry_run, job_name, description, id_column)
         request.check()
-        job_id = self.submit(request, take_rows(data)).job_id
+        rows = take_rows(data)
+        with job_trace(name, rows, metadata=langsmith_metadata, tags=langsmith_tags) as trace:
+            job_id = self.submit(request, rows, trace=trace).job_id
         if stay_attached:
-            self.execute(_jobs_api.wait_for_job, job_id)
+            self.wait_for_job(job_id)
         return job_id
 
     async def abatch_run_function(
@@ -306,10 +326,40 @@ class SutroClient:
         request = JobRequest(name, job_priority, dry_run, job_name, description, id_column)
         request.check()
         rows = await asyncio.to_thread(take_rows, data)
-        job_id = (await self.asubmit(request, rows)).job_id
+        with job_trace(name, rows, metadata=langsmith_metadata, tags=langsmith_tags) as trace:
+            job_id = (await self.asubmit(request, rows, trace=trace)).job_id
         if stay_attached:
-            await self.aexecute(_jobs_api.wait_for_job, job_id)
+            await self.await_job(job_id)
         return job_id
+
+    def wait_for_job(self, job_id: str, **options: Any) -> None:
+        """Wait until a job has succeeded; `_jobs_api.wait_for_job` has the options and errors."""
+        try:
+            self.execute(_jobs_api.wait_for_job, job_id, **options)
+        except (SutroJobFailedError, SutroJobCancelledError) as error:
+            self._traces.failed(job_id, error, partial(self.fetch_job, job_id))
+            raise
+
+    async def await_job(self, job_id: str, **options: Any) -> None:
+        """`wait_for_job` on the running event loop."""
+        try:
+            await self.aexecute(_jobs_api.wait_for_job, job_id, **options)
+        except (SutroJobFailedError, SutroJobCancelledError) as error:
+            self._traces.failed(job_id, error, partial(self.fetch_job, job_id))
+            raise
+
+    def trace_results(
+        self, job_id: str, results: BatchResults, job: dict[str, Any] | None = None
+    ) -> None:
+        """Complete the job's trace, if it has one, in the background.
+
+        Args:
+            job_id: The job.
+            results: What it gave.
+            job: Its object, if it is here already.
+        """
+        fetch = partial(self.fetch_job, job_id) if job is None else lambda: job
+        self._traces.completed(job_id, results, fetch)
 
     def await_job_completion(
         self,
@@ -336,7 +386,7 @@ class SutroClient:
             SutroJobCancelledError: It was cancelled.
             SutroJobTimeoutError: The time is over.
         """
-        self.execute(_jobs_api.wait_for_job, job_id, timeout=timeout)
+        self.wait_for_job(job_id, timeout=timeout)
         if not obtain_results:
             return None
         return self.get_job_results(job_id, output_column=output_column, unpack_json=unpack_json)
@@ -350,7 +400,7 @@ class SutroClient:
         unpack_json: bool = True,
     ) -> Any:
         """`await_job_completion` on the running event loop."""
-        await self.aexecute(_jobs_api.wait_for_job, job_id, timeout=timeout)
+        await self.await_job(job_id, timeout=timeout)
         if not obtain_results:
             return None
         return await self.aget_job_results(
@@ -391,6 +441,7 @@ class SutroClient:
             include_inputs=include_inputs,
             include_cumulative_logprobs=include_cumulative_logprobs,
         )
+        self.trace_results(job_id, results)
         return results_frame(
             results,
             output_column=output_column,
@@ -414,6 +465,7 @@ class SutroClient:
             include_inputs=include_inputs,
             include_cumulative_logprobs=include_cumulative_logprobs,
         )
+        self.trace_results(job_id, results)
         return await asyncio.to_thread(
             results_frame,
             results,
@@ -430,6 +482,7 @@ class SutroClient:
         include_cumulative_logprobs: bool = False,
         rows: int | None = None,
         function: str | None = None,
+        job: dict[str, Any] | None = None,
     ) -> BatchResults:
         """The results of a job that has succeeded, row by row or as a table.
 
@@ -442,12 +495,13 @@ class SutroClient:
             include_cumulative_logprobs: Also the log-probability of each output.
             rows: How many rows went in. Results of another number are an error, never shifted.
             function: The Function, for display.
+            job: The job's object, for tokens and cost.
         """
         options = {
             "include_inputs": include_inputs,
             "include_cumulative_logprobs": include_cumulative_logprobs,
         }
-        facts = self._facts(job_id, rows, function)
+        facts = self._facts(job_id, rows, function, job)
         if rows is None or rows > _FEW_ROWS:
             with PrivateFile() as target:
                 if self.execute(results_file, job_id, target, options):
@@ -462,13 +516,14 @@ class SutroClient:
         include_cumulative_logprobs: bool = False,
         rows: int | None = None,
         function: str | None = None,
+        job: dict[str, Any] | None = None,
     ) -> BatchResults:
         """`fetch_results` on the running event loop; files are handled in a thread."""
         options = {
             "include_inputs": include_inputs,
             "include_cumulative_logprobs": include_cumulative_logprobs,
         }
-        facts = await asyncio.to_thread(self._facts, job_id, rows, function)
+        facts = await asyncio.to_thread(self._facts, job_id, rows, function, job)
         if rows is None or rows > _FEW_ROWS:
             async with await asyncio.to_thread(PrivateFile) as target:
                 if await self.aexecute(results_file, job_id, target, options):
@@ -479,12 +534,15 @@ class SutroClient:
         columns = await self.aexecute(results_json, job_id, options)
         return BatchResults.from_columns(columns, **facts)
 
-    def _facts(self, job_id: str, rows: int | None, function: str | None) -> dict[str, Any]:
+    def _facts(
+        self, job_id: str, rows: int | None, function: str | None, job: dict[str, Any] | None
+    ) -> dict[str, Any]:
         return {
             "job_id": job_id,
             "function": function,
             "generation": self.settings.generation,
             "expected_rows": rows,
+            "job": job,
         }
 
     def get_job_status(self, job_id: str) -> JobStatus:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import httpx
@@ -25,11 +26,13 @@ from langchain_sutro import _api
 from langchain_sutro._api import check_name
 from langchain_sutro._jobs_api import JobProgress
 from langchain_sutro._submit_api import JobRequest, Submitted
+from langchain_sutro._traced_rows import TraceRows, check_trace_rows
 from langchain_sutro.batching import Interrupts, RowBatch
 from langchain_sutro.client import SutroClient, take_rows
 from langchain_sutro.compose import RowRetry, SutroAssign
 from langchain_sutro.errors import LowConfidenceError, SutroInputError
 from langchain_sutro.job_groups import SutroJobGroup
+from langchain_sutro.job_tracing import JobTrace, job_trace
 from langchain_sutro.jobs import OnInterrupt, SutroJob
 from langchain_sutro.results import FunctionResult, parse_output_model
 from langchain_sutro.rows import RemoteTable, SpooledRows, dump_row
@@ -47,6 +50,7 @@ from langchain_sutro.tracing import (
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from langchain_core.callbacks import (
         AsyncCallbackManagerForChainRun,
@@ -97,6 +101,9 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
         poll_interval: Most seconds between two looks at a job.
         on_progress: Called with a `JobProgress` whenever more is known of a batch's job.
         progress: Show a bar for a batch's job.
+        trace_rows: How many rows of a submitted job get a run of their own in its trace, from 0 to
+            20,000, or `"all"`, which is 20,000 at the most: rows with errors first, then those of
+            the lowest confidence, then an even sample.
         forward_trace_context: Put the active trace's metadata and tags onto the calls' runs.
         metadata: Goes onto every run, over that of the active trace.
         tags: The same for tags.
@@ -128,7 +135,7 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
     poll_interval: float = Field(default=5.0, gt=0)
     on_progress: Callable[[JobProgress], Any] | None = Field(default=None, exclude=True)
     progress: bool = False
-    trace_rows: int | Literal["all"] = Field(default=1000)
+    trace_rows: TraceRows = 1000
     forward_trace_context: bool = True
     metadata: dict[str, Any] | None = None
     tags: list[str] | None = None
@@ -146,6 +153,7 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
 
     def _prepare(self) -> None:
         check_name(self.function)
+        check_trace_rows(self.trace_rows)
         self._client = SutroClient(
             api_key=self.sutro_api_key,
             api_url=self.api_url,
@@ -523,7 +531,9 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             return batch.outputs(None, None)
         with rows:
             job = self._job(self._client.submit(self._request(), rows, reuse=self.reuse_jobs), rows)
-        results = job.results(timeout=None, progress=self.progress, on_progress=batch.on_progress)
+        job.wait(None, progress=self.progress, on_progress=batch.on_progress)
+        # Each row has its run already, so the job makes none.
+        results = self._client.fetch_results(job.job_id, rows=job.rows, function=self.function)
         return batch.outputs(job, results)
 
     async def _arun_batch(self, batch: RowBatch) -> list[Any]:
@@ -533,10 +543,12 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
         with rows:
             submitted = await self._client.asubmit(self._request(), rows, reuse=self.reuse_jobs)
             job = self._job(submitted, rows)
-        results = await job.aresults(
-            timeout=None, progress=self.progress, on_progress=batch.on_progress_async
-        )
+        await job.await_(None, progress=self.progress, on_progress=batch.on_progress_async)
         await batch.told()
+        # Each row has its run already, so the job makes none.
+        results = await self._client.afetch_results(
+            job.job_id, rows=job.rows, function=self.function
+        )
         return batch.outputs(job, results)
 
     def submit(
@@ -567,7 +579,9 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
         request = self._request(dry_run, job_name, description, id_column)
         request.check()
         rows = take_rows(data)
-        return self._job(self._client.submit(request, rows, reuse=self.reuse_jobs), rows)
+        with self._job_trace(rows, config) as trace:
+            submitted = self._client.submit(request, rows, reuse=self.reuse_jobs, trace=trace)
+        return self._job(submitted, rows)
 
     async def asubmit(
         self,
@@ -583,12 +597,17 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
         request = self._request(dry_run, job_name, description, id_column)
         request.check()
         rows = await asyncio.to_thread(take_rows, data)
-        return self._job(await self._client.asubmit(request, rows, reuse=self.reuse_jobs), rows)
+        with self._job_trace(rows, config) as trace:
+            submitted = await self._client.asubmit(
+                request, rows, reuse=self.reuse_jobs, trace=trace
+            )
+        return self._job(submitted, rows)
 
     def submit_in_parts(
         self,
         data: Any,
         max_rows_per_job: int,
+        config: RunnableConfig | None = None,
         *,
         manifest: str | os.PathLike[str] | None = None,
         dry_run: bool = False,
@@ -600,6 +619,7 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
         Args:
             data: As for `submit`, but for a table behind a URL.
             max_rows_per_job: Rows of a job at the most.
+            config: As for `submit`.
             manifest: File with which `SutroJobGroup.resume` goes on after a crash.
             dry_run: As for `submit`.
             job_name: As for `submit`.
@@ -612,6 +632,7 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             client=self._client,
             manifest=manifest,
             reuse=self.reuse_jobs,
+            trace=partial(self._job_trace, config=config),
         )
 
     async def asubmit_in_parts(
@@ -629,6 +650,19 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
     ) -> JobRequest:
         return JobRequest(
             self.function, self.job_priority, dry_run, job_name, description, id_column
+        )
+
+    def _job_trace(
+        self, rows: SpooledRows | RemoteTable, config: RunnableConfig | None = None
+    ) -> AbstractContextManager[JobTrace]:
+        return job_trace(
+            self.function,
+            rows,
+            config=config,
+            metadata=self.metadata,
+            tags=self.tags,
+            forward=self.forward_trace_context,
+            cap=self.trace_rows,
         )
 
     def _job(self, submitted: Submitted, rows: SpooledRows | RemoteTable) -> SutroJob:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +16,22 @@ from langchain_sutro import _submit_api
 from langchain_sutro._submit_api import JobRequest
 from langchain_sutro.client import SutroClient
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
+from langchain_sutro.job_tracing import job_trace
 from langchain_sutro.jobs import SutroJob
 from langchain_sutro.rows import RemoteTable, open_table, split_rows
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from datetime import timedelta
 
     from langchain_sutro._jobs_api import JobStatus
     from langchain_sutro.batch_results import BatchResults
+    from langchain_sutro.job_tracing import JobTrace
     from langchain_sutro.rows import SpooledRows
+
+    _Tracer = Callable[[SpooledRows], AbstractContextManager[JobTrace]]
 
 __all__ = ["SutroJobGroup"]
 
@@ -77,6 +82,7 @@ class SutroJobGroup:
         client: SutroClient,
         manifest: str | os.PathLike[str] | None = None,
         reuse: timedelta | None = None,
+        trace: _Tracer | None = None,
     ) -> SutroJobGroup:
         """Split a table and submit a job for each part.
 
@@ -89,6 +95,7 @@ class SutroJobGroup:
             client: How to reach the deployment.
             manifest: File to resume from. One that exists already is an error.
             reuse: Take earlier jobs of at most this age for equal parts.
+            trace: Makes the trace of a part's job; see `job_tracing.job_trace`.
 
         Raises:
             SutroInputError: A value cannot be sent, or the table lies behind a URL.
@@ -100,12 +107,11 @@ class SutroJobGroup:
                 f"{path} exists: go on with SutroJobGroup.resume, or choose another manifest."
             )
         request.check()
-        with ExitStack() as stack:
-            spooled = [stack.enter_context(rows) for rows in _split(data, max_rows)]
-            parts = [_Part(rows.count, rows.sha256) for rows in spooled]
-            group = cls(request, max_rows, parts, client=client, manifest=path)
-            group._save()
-            group._submit_missing(spooled, reuse)
+        spooled = _split(data, max_rows)
+        parts = [_Part(rows.count, rows.sha256) for rows in spooled]
+        group = cls(request, max_rows, parts, client=client, manifest=path)
+        group._save()
+        group._submit_missing(spooled, reuse, trace)
         return group
 
     @classmethod
@@ -143,10 +149,9 @@ class SutroJobGroup:
                 raise SutroInputError(
                     f"Parts of the table in {path} were not submitted: give the table again."
                 )
-            with ExitStack() as stack:
-                spooled = [stack.enter_context(rows) for rows in _split(data, max_rows)]
-                group._check_same(spooled)
-                group._submit_missing(spooled, None)
+            spooled = _split(data, max_rows)
+            group._check_same(spooled)
+            group._submit_missing(spooled, None, None)
         return group
 
     def _find_lost(self) -> None:
@@ -162,15 +167,19 @@ class SutroJobGroup:
         if not same:
             raise SutroInputError("This is another table than the one in the manifest.")
 
-    def _submit_missing(self, spooled: Sequence[SpooledRows], reuse: timedelta | None) -> None:
+    def _submit_missing(
+        self, spooled: Sequence[SpooledRows], reuse: timedelta | None, trace: _Tracer | None
+    ) -> None:
+        trace = trace or partial(job_trace, self._request.function)
         for part, rows in zip(self._parts, spooled, strict=True):
             if part.job_id is not None:
                 continue
-            part.token = uuid.uuid4().hex
-            self._save()
-            submitted = self._client.execute(
-                _submit_api.submit_job, self._request, rows, reuse=reuse, token=part.token
-            )
+            with trace(rows) as traced:
+                part.token = traced.token or uuid.uuid4().hex
+                self._save()
+                submitted = self._client.submit(
+                    self._request, rows, reuse=reuse, trace=traced, token=part.token
+                )
             part.job_id = submitted.job_id
             self._save()
 

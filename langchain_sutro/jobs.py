@@ -173,8 +173,7 @@ class SutroJob:
         """
         with self._watching(progress, on_progress) as tell:
             try:
-                self._client.execute(
-                    _jobs_api.wait_for_job,
+                self._client.wait_for_job(
                     self.job_id,
                     timeout=timeout,
                     poll_interval=self.poll_interval,
@@ -196,8 +195,7 @@ class SutroJob:
         """`wait` on the running event loop; `await job` is the same with its defaults."""
         with self._watching(progress, on_progress) as tell:
             try:
-                await self._client.aexecute(
-                    _jobs_api.wait_for_job,
+                await self._client.await_job(
                     self.job_id,
                     timeout=timeout,
                     poll_interval=self.poll_interval,
@@ -234,13 +232,17 @@ class SutroJob:
             SutroJobError: As `wait` does.
         """
         self.wait(timeout, progress=progress, on_progress=on_progress)
-        return self._client.fetch_results(
+        job = self._client.fetch_job(self.job_id)
+        results = self._client.fetch_results(
             self.job_id,
             include_inputs=include_inputs,
             include_cumulative_logprobs=include_cumulative_logprobs,
             rows=self.rows,
             function=self.function,
+            job=job,
         )
+        self._client.trace_results(self.job_id, results, job)
+        return results
 
     async def aresults(
         self,
@@ -253,13 +255,17 @@ class SutroJob:
     ) -> BatchResults:
         """`results` on the running event loop; files are handled in a thread."""
         await self.await_(timeout, progress=progress, on_progress=on_progress)
-        return await self._client.afetch_results(
+        job = await self._client.afetch_job(self.job_id)
+        results = await self._client.afetch_results(
             self.job_id,
             include_inputs=include_inputs,
             include_cumulative_logprobs=include_cumulative_logprobs,
             rows=self.rows,
             function=self.function,
+            job=job,
         )
+        self._client.trace_results(self.job_id, results, job)
+        return results
 
     def cancel(self) -> bool:
         """Ask for cancellation, which the service carries out a little later.

@@ -163,7 +163,11 @@ class SutroTool(BaseTool):
         return values
 
     @model_validator(mode="after")
-    def _prepare(self) -> SutroTool:
+    def _validate(self) -> SutroTool:
+        self._prepare()
+        return self
+
+    def _prepare(self) -> None:
         own = self.function.args_schema
         self._schema = InputSchema(self.args_schema, self.function.function)
         if isinstance(own, type):
@@ -172,7 +176,6 @@ class SutroTool(BaseTool):
                 # The model's own validators check the arguments too.
                 self._schema = theirs
         self._judge = self.function.model_copy(update={"output": "full", "output_model": None})
-        return self
 
     @classmethod
     def from_function(
