@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
@@ -267,18 +268,18 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             SutroConnectionError: No complete answer.
         """
         options = self._options(kwargs)
+        full = self._with_facts(config)
 
-        def call(_: Any, run_manager: CallbackManagerForChainRun, config: RunnableConfig) -> Any:
+        def call(_: Any, run_manager: CallbackManagerForChainRun) -> Any:
             encoded = dump_row(self.checked(input))
             if self.rate_limiter is not None:
                 self.rate_limiter.acquire(blocking=True)
             payload = self._client.execute(_api.run_function, self.function, encoded, **options)
-            return self._finish(payload, config, run_manager)
+            return self._finish(payload, full, run_manager)
 
+        call.__signature__ = _CALL  # type: ignore[attr-defined]
         with quiet_when_local():
-            return self._call_with_config(
-                call, traced_inputs(input), self._with_facts(config), run_type="llm"
-            )
+            return self._call_with_config(call, traced_inputs(input), full, run_type="llm")
 
     async def ainvoke(
         self,
@@ -288,22 +289,20 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
     ) -> Any:
         """`invoke` on the running event loop."""
         options = self._options(kwargs)
+        full = self._with_facts(config)
 
-        async def call(
-            _: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig
-        ) -> Any:
+        async def call(_: Any, run_manager: AsyncCallbackManagerForChainRun) -> Any:
             encoded = dump_row(self.checked(input))
             if self.rate_limiter is not None:
                 await self.rate_limiter.aacquire(blocking=True)
             payload = await self._client.aexecute(
                 _api.run_function, self.function, encoded, **options
             )
-            return self._finish(payload, config, run_manager)
+            return self._finish(payload, full, run_manager)
 
+        call.__signature__ = _CALL  # type: ignore[attr-defined]
         with quiet_when_local():
-            return await self._acall_with_config(
-                call, traced_inputs(input), self._with_facts(config), run_type="llm"
-            )
+            return await self._acall_with_config(call, traced_inputs(input), full, run_type="llm")
 
     def batch(
         self,
@@ -730,6 +729,14 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
     ) -> list[RunnableConfig]:
         return [self._with_facts(one) for one in get_config_list(config, rows)]
 
+
+# LangChain asks each callable for its signature, which takes long to find out.
+_CALL = inspect.Signature(
+    [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        for name in ("_", "run_manager")
+    ]
+)
 
 # What a pickle leaves behind.
 _STAYS_HERE = (
