@@ -195,8 +195,10 @@ def wait_for_job(
         before = watch.known
         if on_progress is not None:
             yield from _follow(settings, watch, min(left, _STREAM_SECONDS))
-        yield Sleep(pause)
         news = watch.known != before
+        if not (news and watch.all_rows_done()):
+            # Else the job is about to end, and the stream said so a moment ago.
+            yield Sleep(pause)
         delay = min(_FIRST_POLL if news else delay * 1.5, poll_interval)
 
 
@@ -217,9 +219,8 @@ def _ending(
     with suppress(SutroConnectionError, SutroAPIError):
         reason = (yield from fetch_job(settings, policy, job_id)).get("failure_reason")
     said = reason.get("message") if isinstance(reason, dict) else reason
-    return SutroJobFailedError(
-        f"{job_id} failed: {said or 'the service gave no reason'}.", job_id=job_id
-    )
+    why = str(said).rstrip(".") if said else "the service gave no reason"
+    return SutroJobFailedError(f"{job_id} failed: {why}.", job_id=job_id)
 
 
 class _Watch:
@@ -245,6 +246,9 @@ class _Watch:
     def status(self, status: JobStatus) -> None:
         self._update(status=status)
 
+    def all_rows_done(self) -> bool:
+        return self.known.rows_total is not None and self.known.rows_done >= self.known.rows_total
+
     def start(self, status: int, headers: object) -> bool:  # noqa: ARG002
         self._rest = b""
         return status == 200
@@ -269,7 +273,7 @@ class _Watch:
         if kind == "progress" and _is_count(result):
             total = self.known.rows_total
             self._update(rows_done=result if total is None else min(result, total))
-            return total is not None and result >= total
+            return self.all_rows_done()
         if kind == "tokens" and isinstance(result, dict):
             self.tokens(result)
         # The final notification can be missed, so the stream's own sign of life will do.

@@ -134,6 +134,7 @@ class RowBatch:
                 metadata=self._function.metadata,
                 tags=self._function.tags,
                 enabled=self._function.forward_trace_context,
+                hook=self._function.trace_context_hook,
             ),
             facts={
                 "sutro_job_id": job.job_id,

@@ -40,6 +40,7 @@ from langchain_sutro.rows import RemoteTable, SpooledRows, dump_row
 from langchain_sutro.schemas import InputSchema
 from langchain_sutro.settings import Generation
 from langchain_sutro.tracing import (
+    TraceContext,
     active_context,
     function_metadata,
     own_run,
@@ -106,6 +107,8 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             20,000, or `"all"`, which is 20,000 at the most: rows with errors first, then those of
             the lowest confidence, then an even sample.
         forward_trace_context: Put the active trace's metadata and tags onto the calls' runs.
+        trace_context_hook: Given what was found, a `tracing.TraceContext` of metadata and tags, it
+            returns what is put onto the runs: to rename or drop keys.
         metadata: Goes onto every run, over that of the active trace.
         tags: The same for tags.
     """
@@ -138,6 +141,9 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
     progress: bool = False
     trace_rows: TraceRows = 1000
     forward_trace_context: bool = True
+    trace_context_hook: Callable[[TraceContext], TraceContext] | None = Field(
+        default=None, exclude=True
+    )
     metadata: dict[str, Any] | None = None
     tags: list[str] | None = None
 
@@ -661,6 +667,7 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             metadata=self.metadata,
             tags=self.tags,
             forward=self.forward_trace_context,
+            hook=self.trace_context_hook,
             cap=self.trace_rows,
         )
 
@@ -699,6 +706,7 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
                 metadata=self.metadata,
                 tags=self.tags,
                 enabled=self.forward_trace_context,
+                hook=self.trace_context_hook,
             )
             record_facts(
                 run,
@@ -745,6 +753,7 @@ _STAYS_HERE = (
     "http_client",
     "http_async_client",
     "on_progress",
+    "trace_context_hook",
 )
 
 

@@ -254,6 +254,7 @@ def job_trace(
     metadata: Mapping[str, Any] | None = None,
     tags: Sequence[str] | None = None,
     forward: bool = True,
+    hook: Callable[[TraceContext], TraceContext] | None = None,
     cap: TraceRows = 1000,
 ) -> Iterator[JobTrace]:
     """The run of a job around its submission, nested under the active run.
@@ -265,9 +266,17 @@ def job_trace(
         metadata: Over that of the active trace.
         tags: Before those of the active trace.
         forward: Whether the active trace's metadata and tags are read.
+        hook: May rename or drop what was read.
         cap: See `check_trace_rows`.
     """
-    trace = _start(function, rows, config, metadata, tags, forward, check_trace_rows(cap))
+    most = check_trace_rows(cap)
+    place = _place(config)
+    trace = JobTrace()
+    if place is not None:
+        make, full = place
+        context = active_context(full, metadata=metadata, tags=tags, enabled=forward, hook=hook)
+        run = _job_run(make, function, rows, context, most)
+        trace = JobTrace(run, function=function, context=context, rows=rows, cap=most)
     try:
         yield trace
     except BaseException as error:
@@ -275,36 +284,31 @@ def job_trace(
         raise
 
 
-def _start(
+def _job_run(
+    make: Callable[..., RunTree],
     function: str,
     rows: SpooledRows | RemoteTable,
-    config: RunnableConfig | None,
-    metadata: Mapping[str, Any] | None,
-    tags: Sequence[str] | None,
-    forward: bool,
+    context: TraceContext,
     cap: int,
-) -> JobTrace:
-    place = _place(config)
-    if place is None:
-        return JobTrace()
-    make, config = place
-    context = active_context(config, metadata=metadata, tags=tags, enabled=forward)
-    spooled = rows if isinstance(rows, SpooledRows) else None
+) -> RunTree:
     inputs: dict[str, Any] = {"function": function}
-    if spooled is not None:
-        inputs |= {"rows": spooled.count, "first_rows": traced_inputs(spooled.head(_HEAD))}
+    if isinstance(rows, SpooledRows):
+        inputs |= {"rows": rows.count, "first_rows": traced_inputs(rows.head(_HEAD))}
     run = make(name=f"Sutro batch {function}", run_type="chain", inputs=inputs)
     facts = {"sutro_function": function, _CAP: cap, _PROJECT: run.session_name}
     versions = {"lc_versions": function_metadata(function)["lc_versions"]}
+    before = (run.extra or {}).get("metadata", {})
     run.extra = {
         **(run.extra or {}),
-        "metadata": {**run.extra.get("metadata", {}), **context.metadata, **versions, **facts},
+        "metadata": {**before, **context.metadata, **versions, **facts},
     }
     run.tags = list(dict.fromkeys([*(run.tags or []), *context.tags]))
-    return JobTrace(run, function=function, context=context, rows=rows, cap=cap)
+    return run
 
 
-def _place(config: RunnableConfig | None) -> Any:
+def _place(
+    config: RunnableConfig | None,
+) -> tuple[Callable[..., RunTree], RunnableConfig] | None:
     """What makes a run where LangChain and LangSmith would put one now, with the full config."""
     if config is None and not tracing_is_on():
         return None

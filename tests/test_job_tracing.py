@@ -25,6 +25,7 @@ from langchain_sutro.errors import (
     SutroJobFailedError,
 )
 from langchain_sutro.job_tracing import wait_for_job_traces
+from langchain_sutro.tracing import TraceContext
 
 LEAD = {"query": "We need 200 seats by Friday", "region": "APAC"}
 OTHER = {"query": "please unsubscribe me", "region": "EMEA"}
@@ -135,6 +136,17 @@ async def test_explicit_metadata_wins_and_forwarding_can_be_stopped(deployment, 
     assert metadata(chain)["customer"] == "ours"
     assert "mine" in chain["tags"]
     assert "t" not in chain["tags"]
+
+
+def test_a_hook_renames_what_a_job_is_given(qualify, langsmith_recorder):
+    def rename(context):
+        return TraceContext({"app." + key: value for key, value in context.metadata.items()})
+
+    hooked = qualify.model_copy(update={"trace_context_hook": rename})
+    hooked.submit([LEAD], {"metadata": {"customer": "acme"}}).results()
+    chain, _ = finished(langsmith_recorder)
+    assert metadata(chain)["app.customer"] == "acme"
+    assert "customer" not in metadata(chain)
 
 
 @both

@@ -412,3 +412,29 @@ def test_images_stay_out_of_traces():
         "n": 1,
     }
     assert row["photo"]["base64"].startswith("QUJD")
+
+
+@hows
+async def test_a_hook_renames_and_drops_what_is_passed_on(deployment, langsmith_recorder, how):
+    def rename(context):
+        metadata = {f"app.{key}": value for key, value in context.metadata.items() if key != "no"}
+        return TraceContext(metadata, [tag.upper() for tag in context.tags])
+
+    qualify = SutroFunction(
+        "lead-qualifier",
+        api_url=deployment.url,
+        api_key=deployment.api_key,
+        trace_context_hook=rename,
+    )
+
+    @traceable(metadata={"customer": "acme", "no": 1}, tags=["nightly"])
+    async def outer():
+        await ask(how, qualify)
+
+    await outer()
+    langsmith_recorder.wait()
+    _, *calls = langsmith_recorder.ordered()
+    for call in calls:
+        assert call["extra"]["metadata"]["app.customer"] == "acme"
+        assert "app.no" not in call["extra"]["metadata"]
+        assert "NIGHTLY" in call["tags"]
