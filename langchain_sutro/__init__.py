@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from langchain_sutro.job_groups import SutroJobGroup
     from langchain_sutro.jobs import SutroJob
     from langchain_sutro.results import FunctionResult
+    from langchain_sutro.tools import SutroTool
     from langchain_sutro.verbs import (
         await_job_completion,
         batch_run_function,
@@ -39,6 +40,7 @@ __all__ = [
     "SutroFunction",
     "SutroJob",
     "SutroJobGroup",
+    "SutroTool",
     "__version__",
     "await_job_completion",
     "batch_run_function",
@@ -60,6 +62,7 @@ _HOMES = {
     "SutroFunction": "functions",
     "SutroJob": "jobs",
     "SutroJobGroup": "job_groups",
+    "SutroTool": "tools",
     "await_job_completion": "verbs",
     "batch_run_function": "verbs",
     "cancel_job": "verbs",

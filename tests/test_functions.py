@@ -4,6 +4,7 @@ import asyncio
 import copy
 import pickle
 import threading
+import time
 from datetime import date
 
 import pytest
@@ -374,6 +375,51 @@ async def test_realtime_batch_mode_makes_single_runs_instead(deployment, mode):
     assert len(results) == len(ROWS)
     assert deployment.jobs == []
     assert len(posts(deployment, "/run")) == len(ROWS)
+
+
+@modes
+async def test_realtime_runs_at_once_are_at_most_max_concurrency(deployment, mode):
+    now, most = 0, 0
+
+    async def slow(row):
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.02)
+        now -= 1
+        return {"label": row["n"]}
+
+    schema = {"type": "object", "properties": {"n": {"type": "string"}}, "required": ["n"]}
+    labelled = {"type": "object", "properties": {"label": {"type": "string"}}}
+    deployment.publish("slow", slow, input_schema=schema, output_schema=labelled)
+    function = SutroFunction(
+        "slow", batch_mode="realtime", api_url=deployment.url, api_key=deployment.api_key
+    )
+    rows = [{"n": str(n)} for n in range(20)]
+    results = await call(mode, function, "batch", rows, {"max_concurrency": 3})
+    assert [result.answer for result in results] == [row["n"] for row in rows]
+    assert 1 < most <= 3
+
+
+@modes
+async def test_a_429_slows_all_realtime_runs_and_each_is_made_once(deployment, mode):
+    function = SutroFunction(
+        "lead-qualifier",
+        batch_mode="realtime",
+        api_url=deployment.url,
+        api_key=deployment.api_key,
+    )
+    deployment.faults.add(
+        "functions/*", times=4, skip=2, status=429, headers={"retry-after": "0.3"}
+    )
+    started = time.monotonic()
+    results = await call(mode, function, "batch", ROWS * 5, {"max_concurrency": 4})
+    assert [result.answer for result in results] == [
+        result.answer for result in results[: len(ROWS)]
+    ] * 5
+    # Each refusal is followed by one more try, not by several.
+    assert len(posts(deployment, "/run")) == len(ROWS) * 5 + 4
+    assert time.monotonic() - started >= 0.3
 
 
 def test_a_hundred_sequential_invokes_open_one_connection(deployment, qualify):
