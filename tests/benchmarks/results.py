@@ -1,0 +1,54 @@
+"""A large job's results: time, and memory at the peak."""
+
+from functools import partial
+
+from tests.benchmarks.data import WARM_UP, prepare
+from tests.benchmarks.table import amount, ratio
+
+
+def measure(bench):
+    for rows in (bench.rows, WARM_UP):
+        prepare(bench.folder, rows)
+    asked = {"url": bench.url("plain"), "rows": bench.rows}
+    cases = {}
+    for unpack, name in ((True, "unpacked"), (False, "raw")):
+        for how in ("frame", "arrow", "polars"):
+            cases[f"{how} {name}"] = partial(
+                bench.once, "ours-batch", "results", how=how, unpack=unpack, **asked
+            )
+        cases[f"sdk {name}"] = partial(bench.once, "sdk-batch", "results", unpack=unpack, **asked)
+    cases["file"] = partial(bench.once, "ours-batch", "results", how="file", unpack=False, **asked)
+    cases["sdk file"] = partial(bench.once, "sdk-batch", "download", **asked)
+    cases["pyarrow"] = partial(
+        bench.once,
+        "ours-batch",
+        "read_parquet",
+        path=str(bench.folder / str(bench.rows) / "results.parquet"),
+        warm_up=str(bench.folder / str(WARM_UP) / "results.parquet"),
+    )
+    found = bench.alternate(bench.rounds, **cases)
+    seconds = {name: [one["seconds"] for one in values] for name, values in found.items()}
+    grown = {name: [one["grown"] for one in values] for name, values in found.items()}
+    kinds = {"frame": "get_job_results", "arrow": "to_arrow", "polars": "to_polars"}
+    lines = []
+    for name, at_most in (("unpacked", 0.12), ("raw", 0.15)):
+        for how, verb in kinds.items():
+            one, other = f"{how} {name}", f"sdk {name}"
+            words = f"{bench.rows:,} results {name}, {verb}"
+            lines += [
+                ratio(f"{words} vs SDK", seconds[one], seconds[other], "s", at_most=at_most),
+                ratio(f"{words}: memory vs SDK", grown[one], grown[other], "B", at_most=0.35),
+            ]
+    raw = seconds["arrow raw"]
+    return [
+        *lines,
+        ratio("results raw vs reading with pyarrow", raw, seconds["pyarrow"], "s", at_most=2.5),
+        ratio("results to disk vs SDK", seconds["file"], seconds["sdk file"], "s", at_most=0.45),
+        amount(
+            "results to disk: memory grown",
+            grown["file"],
+            "B",
+            peer=grown["sdk file"],
+            at_most=4 * 2**20,
+        ),
+    ]
