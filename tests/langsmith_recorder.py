@@ -1,16 +1,13 @@
 """A stand-in for LangSmith on loopback that checks what the real client sends.
 
 It takes runs (multipart with zstd, batches, single), sessions, data sets, examples, feedback and
-queries, as far as tracing and evaluation use them, and notes every breach of LangSmith's rules for
-ids, order keys, parents and times in `violations`.
+queries, as far as tracing and evaluation use them; `LangSmithStore` holds and judges them.
 """
 
 import json
 import re
 import threading
 import time
-import uuid
-from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.parser import BytesParser
@@ -21,40 +18,31 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import zstandard
 
-_SEGMENT = re.compile(r"\d{8}T\d{12}Z([0-9a-f-]{36})")
-_RUNS_PER_TRACE = 25_000
+from tests.langsmith_store import LangSmithStore, page
 
 
-class LangSmithRecorder:
+class LangSmithRecorder(LangSmithStore):
     """The server; a context manager.
 
     Attributes:
-        runs: Each run by id, its creation and update merged.
         requests: Method and path of what arrived.
-        feedback: What was given, as sent.
-        sessions: Projects by id.
-        datasets: Data sets by id.
-        examples: Examples by id.
-        violations: Breaches of LangSmith's rules, as sentences.
+        unknown: Those of them that it has no answer for.
         delay: Seconds that each answer is held back.
         status: If set, the answer to every request that sends runs or feedback.
     """
 
-    def __init__(self, *, zstd=True):
+    def __init__(self, *, zstd=True, smithdb=False):
         self._zstd = zstd
-        self._lock = threading.RLock()
+        self._smithdb = smithdb
         self._server = None
         self.delay = 0.0
         self.status = None
-        self.reset()
+        super().__init__()
 
     def reset(self):
-        """Forget everything."""
         with self._lock:
-            self.runs, self.requests, self.feedback, self.violations = {}, [], [], []
-            self.sessions, self.datasets, self.examples = {}, {}, {}
-            self._created, self._updated, self._traces = set(), set(), Counter()
-            self._session("default")
+            super().reset()
+            self.requests, self.unknown = [], []
 
     def __enter__(self):
         recorder = self
@@ -90,112 +78,11 @@ class LangSmithRecorder:
         if run_trees._CLIENT is not None:
             run_trees._CLIENT.flush()
 
-    def by_name(self, name):
-        """The runs of this name, in order."""
-        return [run for run in self.ordered() if run["name"] == name]
-
-    def ordered(self):
-        """All runs, parents before children."""
-        with self._lock:
-            return sorted(self.runs.values(), key=lambda run: run["dotted_order"])
-
-    def children(self, run):
-        """The runs directly below a run."""
-        return [other for other in self.ordered() if other.get("parent_run_id") == run["id"]]
-
-    def check(self):
-        """Every breach, with those that show only when all has arrived."""
-        found = list(self.violations)
-        for run in self.runs.values():
-            if run["id"] not in self._created:
-                found.append(f"{run['name']}: updated but never created")
-            parent = run.get("parent_run_id")
-            if parent and parent not in self.runs:
-                found.append(f"{run['name']}: its parent never arrived")
-            if not run.get("end_time"):
-                found.append(f"{run['name']}: never ended")
-        return found
-
-    # What arrives.
-
-    def take_run(self, run, *, update):
-        with self._lock:
-            self._check_run(run, update=update)
-            run_id = run["id"]
-            known = self.runs.setdefault(run_id, {"id": run_id, "name": run.get("name", "?")})
-            for key, value in run.items():
-                if value is not None and not (update and value == {} and known.get(key)):
-                    known[key] = value
-            if run.get("session_name"):
-                run["session_id"] = self._session(run["session_name"])["id"]
-                known["session_id"] = run["session_id"]
-
-    def _check_run(self, run, *, update):
-        name = run.get("name") or self.runs.get(run["id"], {}).get("name", "?")
-        tell = self.violations.append
-        done = self._updated if update else self._created
-        if run["id"] in done:
-            tell(f"{name}: {'updated' if update else 'created'} twice")
-        done.add(run["id"])
-        order = run.get("dotted_order")
-        if not order:
-            tell(f"{name}: no dotted_order")
-            return
-        segments = order.split(".")
-        ids = [found[1] for found in map(_SEGMENT.fullmatch, segments) if found]
-        if len(ids) != len(segments):
-            tell(f"{name}: malformed dotted_order")
-            return
-        if segments != sorted(segments, key=lambda segment: segment[:22]):
-            tell(f"{name}: starts before its parent")
-        if ids[-1] != run["id"]:
-            tell(f"{name}: its id is not the last of its dotted_order")
-        if ids[0] != run.get("trace_id"):
-            tell(f"{name}: its trace_id is not the first of its dotted_order")
-        parent = run.get("parent_run_id")
-        if (parent or None) != (ids[-2] if len(ids) > 1 else None):
-            tell(f"{name}: its parent is not the last but one of its dotted_order")
-        before = self.runs.get(run["id"], {}).get("dotted_order")
-        if before and before != order:
-            tell(f"{name}: another dotted_order than before")
-        if run.get("start_time"):
-            start = _time(run["start_time"])
-            if segments[-1][:22] != start.strftime("%Y%m%dT%H%M%S%fZ"):
-                tell(f"{name}: start_time disagrees with dotted_order")
-            if run.get("end_time") and _time(run["end_time"]) < start:
-                tell(f"{name}: ends before it starts")
-        if not (run.get("session_name") or run.get("session_id")):
-            tell(f"{name}: no project")
-        if len(name) > 128:
-            tell(f"{name[:20]}…: name too long")
-        if uuid.UUID(run["id"]).version != 7:
-            tell(f"{name}: id is not of version 7")
-        if not update:
-            self._traces[ids[0]] += 1
-            if self._traces[ids[0]] > _RUNS_PER_TRACE:
-                tell(f"{name}: more than {_RUNS_PER_TRACE:,} runs in its trace")
-
-    def _session(self, name, **given):
-        with self._lock:
-            for session in self.sessions.values():
-                if session["name"] == name:
-                    return session
-            session = {
-                "id": str(uuid.uuid4()),
-                "name": name,
-                "start_time": datetime.now(UTC).isoformat(),
-                "tenant_id": "11111111-1111-4111-8111-111111111111",
-                "reference_dataset_id": None,
-                "extra": {},
-                **{key: value for key, value in given.items() if value is not None},
-            }
-            self.sessions[session["id"]] = session
-            return session
-
-
-def _time(text):
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    def until(self, condition, seconds=10):
+        """Until a condition holds: a client's flush may end before its last request does."""
+        deadline = time.monotonic() + seconds
+        while not condition() and time.monotonic() < deadline:
+            time.sleep(0.02)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -213,7 +100,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = re.sub(r"^/(?:api/)?v\d(?:/platform)?(?=/)", "", parts.path)
         if parts.path.startswith("/api/v2/"):
             path = "/v2" + path
-        query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+        self.query = parse_qs(parts.query)
+        query = {key: values[-1] for key, values in self.query.items()}
         owner = self.owner
         with owner._lock:
             owner.requests.append((self.command, parts.path))
@@ -229,6 +117,8 @@ class _Handler(BaseHTTPRequestHandler):
                 status, content = answer if isinstance(answer, tuple) else (200, answer)
                 self._answer(status, content)
                 return
+        with owner._lock:
+            owner.unknown.append((self.command, path))
         self._answer(404, {"detail": f"no {self.command} {path}"})
 
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _handle
@@ -278,12 +168,14 @@ def _info(owner, *_):
         "instance_flags": {
             "zstd_compression_enabled": owner._zstd,
             "dataset_examples_multipart_enabled": True,
+            "ch_query_enabled": not owner._smithdb,
+            "sdb_query_enabled": owner._smithdb,
         },
     }
 
 
 def _multipart(owner, handler, body, _query):
-    runs, feedback = {}, []
+    runs = {}
     for name, content in handler.parts(body):
         kind, _, rest = name.partition(".")
         if kind in ("post", "patch"):
@@ -291,11 +183,9 @@ def _multipart(owner, handler, body, _query):
             entry = runs.setdefault((kind, run_id), {})
             entry.update({part: json.loads(content)} if part else json.loads(content))
         elif kind == "feedback":
-            feedback.append(json.loads(content))
+            owner.take_feedback(json.loads(content))
     for (kind, _), run in runs.items():
         owner.take_run(run, update=kind == "patch")
-    with owner._lock:
-        owner.feedback.extend(feedback)
     return 202, {}
 
 
@@ -319,29 +209,28 @@ def _patch_run(owner, _handler, body, _query, run_id):
 
 
 def _get_run(owner, _handler, _body, _query, run_id):
-    return owner.runs.get(run_id) or (404, {"detail": "no such run"})
+    run = owner.runs.get(run_id)
+    return owner.shown_run(run) if run else (404, {"detail": "no such run"})
 
 
 def _query_runs(owner, _handler, body, _query):
+    if owner._smithdb:
+        return 501, {"detail": "this deployment answers /api/v2/runs/query"}
+    found, following = owner.find_runs(json.loads(body))
+    return {"runs": [owner.shown_run(run) for run in found], "cursors": {"next": following}}
+
+
+def _query_runs_v2(owner, _handler, body, _query):
+    if not owner._smithdb:
+        return 501, {"detail": "this deployment answers /runs/query"}
     wanted = json.loads(body)
-    sessions, ids = wanted.get("session") or [], wanted.get("id")
-    found = [
-        _shown(run)
-        for run in owner.ordered()
-        if (not sessions or run.get("session_id") in sessions)
-        and (not ids or run["id"] in ids)
-        and (not wanted.get("is_root") or not run.get("parent_run_id"))
-        and (not wanted.get("trace") or run.get("trace_id") == wanted["trace"])
-        and (not wanted.get("run_type") or run.get("run_type") == wanted["run_type"])
-    ]
-    start = int(wanted.get("cursor") or 0)
-    limit = min(int(wanted.get("limit") or 100), 100)
-    following = str(start + limit) if start + limit < len(found) else None
-    return {"runs": found[start : start + limit], "cursors": {"next": following}}
-
-
-def _shown(run):
-    return {"inputs": {}, "outputs": None, "app_path": "/", "status": "success", **run}
+    found, following = owner.find_runs(wanted)
+    names = {"id", *(name.lower() for name in wanted.get("selects") or ())}
+    items = [owner.shown_run_v2(run) for run in found]
+    return {
+        "items": [{key: one[key] for key in names & one.keys()} for one in items],
+        "next_cursor": following,
+    }
 
 
 def _make_session(owner, _handler, body, _query):
@@ -352,10 +241,8 @@ def _make_session(owner, _handler, body, _query):
     return owner._session(given.pop("name"), **given)
 
 
-def _list_sessions(owner, _handler, _body, query):
-    wanted = query.get("name")
-    found = [s for s in owner.sessions.values() if wanted is None or s["name"] == wanted]
-    return found[: int(query.get("limit", 100))]
+def _list_sessions(owner, handler, _body, query):
+    return page(owner.find_sessions(handler.query), query)
 
 
 def _get_session(owner, _handler, _body, _query, session_id):
@@ -370,36 +257,18 @@ def _patch_session(owner, _handler, body, _query, session_id):
 
 
 def _make_dataset(owner, _handler, body, _query):
-    given = json.loads(body)
-    now = datetime.now(UTC).isoformat()
-    dataset = {"id": str(uuid.uuid4()), "created_at": now, "modified_at": now, "example_count": 0}
-    dataset |= {key: value for key, value in given.items() if value is not None}
-    owner.datasets[dataset["id"]] = dataset
-    return dataset
+    return owner.add_dataset(json.loads(body))
 
 
 def _list_datasets(owner, _handler, _body, query):
     wanted = query.get("name")
-    return [d for d in owner.datasets.values() if wanted is None or d["name"] == wanted]
+    found = [d for d in owner.datasets.values() if wanted is None or d["name"] == wanted]
+    return [owner.shown_dataset(one) for one in page(found, query)]
 
 
 def _get_dataset(owner, _handler, _body, _query, dataset_id):
-    return owner.datasets.get(dataset_id) or (404, {"detail": "no such data set"})
-
-
-def _add_example(owner, dataset_id, given):
-    now = datetime.now(UTC).isoformat()
-    example = {
-        "id": given.get("id") or str(uuid.uuid4()),
-        "dataset_id": dataset_id,
-        "inputs": given.get("inputs") or {},
-        "outputs": given.get("outputs"),
-        "metadata": {"dataset_split": ["base"], **(given.get("metadata") or {})},
-        "created_at": given.get("created_at") or now,
-        "modified_at": now,
-    }
-    owner.examples[example["id"]] = example
-    return example
+    dataset = owner.datasets.get(dataset_id)
+    return owner.shown_dataset(dataset) if dataset else (404, {"detail": "no such data set"})
 
 
 def _multipart_examples(owner, handler, body, _query, dataset_id):
@@ -408,26 +277,22 @@ def _multipart_examples(owner, handler, body, _query, dataset_id):
         example_id, _, part = name.partition(".")
         entry = given.setdefault(example_id, {"id": example_id})
         entry.update({part: json.loads(content)} if part else json.loads(content))
-    made = [_add_example(owner, dataset_id, one) for one in given.values()]
+    made = [owner.add_example(dataset_id, one) for one in given.values()]
     now = datetime.now(UTC).isoformat()
     return 201, {"example_ids": [one["id"] for one in made], "count": len(made), "as_of": now}
 
 
 def _bulk_examples(owner, _handler, body, _query):
-    content = json.loads(body)
-    return [_add_example(owner, one["dataset_id"], one) for one in content]
+    return [owner.add_example(one["dataset_id"], one) for one in json.loads(body)]
 
 
 def _one_example(owner, _handler, body, _query):
     given = json.loads(body)
-    return _add_example(owner, given["dataset_id"], given)
+    return owner.add_example(given["dataset_id"], given)
 
 
-def _list_examples(owner, _handler, _body, query):
-    wanted = query.get("dataset")
-    found = [e for e in owner.examples.values() if wanted in (None, e["dataset_id"])]
-    start = int(query.get("offset", 0))
-    return found[start : start + int(query.get("limit", 100))]
+def _list_examples(owner, handler, _body, query):
+    return page(owner.find_examples(handler.query), query)
 
 
 def _get_example(owner, _handler, _body, _query, example_id):
@@ -436,14 +301,16 @@ def _get_example(owner, _handler, _body, _query, example_id):
 
 def _give_feedback(owner, _handler, body, _query):
     given = json.loads(body)
-    with owner._lock:
-        owner.feedback.append(given)
+    owner.take_feedback(given)
     return given
 
 
-def _list_feedback(owner, _handler, _body, query):
-    wanted = query.get("run")
-    return [f for f in owner.feedback if wanted is None or f.get("run_id") == wanted]
+def _list_feedback(owner, handler, _body, query):
+    return page(owner.find_feedback(handler.query), query)
+
+
+def _change_feedback(owner, _handler, body, _query, feedback_id):
+    return owner.change_feedback(feedback_id, json.loads(body)) or (404, {"detail": "no feedback"})
 
 
 _ID = r"([0-9a-f-]{36})"
@@ -452,6 +319,7 @@ _ROUTES = [
     ("POST", "/runs/multipart", _multipart),
     ("POST", "/runs/batch", _batch),
     ("POST", "/runs/query", _query_runs),
+    ("POST", "/v2/runs/query", _query_runs_v2),
     ("POST", "/runs", _one_run),
     ("PATCH", f"/runs/{_ID}", _patch_run),
     ("GET", f"/runs/{_ID}", _get_run),
@@ -470,6 +338,7 @@ _ROUTES = [
     ("GET", f"/examples/{_ID}", _get_example),
     ("POST", "/feedback", _give_feedback),
     ("GET", "/feedback", _list_feedback),
+    ("PATCH", f"/feedback/{_ID}", _change_feedback),
     ("GET", "/settings", lambda *_: {"id": "1", "display_name": "t", "created_at": "2026-01-01"}),
 ]
 
