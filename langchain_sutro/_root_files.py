@@ -1,0 +1,140 @@
+"""Files below one directory, opened by names that a model made up."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import tempfile
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from langchain_sutro.errors import SutroConfigurationError, SutroInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["ENDINGS", "RootFiles"]
+
+ENDINGS = (".csv", ".parquet")
+
+_PIECE = 1 << 20
+# What another name would mend. Anything else, such as a broken disk, is raised as it is.
+_MENDABLE = frozenset(
+    {
+        errno.EACCES,
+        errno.EINVAL,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.ENXIO,
+        errno.EPERM,
+    }
+)
+
+
+class RootFiles:
+    """Gives out copies of the tables below a directory, and of nothing else.
+
+    Every part of a name is opened relative to the directory that was opened before it, and no
+    symbolic link is followed, so that neither the name nor a change meanwhile leads out.
+
+    Args:
+        root: The directory.
+        max_bytes: Size of a file, at the most.
+
+    Raises:
+        SutroConfigurationError: It is no directory, or the system cannot open files this way.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], max_bytes: int) -> None:
+        if os.open not in os.supports_dir_fd or not hasattr(os, "O_NOFOLLOW"):
+            raise SutroConfigurationError("root= needs a system with openat, as Linux and macOS.")
+        try:
+            # The developer's own links are followed, once.
+            self._root = Path(root).resolve(strict=True)
+        except OSError:
+            raise SutroConfigurationError(f"root={str(root)!r} does not exist.") from None
+        if not self._root.is_dir():
+            raise SutroConfigurationError(f"root={str(root)!r} is no directory.")
+        self._max_bytes = max_bytes
+
+    @contextmanager
+    def copied(self, name: str) -> Iterator[Path]:
+        """A private copy of a file, which goes at the end.
+
+        A copy, since what is checked must be what is read.
+
+        Args:
+            name: Relative to the root, with `/` between its parts.
+
+        Raises:
+            SutroInputError: There is no such file, or it may not be read; tells nothing of what
+                lies outside of the root.
+        """
+        parts = _parts(name)
+        with tempfile.TemporaryDirectory(prefix="langchain-sutro-") as folder:
+            copy = Path(folder, parts[-1])
+            try:
+                with ExitStack() as stack:
+                    self._copy(self._open(parts, stack), copy)
+            except (OSError, UnicodeError) as error:
+                if isinstance(error, OSError) and error.errno not in _MENDABLE:
+                    raise
+                raise SutroInputError(f"There is no file {name!r} that may be read.") from None
+            yield copy
+
+    def _open(self, parts: tuple[str, ...], stack: ExitStack) -> int:
+        """A descriptor of the file; closed by the stack."""
+        at = _opened(stack, str(self._root), os.O_DIRECTORY)
+        for part in parts[:-1]:
+            at = _opened(stack, part, os.O_DIRECTORY, at)
+        # Looked at first, since merely opening a device may do something.
+        _check_regular(os.stat(parts[-1], dir_fd=at, follow_symlinks=False))
+        # And again afterwards: it may be another by now, even a pipe, which would block.
+        file = _opened(stack, parts[-1], os.O_NONBLOCK, at)
+        _check_regular(os.fstat(file))
+        return file
+
+    def _copy(self, file: int, copy: Path) -> None:
+        size = 0
+        with copy.open("xb") as target:
+            while piece := os.read(file, _PIECE):
+                size += len(piece)
+                if size > self._max_bytes:
+                    raise SutroInputError(
+                        f"{copy.name!r} is larger than the {self._max_bytes:,} bytes that may be "
+                        "read."
+                    )
+                target.write(piece)
+
+
+def _opened(stack: ExitStack, name: str, flags: int, at: int | None = None) -> int:
+    opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags, dir_fd=at)
+    stack.callback(os.close, opened)
+    return opened
+
+
+def _check_regular(facts: os.stat_result) -> None:
+    if not stat.S_ISREG(facts.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """The parts of a name that stays below the root.
+
+    Raises:
+        SutroInputError: It says what a name should be.
+    """
+    path = PurePosixPath(name)
+    relative = "\0" not in name and "://" not in name and not path.is_absolute()
+    if not relative or ".." in path.parts or not path.parts:
+        raise SutroInputError(
+            f"{name!r} is not the name of a file here: it is relative, without '..', and no URL."
+        )
+    if path.suffix.lower() not in ENDINGS:
+        raise SutroInputError(f"{name!r} must end in {' or '.join(ENDINGS)}.")
+    return path.parts
