@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 TEST ?= tests
 
-.PHONY: all demo test test-oldest lint format bench lock help
+.PHONY: all demo test test-oldest lint format bench docs lock help
 .DEFAULT_GOAL := help
 
 # The versions are locked, so that every clone installs the same.
@@ -30,8 +30,8 @@ demo: $(VENV)/.installed  ## Judge real leads with a local deployment, and show 
 test: $(VENV)/.installed  ## Run the whole suite
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(TEST)
 
-test-oldest:  ## Run the suite with the oldest dependencies that pyproject.toml admits
-	@$(PYTHON) -m tests.oldest
+test-oldest: $(VENV)/.installed  ## Run the suite with the oldest dependencies that pyproject.toml admits
+	@$(BIN)/python -m tests.oldest $(TEST)
 
 lint: $(VENV)/.installed  ## Check style and types
 	@$(BIN)/ruff check .
@@ -44,6 +44,9 @@ format: $(VENV)/.installed  ## Put the style right
 
 bench: $(VENV)/.installed  ## Measure speed and memory beside httpx and the official SDK
 	@$(BIN)/python -m tests.benchmarks
+
+docs: $(VENV)/.installed  ## Build the API reference in build/docs
+	@$(BIN)/python -m docs.reference
 
 lock:  ## Resolve requirements.lock anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --extra local --extra agents --extra s3 \

@@ -29,11 +29,12 @@ from langchain_sutro.errors import SutroInputError
 
 __all__ = [
     "Row",
-    "dump_again",
     "dump_chunk",
     "dump_row",
     "encode_row",
     "encode_value",
+    "kind_name",
+    "mixed",
     "plain_rows",
 ]
 
@@ -143,18 +144,6 @@ def dump_chunk(rows: Sequence[Row], first_row: int) -> tuple[bytes, bool]:
     if _has_null(encoded) and not _surely_finite(rows):
         _encode_all(rows, first_row)
     return encoded, False
-
-
-def dump_again(rows: Sequence[Any], first_row: int) -> bytes:
-    """The JSON array of rows that `plain_rows` and `dump_chunk` have seen before.
-
-    Raises:
-        SutroInputError: They have changed since, for the worse.
-    """
-    try:
-        return orjson.dumps(rows, _plain, _OPTIONS)
-    except TypeError:
-        return _dump_exactly(_encode_all(rows, first_row))[0]
 
 
 def plain_rows(rows: Sequence[Any], first_row: int) -> Sequence[Row]:

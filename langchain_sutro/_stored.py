@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["CONFIDENCE", "INPUTS", "LOGPROBS", "OUTPUTS", "StoredColumns", "StoredParts"]
+__all__ = [
+    "CONFIDENCE",
+    "INPUTS",
+    "LOGPROBS",
+    "OUTPUTS",
+    "StoredColumns",
+    "StoredParts",
+    "StoredRow",
+]
 
 OUTPUTS, CONFIDENCE = "outputs", "confidence_score"
 INPUTS, LOGPROBS = "inputs", "cumulative_logprobs"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from langchain_sutro.jobs import SutroJob
     from langchain_sutro.rows import SpooledRows
 
-__all__ = ["PROGRESS_EVENT", "Interrupts", "RowBatch"]
+__all__ = ["PROGRESS_EVENT", "Interrupts", "RowBatch", "event"]
 
 PROGRESS_EVENT = "sutro_job_progress"
 

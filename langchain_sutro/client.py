@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from langchain_sutro._jobs_api import JobStatus
 
-__all__ = ["SutroClient"]
+__all__ = ["SutroClient", "take_rows"]
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -142,7 +142,16 @@ class SutroClient:
         *args: _P.args,
         **kwargs: _P.kwargs,
     ) -> _T:
-        """Carry out an operation of the service's API in this thread."""
+        """Carry out an operation of the service's API in this thread.
+
+        Args:
+            operation: One of those without I/O, such as `_api.fetch_job`.
+            *args: What it takes after the settings and the policy.
+            **kwargs: The same by name.
+
+        Returns:
+            What the operation returns.
+        """
         session = self.session
         return run(operation(session.settings, self.policy, *args, **kwargs), session)
 
@@ -152,7 +161,7 @@ class SutroClient:
         *args: _P.args,
         **kwargs: _P.kwargs,
     ) -> _T:
-        """Carry out an operation of the service's API on the running event loop."""
+        """`execute` on the running event loop."""
         # The login file may have to be read first.
         session = self._session
         if session is None:
@@ -235,7 +244,15 @@ class SutroClient:
         trace: JobTrace | None = None,
         token: str | None = None,
     ) -> Submitted:
-        """Submit a job exactly once; `submit_job` has the rules and the errors."""
+        """Submit a job exactly once; `submit_job` has the rules and the errors.
+
+        Args:
+            request: What is asked of the job.
+            rows: The rows, encoded, or a URL that the service fetches.
+            reuse: Take a job of at most this age that has the same content.
+            trace: The run of the job; by default one is made if tracing is on.
+            token: What marks the job, to find it by; by default a new one.
+        """
         wire = rows.url if isinstance(rows, RemoteTable) else rows
         trace = trace or JobTrace()
         submitted = self.execute(
@@ -333,7 +350,12 @@ class SutroClient:
         return job_id
 
     def wait_for_job(self, job_id: str, **options: Any) -> None:
-        """Wait until a job has succeeded; `_jobs_api.wait_for_job` has the options and errors."""
+        """Wait until a job has succeeded.
+
+        Args:
+            job_id: The job.
+            **options: Those of `_jobs_api.wait_for_job`, which has the errors as well.
+        """
         try:
             self.execute(_jobs_api.wait_for_job, job_id, **options)
         except (SutroJobFailedError, SutroJobCancelledError) as error:

@@ -74,7 +74,7 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
 
     ```python
     qualify = SutroFunction("lead-qualifier")
-    qualify.invoke({"query": "We want a demo for 40 seats", "region": "APAC"})["response"]
+    qualify.invoke({"query": "We want a demo for 40 seats", "region": "APAC"}).answer
     ```
 
     Attributes:
@@ -106,6 +106,7 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
         trace_rows: How many rows of a submitted job get a run of their own in its trace, from 0 to
             20,000, or `"all"`, which is 20,000 at the most: rows with errors first, then those of
             the lowest confidence, then an even sample.
+        trace_rows: Most row runs below the run of a submitted job, or `"all"`.
         forward_trace_context: Put the active trace's metadata and tags onto the calls' runs.
         trace_context_hook: Given what was found, a `tracing.TraceContext` of metadata and tags, it
             returns what is put onto the runs: to rename or drop keys.
@@ -225,6 +226,10 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
 
     def checked(self, row: Any, row_index: int | None = None) -> Any:
         """A row as it may be sent.
+
+        Args:
+            row: As for `invoke`.
+            row_index: Which row of a table it is, for the error.
 
         Raises:
             SutroInputError: It does not fit `args_schema`.
@@ -643,7 +648,7 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
     async def asubmit_in_parts(
         self, data: Any, max_rows_per_job: int, **options: Any
     ) -> SutroJobGroup:
-        """`submit_in_parts`, all of it in a thread."""
+        """`submit_in_parts`, with the same `options`, all of it in a thread."""
         return await asyncio.to_thread(self.submit_in_parts, data, max_rows_per_job, **options)
 
     def _request(

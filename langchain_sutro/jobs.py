@@ -69,7 +69,14 @@ class SutroJob:
         function: str | None = None,
         rows: int | None = None,
     ) -> SutroJob:
-        """Take up a job by its id. Asks nothing of the service yet."""
+        """Take up a job by its id. Asks nothing of the service yet.
+
+        Args:
+            job_id: The job.
+            client: Speaks to its deployment; by default one of the environment's settings.
+            function: The Function's name, for its results.
+            rows: How many rows went in, to check the results against.
+        """
         return cls(job_id, client=client, function=function, rows=rows)
 
     @classmethod
@@ -104,7 +111,12 @@ class SutroJob:
 
     @classmethod
     def from_dict(cls, state: dict[str, Any], *, client: SutroClient | None = None) -> SutroJob:
-        """Take up a job from what `to_dict` gave."""
+        """Take up a job again.
+
+        Args:
+            state: What `to_dict` gave.
+            client: Speaks to its deployment; by default one of the environment's settings.
+        """
         return cls(**state, client=client)
 
     def to_dict(self) -> dict[str, Any]:

@@ -16,7 +16,14 @@ from pydantic import BaseModel, ValidationError
 
 from langchain_sutro.errors import SutroAPIError, SutroError, SutroRowError
 
-__all__ = ["FunctionResult", "parse_output", "parse_output_model", "row_result", "unwrap"]
+__all__ = [
+    "FunctionResult",
+    "loads",
+    "parse_output",
+    "parse_output_model",
+    "row_result",
+    "unwrap",
+]
 
 _M = TypeVar("_M", bound=BaseModel)
 

@@ -23,7 +23,6 @@ import orjson
 from langchain_sutro._cleanup import when_gone
 from langchain_sutro._encoding import (
     Row,
-    dump_again,
     dump_chunk,
     dump_row,
     encode_row,
@@ -67,14 +66,14 @@ class _Chunk(NamedTuple):
     Attributes:
         start: Index of the first row, within the part.
         stop: Index after the last one.
-        offset: Where the text lies, or None if the rows are encoded again.
+        offset: Where the text lies.
         size: Of the text, in bytes.
         large_integers: Whether reading the text needs integers beyond 64 bits.
     """
 
     start: int
     stop: int
-    offset: int | None
+    offset: int
     size: int
     large_integers: bool
 
@@ -108,16 +107,14 @@ class SpooledRows:
             rows and one row of every further MiB tell; none for texts.
     """
 
-    def __init__(self, first_row: int = 0, listed: Sequence[Any] | None = None) -> None:
+    def __init__(self, first_row: int = 0) -> None:
         self.count = 0
         self.first_row = first_row
         self.size = 2
         self.columns: tuple[str, ...] = ()
-        self._listed = listed
         self._names: dict[str, None] = {}
         self._chunks: list[_Chunk] = []
-        # Before the first chunk, and after each one.
-        self._digests = [hashlib.sha256(b"[")]
+        self._digest = hashlib.sha256(b"[")
         self._worker: ThreadPoolExecutor | None = None
         self._work: Future[None] | None = None
         self._lock = threading.Lock()
@@ -148,7 +145,7 @@ class SpooledRows:
     @property
     def sha256(self) -> str:
         """SHA-256 of the JSON array, in hexadecimal digits."""
-        digest = self._digests[-1].copy()
+        digest = self._digest.copy()
         digest.update(b"]")
         return digest.hexdigest()
 
@@ -161,9 +158,6 @@ class SpooledRows:
 
         Yields:
             Bytes, `len(prefix) + size + len(suffix)` in all.
-
-        Raises:
-            SutroInputError: Rows of the list that was given have been changed since.
         """
         lead = prefix + b"["
         for chunk in self._chunks:
@@ -191,7 +185,6 @@ class SpooledRows:
 
         Raises:
             IndexError: There is no such row.
-            SutroInputError: Rows of the list that was given have been changed since.
         """
         wanted = list(indices)
         starts = [chunk.start for chunk in self._chunks]
@@ -216,29 +209,15 @@ class SpooledRows:
 
     def _decode(self, position: int) -> list[Row]:
         chunk = self._chunks[position]
-        text = self._text(chunk, b"," if position else b"")
-        digest = self._digests[position].copy()
-        digest.update(text)
-        if digest.digest() != self._digests[position + 1].digest():
-            raise _changed()
-        array = b"[" + text[bool(position) :] + b"]"
+        array = self._text(chunk, b"[") + b"]"
         rows: list[Row] = json.loads(array) if chunk.large_integers else orjson.loads(array)
         return rows
 
     def _text(self, chunk: _Chunk, lead: bytes) -> bytes:
         """The chunk after some bytes."""
-        if chunk.offset is not None:
-            with self._lock:
-                self._file.seek(chunk.offset)
-                return lead + self._file.read(chunk.size)
-        first_row = self.first_row + chunk.start
-        listed = (self._listed or ())[first_row : self.first_row + chunk.stop]
-        if len(listed) != chunk.stop - chunk.start:
-            raise _changed()
-        array = dump_again(listed, first_row)
-        if len(array) - 2 != chunk.size:
-            raise _changed()
-        return b"".join((lead, memoryview(array)[1:-1]))
+        with self._lock:
+            self._file.seek(chunk.offset)
+            return lead + self._file.read(chunk.size)
 
     def append(self, rows: Sequence[Row]) -> int:
         """Encode further rows; for those who make this object.
@@ -248,36 +227,31 @@ class SpooledRows:
         """
         array, large_integers = dump_chunk(rows, self.first_row + self.count)
         lead = b"," if self.count else b""
-        again = self._listed is not None and self.size > _IN_MEMORY
-        offset = None if again else self.size - 2 + len(lead)
+        offset = self.size - 2 + len(lead)
         stop = self.count + len(rows)
         self._chunks.append(_Chunk(self.count, stop, offset, len(array) - 2, large_integers))
-        self._hand_over(lead, memoryview(array)[1:-1], write=not again)
+        self._hand_over(lead, memoryview(array)[1:-1])
         self.size += len(lead) + len(array) - 2
         self.count = stop
         self._note_names(rows)
         return len(array)
 
-    def _hand_over(self, lead: bytes, text: memoryview, *, write: bool) -> None:
+    def _hand_over(self, lead: bytes, text: memoryview) -> None:
         """Hash and write, in a thread while the next rows are encoded if there are many."""
         if self.size < _IN_MEMORY:
-            self._keep(lead, text, write=write)
+            self._keep(lead, text)
             return
         self.settle(last=False)
         if self._worker is None:
             self._worker = ThreadPoolExecutor(1, "langchain-sutro-rows")
-        self._work = self._worker.submit(self._keep, lead, text, write=write)
+        self._work = self._worker.submit(self._keep, lead, text)
         time.sleep(0)  # lets it begin: it holds the interpreter for moments only
 
-    def _keep(self, lead: bytes, text: memoryview, *, write: bool) -> None:
-        digest = self._digests[-1].copy()
-        digest.update(lead)
-        digest.update(text)
-        self._digests.append(digest)
-        if write:
+    def _keep(self, lead: bytes, text: memoryview) -> None:
+        for part in (lead, text):
+            self._digest.update(part)
             # The comma too, so that offsets follow from sizes.
-            self._file.write(lead)
-            self._file.write(text)
+            self._file.write(part)
 
     def settle(self, *, last: bool = True) -> None:
         """Wait until what was handed over is kept; for those who make this object."""
@@ -307,7 +281,7 @@ def spool_rows(
             fewer.
 
     Returns:
-        The rows. While they are in use, a list that was given should not be changed.
+        The rows.
 
     Raises:
         SutroInputError: It is no table on this machine, or a cell has no JSON form.
@@ -352,13 +326,12 @@ class _Spooler:
         if isinstance(table, RemoteTable):
             raise SutroInputError(f"{table.location} is fetched by the service, not sent by us.")
         self._take = table.open(columns)
-        self._listed = table.frame if table.kind == "rows" and columns is None else None
         self._chunk_rows = max(1, chunk_rows)
         self._first_row = 0
         self._texts: bool | None = None
 
     def spool(self, max_rows: int | None) -> SpooledRows:
-        part = SpooledRows(self._first_row, self._listed)
+        part = SpooledRows(self._first_row)
         step = _FIRST_CHUNK_ROWS
         try:
             while max_rows is None or part.count < max_rows:
@@ -382,7 +355,3 @@ class _Spooler:
         if self._texts not in (None, texts):
             raise mixed(self._first_row + part.count)
         self._texts = texts
-
-
-def _changed() -> SutroInputError:
-    return SutroInputError("Rows of the list were changed after it was submitted.")

@@ -188,7 +188,7 @@ class SutroTool(BaseTool):
         arg_types: dict[str, type] | None = None,
         **extras: Any,
     ) -> SutroTool:
-        """Make the tool of a Function; `SutroFunction.as_tool` explains the arguments."""
+        """Make the tool of `function`; `SutroFunction.as_tool` explains the other arguments."""
         if args_schema is None and arg_types is not None:
             args_schema = _typed(function.function, arg_types)
         return cls(

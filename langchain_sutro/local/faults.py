@@ -14,7 +14,15 @@ from typing import Any, Generic, Literal, TypeVar
 
 import orjson
 
-__all__ = ["Faults", "HttpFault", "JobFault", "ProgressFault", "Rows", "StorageFault"]
+__all__ = [
+    "Faults",
+    "HttpFault",
+    "JobFault",
+    "ProgressFault",
+    "Rows",
+    "StorageFault",
+    "strikes",
+]
 
 Rows = float | Collection[int]
 
@@ -247,6 +255,10 @@ class Faults:
     def add_storage(self, *, etag: Literal["missing", "changed"], times: int | None = 1) -> None:
         """Let storage requests answer without an ETag, or with one that differs each time.
 
+        Args:
+            etag: Which of the two.
+            times: For how many requests; None for all.
+
         A broken or refused transfer is `add("storage/*", truncate="connection")` or `status=403`.
         """
         self._storage.arm(StorageFault(etag=etag), times)
@@ -259,7 +271,7 @@ class Faults:
         self._storage.clear()
 
     def take_http(self, method: str, path: str) -> HttpFault | None:
-        """The fault for a request, if one waits for it."""
+        """The fault for a request of this `method` and `path`, if one waits for it."""
         return self._http.take(method, path.removeprefix("/v1").lstrip("/"))
 
     def take_job(self, function: str) -> dict[str, Any] | None:

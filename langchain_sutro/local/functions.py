@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,11 +18,11 @@ from pydantic import BaseModel
 from langchain_sutro.local.fields import Fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["Answer", "LocalFunction", "Schema"]
 
-Schema: TypeAlias = "Mapping[str, Any] | type[BaseModel]"
+Schema: TypeAlias = Mapping[str, Any] | type[BaseModel]
 
 RATIONALES = ("rationale", "reasoning")
 

@@ -1,0 +1,99 @@
+"""Environments of their own under `.peers`, built at first use and kept."""
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PEERS = ROOT / ".peers"
+
+# What pip, uv and npm say when there is no way to the registry, and nothing else is wrong.
+UNREACHABLE = (
+    "connection refused",
+    "connection reset",
+    "could not connect",
+    "dns error",
+    "eai_again",
+    "enotfound",
+    "error sending request",
+    "failed to establish a new connection",
+    "name resolution",
+    "network is unreachable",
+    "operation timed out",
+    "read timed out",
+    "tunnel connection failed",
+)
+
+
+def environment(name, requirements, *, python=None, arguments=()):
+    """Python of the environment `name` with `requirements`, built anew when they change.
+
+    `arguments` go to the installer; `python` is the interpreter, by default this one.
+    """
+    PEERS.mkdir(exist_ok=True)
+    folder = PEERS / name
+    python = python or sys.executable
+    wanted = hashlib.sha256("\n".join([str(python), *requirements]).encode()).hexdigest()
+    with exclusive(name):
+        complete = folder / "complete"
+        if not complete.exists() or complete.read_text() != wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder, python)
+            install(folder, *arguments, *requirements)
+            complete.write_text(wanted)
+    return interpreter(folder)
+
+
+@contextmanager
+def exclusive(name):
+    """One test process builds or changes an environment, the others wait.
+
+    The lock ends with the process, however that ends.
+    """
+    PEERS.mkdir(exist_ok=True)
+    lock = sqlite3.connect(PEERS / f"{name}.lock", timeout=900, isolation_level=None)
+    with closing(lock):
+        lock.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+def interpreter(folder):
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def make(folder, python):
+    uv = shutil.which("uv")
+    if uv is None:
+        run([python, "-m", "venv", folder])
+    else:
+        run([uv, "venv", "--quiet", "--python", python, folder])
+
+
+def install(folder, *arguments):
+    uv = shutil.which("uv")
+    python = interpreter(folder)
+    if uv is None:
+        pip = [python, "-m", "pip", "install", "--quiet", "--retries", "1"]
+    else:
+        pip = [uv, "pip", "install", "--quiet", "--python", python]
+    run([*pip, *arguments])
+
+
+def run(command, **options):
+    """Run a command that may need the registry; skip the test if that cannot be reached."""
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=800, **options
+    )
+    if done.returncode == 0:
+        return done
+    said = (done.stderr + done.stdout).strip()
+    if any(sign in said.lower() for sign in UNREACHABLE):
+        pytest.skip(f"The package registry is unreachable: {said[-300:]}")
+    pytest.fail(f"{' '.join(map(str, command))} failed:\n{said[-3000:]}")

@@ -1,0 +1,1 @@
+"""The operations on virtual time, against a service that loses, delays, repeats and reorders."""
