@@ -9,6 +9,7 @@ import random
 import re
 import time
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,7 @@ __all__ = [
 # Beyond this the caller is told rather than kept waiting.
 _LONGEST_RETRY_AFTER = 120.0
 _DETAIL_LENGTH = 500
+_CODE_LENGTH = 100
 # The service's deadline for a run is 90 s; the official SDK reads for 100 s.
 _RUN_TIMEOUT = Timeout(read=100.0)
 _RETIRED = "Direct Sutro Batch API access is no longer supported"
@@ -217,16 +219,17 @@ def api_error(response: Response, settings: Settings) -> SutroAPIError:
     fields = body if isinstance(body, dict) else {"detail": body}
     detail = _detail(fields, settings)
     code = fields.get("code")
+    code = code[:_CODE_LENGTH] if isinstance(code, str) else None
     request_id = fields.get("request_id")
     if status == 410 and detail and detail.startswith(_RETIRED):
         raise SutroConfigurationError(f"{detail} Use the URL of your own deployment.")
     kind = _BY_STATUS.get(status) or (SutroServerError if status >= 500 else SutroAPIError)
     said = detail or (_kind(response) if body is None else "no explanation")
-    named = f" {code}" if isinstance(code, str) else ""
+    named = f" {code}" if code else ""
     return kind(
         f"HTTP {status}{named}: {said}{_advice(status, response)}",
         status_code=status,
-        code=code if isinstance(code, str) else None,
+        code=code,
         detail=detail,
         request_id=request_id if isinstance(request_id, str) else None,
         retry_after=_retry_after(response, fields),
@@ -248,12 +251,20 @@ def _detail(fields: Mapping[str, Any], settings: Settings) -> str | None:
     if isinstance(value, list):
         value = "; ".join(_detail_item(item) for item in value)
     elif isinstance(value, dict):
-        value = value.get("message") or orjson.dumps(value).decode()
+        value = value.get("message") or _short_json(value)
     if value is None:
         return None
     text = str(value).replace(settings.api_key.get_secret_value(), "***")
     text = re.sub(r"(https?://[^\s?\"']+)\?[^\s\"']+", r"\1?***", text)
     return text if len(text) <= _DETAIL_LENGTH else text[:_DETAIL_LENGTH] + "…"
+
+
+def _short_json(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except (TypeError, ValueError):
+        # orjson reads deeper values than it writes.
+        return "an object that is nested too deeply"
 
 
 def _detail_item(item: Any) -> str:
@@ -273,7 +284,10 @@ def _retry_after(response: Response, fields: Mapping[str, Any]) -> float | None:
         seconds = float(value)
     except (TypeError, ValueError):
         try:
-            seconds = parsedate_to_datetime(str(value)).timestamp() - time.time()
+            date = parsedate_to_datetime(str(value))
+            # Without a zone it is GMT (RFC 9110, section 5.6.7).
+            aware = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+            seconds = aware.timestamp() - time.time()
         except (TypeError, ValueError, OverflowError):
             return None
     return max(0.0, seconds) if seconds < float("inf") else None

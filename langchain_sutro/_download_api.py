@@ -50,7 +50,12 @@ class Download:
         if status == 206:
             found = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
             same = self.etag is not None and headers.get("etag") == self.etag
-            self._fits = found is not None and same and int(found[1]) == self.size
+            self._fits = False
+            if found is not None and same and int(found[1]) == self.size:
+                total = int(found[3])
+                # The announced total, where the first answer had none.
+                self._fits = self.total in (None, total)
+                self.total = total
             if not self._fits:
                 self.restart()
             return True
@@ -84,10 +89,15 @@ class Download:
         """Whether as many bytes have come as were announced."""
         return self._fits and self.total in (None, self.size)
 
+    @property
+    def resumable(self) -> bool:
+        """Whether the rest can be told to belong to what is here."""
+        return self.size > 0 and self.etag is not None
+
     def headers(self) -> dict[str, str]:
         """Ask for the rest, if it can be told to belong to what is here."""
         headers = {"accept-encoding": "identity"}
-        if self.size and self.etag:
+        if self.resumable and self.etag:
             headers |= {"range": f"bytes={self.size}-", "if-range": self.etag}
         return headers
 
@@ -125,11 +135,11 @@ def results_url(
 
 
 def _check_storage(url: str) -> None:
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         # The same rule as for a deployment: http only on this machine.
         check_url(f"{parts.scheme}://{parts.netloc}", "hosted")
-    except SutroConfigurationError:
+    except (ValueError, SutroConfigurationError):
         raise SutroAPIError(
             "The service gave a download URL that is neither https nor loopback.", status_code=200
         ) from None
@@ -173,10 +183,9 @@ def download_results(
 
 
 def _receive(settings: Settings, policy: Policy, url: str, download: Download) -> Operation[None]:
-    """Read an object to its end; attempts that move on do not count."""
-    attempt = 0
+    """Read an object to its end; attempts that get further than any before do not count."""
+    attempt, furthest = 0, download.size
     while True:
-        before = download.size
         error: SutroConnectionError | SutroAPIError
         request = Request("GET", url, headers=download.headers(), authorize=False, sink=download)
         try:
@@ -194,7 +203,10 @@ def _receive(settings: Settings, policy: Policy, url: str, download: Download) -
                     download.restart()
                 elif not isinstance(error, SutroServerError) and response.status not in (408, 429):
                     raise error
-        attempt = 0 if download.size > before else attempt + 1
+        # A transfer that starts over each time gets further by chance only.
+        moved = download.resumable and download.size > furthest
+        furthest = max(furthest, download.size)
+        attempt = 0 if moved else attempt + 1
         if attempt > policy.max_retries:
             raise error
         yield Sleep(policy.backoff(attempt))

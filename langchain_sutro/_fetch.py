@@ -74,6 +74,7 @@ def results_file(
         return False
     except SutroAPIError as error:
         if error.status_code not in (405, 501):
+            error.add_note(f"While fetching the results of {job_id}.")
             raise
         return False
     return True
@@ -85,4 +86,8 @@ def results_json(
     def attempt() -> Operation[dict[str, list[Any]]]:
         return job_results(settings, policy, job_id, **options)
 
-    return (yield from when_ready(policy, attempt))
+    try:
+        return (yield from when_ready(policy, attempt))
+    except (SutroConnectionError, SutroAPIError) as error:
+        error.add_note(f"While fetching the results of {job_id}.")
+        raise

@@ -334,6 +334,10 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     return parsed.scheme, parsed.host, parsed.port
 
 
+def _host(url: str) -> str:
+    return _url(url).host
+
+
 _NEVER_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -347,7 +351,7 @@ _NEVER_SENT = (
 
 def _raise(error: httpx.HTTPError | httpx.InvalidURL, request: Request) -> NoReturn:
     """Tell it in our terms; the URL may be a secret, so only its host is named."""
-    host = _url(request.url).host
+    host = "a URL that is not valid" if isinstance(error, httpx.InvalidURL) else _host(request.url)
     sent = not isinstance(error, _NEVER_SENT)
     if isinstance(error, httpx.TimeoutException):
         raise SutroTimeoutError(

@@ -14,6 +14,7 @@ import ssl
 import time
 import weakref
 from collections import deque
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 from urllib.request import getproxies, proxy_bypass
@@ -54,11 +55,10 @@ class _Stacks(Generic[_T]):
         now = time.monotonic()
         stack = self.by_origin.setdefault(origin, deque())
         stack.append((now, transport))
-        while stack[0][0] < now - _KEEPALIVE_SECONDS:
-            try:
+        # Another thread may take what is looked at here.
+        with suppress(IndexError):
+            while stack[0][0] < now - _KEEPALIVE_SECONDS:
                 yield stack.popleft()[1]
-            except IndexError:  # pragma: no cover - another thread took it in between
-                return
 
     def drain(self) -> Iterator[_T]:
         for stack in list(self.by_origin.values()):
@@ -233,8 +233,10 @@ async def async_transport() -> AsyncStackTransport:
     loop = asyncio.get_running_loop()
     entry = _by_loop.get(loop)
     if entry is None:
-        for other in [other for other in _by_loop if other.is_closed()]:
-            del _by_loop[other]
+        for other in _by_loop.keyrefs():
+            ended = other()
+            if ended is not None and ended.is_closed():
+                _by_loop.pop(ended, None)
         entry = _by_loop[loop] = _LoopTransport()
         # Its first step registers the generator with the loop.
         await anext(entry.end)

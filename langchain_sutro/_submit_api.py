@@ -187,7 +187,11 @@ def submit_job(
         marker = Marker.new(request.fingerprint(rows.sha256), token)
         content = _RowsBody(request.prefix(marker), rows)
     if reuse is not None:
-        job = yield from _reusable(settings, policy, marker.fingerprint, now() - reuse)
+        try:
+            since = now() - reuse
+        except OverflowError:
+            since = datetime.min.replace(tzinfo=UTC)
+        job = yield from _reusable(settings, policy, marker.fingerprint, since)
         if job is not None:
             found = Marker.find(job.get("description"))
             return Submitted(job["job_id"], found.token if found else "", reused=True)
@@ -213,7 +217,7 @@ def _reusable(
 
     def older(job: Mapping[str, Any]) -> bool:
         created = _time(job.get("datetime_created"))
-        return created is not None and created < since - timedelta(hours=1)
+        return created is not None and created + timedelta(hours=1) < since
 
     return (yield from _first_job(settings, policy, wanted, until=older))
 
@@ -310,11 +314,13 @@ def _post_once(
             raise
         cause = error
     except (KeyboardInterrupt, CancelledError) as interrupt:
-        interrupt.add_note(
-            f"A job may have been submitted: look with SutroJob.find({marker.token!r})."
-        )
+        interrupt.add_note(_may_exist(marker))
         raise
-    job = yield from look_for(settings, policy, marker.token)
+    try:
+        job = yield from look_for(settings, policy, marker.token)
+    except (KeyboardInterrupt, CancelledError, SutroError) as interrupt:
+        interrupt.add_note(_may_exist(marker))
+        raise
     if job is not None:
         return str(job["job_id"])
     raise SubmissionUnknownError(
@@ -323,6 +329,10 @@ def _post_once(
         f"SutroJob.find({marker.token!r}) before submitting again, or you may pay twice.",
         token=marker.token,
     ) from cause
+
+
+def _may_exist(marker: Marker) -> str:
+    return f"A job may have been submitted: look with SutroJob.find({marker.token!r})."
 
 
 def _submitted_id(response: Response) -> str | None:

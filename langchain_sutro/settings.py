@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args
 from urllib.parse import SplitResult, unquote, urlsplit
 
+import httpx
 import orjson
 from pydantic import SecretStr
 
@@ -180,7 +181,9 @@ def _plain_host(parts: SplitResult) -> str:
     host = unquote(parts.hostname or "").rstrip(".").lower()
     try:
         host = host.encode("idna").decode() if not host.isascii() else host
-    except UnicodeError:
+        # What the HTTP library cannot call is found here rather than at the first call.
+        httpx.URL(f"{parts.scheme}://{parts.netloc}").host  # noqa: B018
+    except (UnicodeError, ValueError, httpx.InvalidURL):
         raise SutroConfigurationError("The host of the deployment's URL is not a name.") from None
     if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
         raise SutroConfigurationError(

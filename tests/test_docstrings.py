@@ -34,7 +34,6 @@ PUBLIC = [
             "evaluation",
             "experiments",
             "job_tools",
-            "middleware",
             "plots",
             "toolkit",
             "tools",

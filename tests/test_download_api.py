@@ -156,9 +156,6 @@ def test_less_than_was_announced_is_not_the_file():
     assert isinstance(told.error, SutroConnectionError)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Download.start ignores the total of Content-Range if the 200 had no length"
-)
 def test_a_part_of_the_rest_is_not_the_file():
     def middle(request):
         headers = {"content-range": "bytes 10-19/1024", "etag": '"one"'}
@@ -177,9 +174,6 @@ def test_transfers_that_do_not_move_on_end():
     assert len(told.requests) == 1 + 3
 
 
-@pytest.mark.xfail(
-    strict=True, reason="_receive counts a longer attempt than the last as moving on, without end"
-)
 @pytest.mark.parametrize("storage", [Storage(*[300, 400] * 200, etag=None)])
 def test_transfers_that_start_over_again_and_again_end(storage):
     told, _ = received(URL, storage, max_retries=3)
@@ -243,7 +237,6 @@ def test_a_download_url_that_is_not_safe_is_refused(url):
     assert not url or url not in str(told.error)
 
 
-@pytest.mark.xfail(strict=True, reason="_check_storage: urlsplit raises ValueError")
 def test_a_download_url_that_is_none_is_refused():
     told, _ = received(answer(200, {"urls": {"get": "https://[storage/x"}}))
     assert type(told.error) is SutroAPIError
@@ -279,9 +272,6 @@ def test_the_hosted_generation_is_asked_directly_and_started_over():
     assert isinstance(told.error, SutroServerError)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="results_file and results_json raise without a word of their job"
-)
 @pytest.mark.parametrize("fetch", ["results_file", "results_json"])
 def test_results_that_cannot_be_fetched_say_their_job(fetch):
     from langchain_sutro import _fetch

@@ -51,8 +51,8 @@ BROUGHT = {
     "yaml",  # langchain-core
 }
 # Used through another package, or given to us: fsspec finds the first by their scheme, and
-# `http_async_client` takes what the last makes.
-INDIRECT = {"s3fs", "gcsfs", "httpx-aiohttp"}
+# `http_async_client` takes what the third makes, and agents are made by the last.
+INDIRECT = {"s3fs", "gcsfs", "httpx-aiohttp", "langchain"}
 # Taken if the user has it, and no extra.
 IF_PRESENT = {"polars", "fsspec"}
 

@@ -324,7 +324,6 @@ async def test_what_breaks_after_the_request_may_have_been_carried_out(mode, pat
     assert len(server.requests) == 1, "nothing is repeated behind the operation's back"
 
 
-@pytest.mark.xfail(strict=True, reason="_raise parses the URL that is invalid once more")
 @modes
 async def test_a_url_that_cannot_be_sent_is_an_error_of_the_tree(mode):
     for session in (Session(SETTINGS), Recorder().session()):

@@ -334,10 +334,6 @@ def test_the_certificates_are_read_once():
 # Races, one step at a time
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="_Stacks.give reads stack[0] outside its try; a thread may have emptied it",
-)
 def test_a_connection_may_be_taken_while_it_is_put_back():
     class Contended(deque):
         def append(self, value):
@@ -350,9 +346,6 @@ def test_a_connection_may_be_taken_while_it_is_put_back():
     assert list(stacks.give(origin, "transport")) == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="async_transport iterates over _by_loop while other threads may add to it"
-)
 async def test_loops_may_begin_at_once(monkeypatch):
     class Loop:
         def is_closed(self):

@@ -262,9 +262,6 @@ def test_any_text_is_a_safe_url_or_a_configuration_error(url):
         assert not set(base) & set("?#@\\ ")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="check_url admits hosts that httpx does not; Session raises its error"
-)
 @pytest.mark.parametrize("host", ["xn--a", "\uff11\uff12\uff17.0.0.1"])
 def test_a_host_that_httpx_cannot_call_is_a_configuration_error(host):
     with pytest.raises(SutroConfigurationError):

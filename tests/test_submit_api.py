@@ -248,7 +248,6 @@ def test_an_interrupted_submission_says_where_to_look(interrupt):
     assert TOKEN in interrupt.__notes__[0]
 
 
-@pytest.mark.xfail(strict=True, reason="_post_once adds its note to interrupts of the POST only")
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), CancelledError()])
 def test_an_interrupted_lookup_says_where_to_look(interrupt):
     told = submitted(LOST, interrupt)
@@ -256,9 +255,6 @@ def test_an_interrupted_lookup_says_where_to_look(interrupt):
     assert TOKEN in interrupt.__notes__[0]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="look_for lets SutroConfigurationError (410) through, without the token"
-)
 def test_a_lookup_at_a_retired_address_still_says_the_token():
     retired = answer(410, {"detail": "Direct Sutro Batch API access is no longer supported."})
     told = submitted(LOST, retired)
