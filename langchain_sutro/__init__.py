@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from langchain_sutro.job_tools import SutroJobToolkit
     from langchain_sutro.jobs import SutroJob
     from langchain_sutro.results import FunctionResult
+    from langchain_sutro.router import SutroRouter
     from langchain_sutro.toolkit import SutroToolkit
     from langchain_sutro.tools import SutroTool
     from langchain_sutro.verbs import (
@@ -48,6 +49,7 @@ __all__ = [
     "SutroJob",
     "SutroJobGroup",
     "SutroJobToolkit",
+    "SutroRouter",
     "SutroTool",
     "SutroToolkit",
     "__version__",
@@ -76,6 +78,7 @@ _HOMES = {
     "SutroJob": "jobs",
     "SutroJobGroup": "job_groups",
     "SutroJobToolkit": "job_tools",
+    "SutroRouter": "router",
     "SutroTool": "tools",
     "SutroToolkit": "toolkit",
     "aevaluate_dataset": "experiments",

@@ -15,6 +15,7 @@ from pydantic import ConfigDict
 
 from langchain_sutro.batching import Interrupts
 from langchain_sutro.errors import SutroInputError
+from langchain_sutro.tracing import quiet_when_local
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,7 +177,8 @@ class SutroAssign(RunnableSerializable[dict[str, Any], dict[str, Any]]):
         ) -> dict[str, Any]:
             return {**row, self.key: self.bound.invoke(self._input(row), config, **kwargs)}
 
-        return self._call_with_config(call, input, config)
+        with quiet_when_local():
+            return self._call_with_config(call, input, config)
 
     async def ainvoke(
         self, input: dict[str, Any], config: RunnableConfig | None = None, **kwargs: Any
@@ -190,7 +192,8 @@ class SutroAssign(RunnableSerializable[dict[str, Any], dict[str, Any]]):
         ) -> dict[str, Any]:
             return {**row, self.key: await self.bound.ainvoke(self._input(row), config, **kwargs)}
 
-        return await self._acall_with_config(call, input, config)
+        with quiet_when_local():
+            return await self._acall_with_config(call, input, config)
 
     def batch(
         self,
@@ -215,7 +218,10 @@ class SutroAssign(RunnableSerializable[dict[str, Any], dict[str, Any]]):
             return wanted.added(self.key)
 
         interrupts = Interrupts()
-        outputs = self._batch_with_config(call, inputs, config, return_exceptions=return_exceptions)
+        with quiet_when_local():
+            outputs = self._batch_with_config(
+                call, inputs, config, return_exceptions=return_exceptions
+            )
         interrupts.raise_again()
         return outputs
 
@@ -244,9 +250,10 @@ class SutroAssign(RunnableSerializable[dict[str, Any], dict[str, Any]]):
             return wanted.added(self.key)
 
         interrupts = Interrupts()
-        outputs = await self._abatch_with_config(
-            call, inputs, config, return_exceptions=return_exceptions
-        )
+        with quiet_when_local():
+            outputs = await self._abatch_with_config(
+                call, inputs, config, return_exceptions=return_exceptions
+            )
         interrupts.raise_again()
         return outputs
 

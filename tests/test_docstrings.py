@@ -14,6 +14,7 @@ import langsmith
 import pytest
 from langchain.agents import create_agent
 from langchain_core.language_models import FakeListChatModel
+from langchain_core.runnables import RunnableLambda
 from pydantic import BaseModel
 
 import langchain_sutro
@@ -34,11 +35,11 @@ PUBLIC = [
             "evaluation",
             "experiments",
             "job_tools",
+            "middleware",
             "plots",
             "toolkit",
             "tools",
         )
-        if (PACKAGE / f"{name}.py").exists()
     ),
 ]
 FENCED = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -203,6 +204,9 @@ def names(deployment, monkeypatch, tmp_path):
         "create_agent": create_agent,
         "evaluate": inspect.signature(langsmith.evaluate).bind,  # what LangSmith would take
         "my_app": dict,
+        "write_offer": RunnableLambda(str),
+        "say_thanks": RunnableLambda(str),
+        "ask_a_human": RunnableLambda(str),
         "model": FakeListChatModel(responses=["done"]),
         "Lead": Lead,
         "judge": qualify,
