@@ -145,6 +145,7 @@ def check_url(
                 f"The hosted API has no path, but the URL {origin} was given one: {parts.path!r}."
             )
         if not central:
+            _check_callable(origin)
             return "hosted", origin, origin
         stem = host.removesuffix(central)
         return "hosted", f"https://{stem}api.sutro.sh", f"https://{stem}serve.sutro.sh"
@@ -152,6 +153,7 @@ def check_url(
         raise SutroConfigurationError(
             f"The path of a deployment's URL is empty or /v1, not {parts.path!r}: use {origin}."
         )
+    _check_callable(origin)
     return "deployment", f"{origin}/v1", f"{origin}/v1"
 
 
@@ -181,16 +183,26 @@ def _plain_host(parts: SplitResult) -> str:
     host = unquote(parts.hostname or "").rstrip(".").lower()
     try:
         host = host.encode("idna").decode() if not host.isascii() else host
-        # What the HTTP library cannot call is found here rather than at the first call.
-        httpx.URL(f"{parts.scheme}://{parts.netloc}").host  # noqa: B018
-    except (UnicodeError, ValueError, httpx.InvalidURL):
-        raise SutroConfigurationError("The host of the deployment's URL is not a name.") from None
+    except UnicodeError:
+        raise _no_name() from None
     if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
         raise SutroConfigurationError(
             f"The deployment's URL must use https, since the key is sent to it; http is for "
             f"localhost and loopback addresses only, not for {host}."
         )
     return host
+
+
+def _check_callable(origin: str) -> None:
+    """Find what the HTTP library cannot call here, rather than at the first call."""
+    try:
+        httpx.URL(origin).host  # noqa: B018
+    except (ValueError, httpx.InvalidURL):
+        raise _no_name() from None
+
+
+def _no_name() -> SutroConfigurationError:
+    return SutroConfigurationError("The host of the deployment's URL is not a name.")
 
 
 def _is_loopback(host: str) -> bool:
