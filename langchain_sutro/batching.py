@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks.manager import adispatch_custom_event, dispatch_custom_event
 
+from langchain_sutro._function_runs import record_call
 from langchain_sutro.errors import SutroError, SutroInputError
 from langchain_sutro.rows import encode_row, spool_rows
-from langchain_sutro.tracing import active_context, own_run, record_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -122,20 +122,10 @@ class RowBatch:
             return error
 
     def _record(self, index: int, job: SutroJob, result: Any) -> None:
-        run = own_run(self._managers[index])
-        if run is None:
-            return
-        record_facts(
-            run,
-            function=self._function.function,
-            context=active_context(
-                self._configs[index],
-                self._managers[index],
-                metadata=self._function.metadata,
-                tags=self._function.tags,
-                enabled=self._function.forward_trace_context,
-                hook=self._function.trace_context_hook,
-            ),
+        record_call(
+            self._function,
+            self._managers[index],
+            self._configs[index],
             facts={
                 "sutro_job_id": job.job_id,
                 "sutro_row_index": index,

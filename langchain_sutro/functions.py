@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import httpx
 from langchain_core.rate_limiters import BaseRateLimiter
-from langchain_core.runnables import RunnableConfig, RunnableSerializable, ensure_config
-from langchain_core.runnables.config import get_config_list
+from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -25,6 +24,7 @@ from pydantic import (
 
 from langchain_sutro import _api
 from langchain_sutro._api import check_name
+from langchain_sutro._function_runs import config_of_call, configs_of_rows, record_call
 from langchain_sutro._jobs_api import JobProgress
 from langchain_sutro._submit_api import JobRequest, Submitted
 from langchain_sutro._traced_rows import TraceRows, check_trace_rows
@@ -39,15 +39,7 @@ from langchain_sutro.results import FunctionResult, parse_output_model
 from langchain_sutro.rows import RemoteTable, SpooledRows, dump_row
 from langchain_sutro.schemas import InputSchema
 from langchain_sutro.settings import Generation
-from langchain_sutro.tracing import (
-    TraceContext,
-    active_context,
-    function_metadata,
-    own_run,
-    quiet_when_local,
-    record_facts,
-    traced_inputs,
-)
+from langchain_sutro.tracing import TraceContext, quiet_when_local, traced_inputs
 
 if TYPE_CHECKING:
     import os
@@ -106,7 +98,6 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
         trace_rows: How many rows of a submitted job get a run of their own in its trace, from 0 to
             20,000, or `"all"`, which is 20,000 at the most: rows with errors first, then those of
             the lowest confidence, then an even sample.
-        trace_rows: Most row runs below the run of a submitted job, or `"all"`.
         forward_trace_context: Put the active trace's metadata and tags onto the calls' runs.
         trace_context_hook: Given what was found, a `tracing.TraceContext` of metadata and tags, it
             returns what is put onto the runs: to rename or drop keys.
@@ -279,7 +270,7 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             SutroConnectionError: No complete answer.
         """
         options = self._options(kwargs)
-        full = self._with_facts(config)
+        full = config_of_call(self, config)
 
         def call(_: Any, run_manager: CallbackManagerForChainRun) -> Any:
             encoded = dump_row(self.checked(input))
@@ -300,7 +291,7 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
     ) -> Any:
         """`invoke` on the running event loop."""
         options = self._options(kwargs)
-        full = self._with_facts(config)
+        full = config_of_call(self, config)
 
         async def call(_: Any, run_manager: AsyncCallbackManagerForChainRun) -> Any:
             encoded = dump_row(self.checked(input))
@@ -358,7 +349,7 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             outputs = self._batch_with_config(
                 call,
                 [traced_inputs(row) for row in inputs],
-                self._with_facts_each(config, len(inputs)),
+                configs_of_rows(self, config, len(inputs)),
                 return_exceptions=return_exceptions,
                 run_type="llm",
             )
@@ -395,7 +386,7 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             outputs = await self._abatch_with_config(
                 call,
                 [traced_inputs(row) for row in inputs],
-                self._with_facts_each(config, len(inputs)),
+                configs_of_rows(self, config, len(inputs)),
                 return_exceptions=return_exceptions,
                 run_type="llm",
             )
@@ -703,44 +694,17 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
     ) -> Any:
         """The result of a run, with its facts on the run that LangChain made for it."""
         result = FunctionResult(payload).without_prompt()
-        run = own_run(run_manager)
-        if run is not None:
-            context = active_context(
-                config,
-                run_manager,
-                metadata=self.metadata,
-                tags=self.tags,
-                enabled=self.forward_trace_context,
-                hook=self.trace_context_hook,
-            )
-            record_facts(
-                run,
-                function=self.function,
-                context=context,
-                usage=result.usage,
-                facts={
-                    "sutro_request_id": result.request_id,
-                    "sutro_confidence": result.confidence,
-                },
-            )
+        record_call(
+            self,
+            run_manager,
+            config,
+            usage=result.usage,
+            facts={
+                "sutro_request_id": result.request_id,
+                "sutro_confidence": result.confidence,
+            },
+        )
         return self.shaped(result)
-
-    def _with_facts(self, config: RunnableConfig | None) -> RunnableConfig:
-        """The config with what is known before the call, so that every tracer sees it."""
-        config = ensure_config(config)
-        config["metadata"] = {
-            **config["metadata"],
-            **(self.metadata or {}),
-            **function_metadata(self.function),
-        }
-        if self.tags:
-            config["tags"] = [*config["tags"], *self.tags]
-        return config
-
-    def _with_facts_each(
-        self, config: RunnableConfig | list[RunnableConfig] | None, rows: int
-    ) -> list[RunnableConfig]:
-        return [self._with_facts(one) for one in get_config_list(config, rows)]
 
 
 # LangChain asks each callable for its signature, which takes long to find out.
