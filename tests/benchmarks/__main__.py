@@ -5,7 +5,16 @@ import sys
 import time
 from pathlib import Path
 
-from tests.benchmarks import calls, concurrency, results, startup, submit, table, tracing
+from tests.benchmarks import (
+    calls,
+    concurrency,
+    evaluation,
+    results,
+    startup,
+    submit,
+    table,
+    tracing,
+)
 from tests.benchmarks.bench import ROOT, running
 
 SUBJECTS = {
@@ -15,6 +24,7 @@ SUBJECTS = {
     "results": results,
     "startup": startup,
     "tracing": tracing,
+    "evaluation": evaluation,
 }
 
 

@@ -123,6 +123,7 @@ KINDS = {
     "sdk": (peers.official_sdk, "sdk"),
     "aiohttp": (peers.rivals, "rival"),
     "ours-traced": (lambda: sys.executable, "ours_traced"),
+    "ours-evaluation": (lambda: sys.executable, "ours_evaluation"),
     "ours-batch": (lambda: sys.executable, "ours_batch"),
     "sdk-batch": (peers.official_sdk, "sdk_batch"),
 }
