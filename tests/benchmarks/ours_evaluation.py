@@ -1,10 +1,8 @@
 """A data set judged in one job, and example by example, before a service that takes its time."""
 
 import time
-import uuid
 
 from langsmith import Client, evaluate
-from langsmith.schemas import Example
 
 from langchain_sutro import SutroEvaluator, SutroFunction, evaluate_dataset
 from langchain_sutro.local import Answer, LocalDeployment
@@ -64,7 +62,7 @@ def experiment(way, examples, delay, in_flight):
             evaluate_dataset(function, "sizes", evaluators=[judge], client=client)
         else:
             evaluate(
-                lambda inputs: function.invoke(inputs),
+                function,
                 data="sizes",
                 evaluators=[judge],
                 client=client,
