@@ -16,6 +16,8 @@ MODULES = (
     "langchain_sutro",
     "langchain_sutro.errors",
     "langchain_sutro.evaluation",
+    "langchain_sutro.manifest",
+    "langchain_sutro.middleware",
     "langchain_sutro.plots",
     "langchain_sutro.testing",
     "langchain_sutro.local",

@@ -8,10 +8,11 @@ from hypothesis import HealthCheck, settings
 pytest.register_assert_rewrite("tests.langsmith_recorder")
 
 from langchain_sutro.local import LocalDeployment  # noqa: E402
+from langchain_sutro.testing import sutro_deployment, sutro_function  # noqa: E402
 from langchain_sutro.verbs import default_client  # noqa: E402
 from tests.langsmith_recorder import langsmith_recorder  # noqa: E402
 
-__all__ = ["langsmith_recorder"]
+__all__ = ["langsmith_recorder", "sutro_deployment", "sutro_function"]
 
 # Two cores, shared with a server: a slow example is not a wrong one.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])

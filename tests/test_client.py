@@ -120,9 +120,8 @@ def test_the_verbs_have_the_sdks_parameters():
             assert list(method.parameters)[1:] == wanted
 
 
-def test_the_verbs_speak_to_the_deployment_of_the_environment(deployment, monkeypatch):
-    for name, value in deployment.environ.items():
-        monkeypatch.setenv(name, value)
+@pytest.mark.usefixtures("sutro_deployment")
+def test_the_verbs_speak_to_the_deployment_of_the_environment():
     assert langchain_sutro.run_function("lead-qualifier", LEAD).answer
     job_id = langchain_sutro.batch_run_function("lead-qualifier", LEADS)
     assert len(langchain_sutro.await_job_completion(job_id)) == 20

@@ -177,12 +177,10 @@ def fenced_examples():
 
 
 @pytest.fixture
-def names(deployment, monkeypatch, tmp_path):
+def names(sutro_deployment, monkeypatch, tmp_path):
     """What an example may take for granted: two Functions, rows, a model, and a directory."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "exports").mkdir()
-    for name, value in deployment.environ.items():
-        monkeypatch.setenv(name, value)
 
     class Lead(BaseModel):
         """A lead."""
@@ -215,7 +213,7 @@ def names(deployment, monkeypatch, tmp_path):
         "lead": leads[0],
         "leads": leads,
         "rows": leads,
-        "deployment": deployment,
+        "deployment": sutro_deployment,
     }
 
 

@@ -16,6 +16,8 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 import langchain_sutro
 from langchain_sutro import SutroFunction, errors
 
+pytest_plugins = ["pytester"]
+
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 TEXT = README.read_text()
@@ -60,10 +62,8 @@ class Model(BaseChatModel):
 
 
 @pytest.fixture
-def readers(monkeypatch, tmp_path, deployment):
+def readers(monkeypatch, tmp_path, sutro_deployment):
     """A module as a reader has it: settings, a model, and the files that the text speaks of."""
-    for name, value in deployment.environ.items():
-        monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "exports").mkdir()
     for _, text in blocks("yaml"):
@@ -73,7 +73,7 @@ def readers(monkeypatch, tmp_path, deployment):
     return module
 
 
-def test_every_python_block_runs_after_those_before_it(readers, deployment, monkeypatch):
+def test_every_python_block_runs_after_those_before_it(readers, sutro_deployment, monkeypatch):
     module = readers
     monkeypatch.setitem(sys.modules, "readme", module)
     for line, block in blocks("python"):
@@ -84,7 +84,14 @@ def test_every_python_block_runs_after_those_before_it(readers, deployment, monk
         except BaseException as error:
             error.add_note(f"in the block at line {line} of README.md")
             raise
-    assert deployment.requests
+    assert sutro_deployment.requests
+
+
+def test_the_test_that_it_shows_passes(pytester):
+    (shown,) = [block for _, block in blocks("python") if "def test_" in block]
+    pytester.makeconftest('pytest_plugins = ["langchain_sutro.testing"]')
+    pytester.makepyfile(shown)
+    pytester.runpytest_subprocess("-q", "-p", "no:socket").assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])

@@ -6,7 +6,7 @@ from langchain_sutro import SutroFunction, run_function
 from langchain_sutro.local import Answer
 from tests.test_functions import LEAD
 
-pytest_plugins = ["langchain_sutro.testing"]
+pytest_plugins = ["pytester"]
 
 
 def test_the_samples_answer_without_any_settings(sutro_deployment):
@@ -31,3 +31,21 @@ def test_things_can_be_made_to_go_wrong(sutro_deployment, sutro_function):
     with pytest.raises(errors.SutroRateLimitError):
         judge.invoke({"a": "b"})
     assert judge.invoke({"a": "b"}).answer == "fine"
+
+
+def test_a_users_suite_needs_one_line(pytester):
+    pytester.makeconftest('pytest_plugins = ["langchain_sutro.testing"]')
+    pytester.makepyfile(
+        """
+        from langchain_sutro import SutroFunction
+
+        def test_the_calls_are_recorded(sutro_deployment, sutro_function):
+            judge = sutro_function("judge", lambda row: "fine")
+            assert SutroFunction("judge", output="answer").invoke({"a": 1}) == "fine"
+            [call] = sutro_deployment.requests
+            assert (call.method, call.path) == ("POST", "/v1/functions/judge/run")
+            assert call.body["input"] == {"a": 1}
+            assert sutro_deployment.api_key not in repr(call)
+        """
+    )
+    pytester.runpytest_subprocess("-q", "-p", "no:socket").assert_outcomes(passed=1)
