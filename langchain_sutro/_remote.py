@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
+from langchain_sutro.settings import is_loopback
 
 __all__ = ["RemoteTable", "is_remote", "remote_table"]
 
@@ -103,16 +103,7 @@ def _check(url: str) -> None:
         raise SutroInputError("The table's URL must be absolute, with https.")
     if "@" in parts.netloc:
         raise SutroInputError("The table's URL must have no user information: presign it instead.")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise SutroInputError(
             "The table's URL must use https; http is for localhost and loopback addresses only."
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

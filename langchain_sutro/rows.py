@@ -2,8 +2,7 @@
 
 Rows are encoded chunk by chunk into the JSON array that a submission carries, and kept: in memory
 while they are few, then in an anonymous private file. So memory stays flat, every bad cell is found
-before anything is sent, and the body has a known length and can be read again. A long list is in
-memory anyway: its rows are encoded again when they are needed, and checked not to have changed.
+before anything is sent, and the body has a known length and can be read again.
 """
 
 from __future__ import annotations

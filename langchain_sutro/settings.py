@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from langchain_sutro.errors import SutroConfigurationError
 
-__all__ = ["Generation", "Settings", "check_url", "resolve"]
+__all__ = ["Generation", "Settings", "check_url", "is_loopback", "resolve"]
 
 Generation = Literal["auto", "deployment", "hosted"]
 
@@ -185,7 +185,7 @@ def _plain_host(parts: SplitResult) -> str:
         host = host.encode("idna").decode() if not host.isascii() else host
     except UnicodeError:
         raise _no_name() from None
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise SutroConfigurationError(
             f"The deployment's URL must use https, since the key is sent to it; http is for "
             f"localhost and loopback addresses only, not for {host}."
@@ -205,7 +205,12 @@ def _no_name() -> SutroConfigurationError:
     return SutroConfigurationError("The host of the deployment's URL is not a name.")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, so that `http` shows nothing to anybody.
+
+    Args:
+        host: `localhost`, or an address without brackets.
+    """
     if host.lower() == "localhost":
         return True
     try:
