@@ -30,7 +30,6 @@ from langchain_sutro._submit_api import JobRequest, Submitted
 from langchain_sutro._traced_rows import TraceRows, check_trace_rows
 from langchain_sutro.batching import Interrupts, RowBatch
 from langchain_sutro.client import SutroClient, take_rows
-from langchain_sutro.compose import RowRetry, SutroAssign
 from langchain_sutro.errors import LowConfidenceError, SutroInputError
 from langchain_sutro.job_groups import SutroJobGroup
 from langchain_sutro.job_tracing import JobTrace, job_trace
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     )
     from langchain_core.runnables.retry import ExponentialJitterParams
 
+    from langchain_sutro.compose import RowRetry, SutroAssign
     from langchain_sutro.tools import SutroTool
 
 __all__ = ["SutroFunction"]
@@ -480,6 +480,8 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
                 mapped to the row's, or a callable on the row. By default the fields of
                 `args_schema`, else the whole row.
         """
+        from langchain_sutro.compose import SutroAssign  # noqa: PLC0415 - for those who compose
+
         if inputs is None and self._schema is not None:
             inputs = list(self._schema.fields)
         return SutroAssign(bound=self, key=key, inputs=inputs)
@@ -516,6 +518,8 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             exponential_jitter_params: `initial`, `max`, `exp_base` and `jitter`, in seconds.
             stop_after_attempt: Tries in all.
         """
+        from langchain_sutro.compose import RowRetry  # noqa: PLC0415 - with tenacity, 10 ms
+
         return RowRetry(
             bound=self,
             kwargs={},
