@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from os import PathLike
 
-__all__ = ["BatchResults", "BatchSummary"]
+__all__ = ["BatchResults", "BatchSummary", "usd"]
 
 _MOST_LABELS = 50
 _PREVIEW = 5
@@ -322,16 +322,15 @@ class BatchResults:
     def _repr_html_(self) -> str:
         """A few rows and what is known without reading all of them."""
         facts = [*filter(None, (self.function, self.job_id)), f"{self._stored.count:,} rows"]
-        for label, value in (
-            ("input tokens", self._total("input_tokens")),
-            ("output tokens", self._total("output_tokens")),
-            ("USD", self._total("job_cost")),
-        ):
-            if value is not None:
-                facts.append(f"{value:,} {label}")
+        for kind in ("input", "output"):
+            tokens = self._total(f"{kind}_tokens")
+            if tokens is not None:
+                facts.append(f"{tokens:,} {kind} tokens")
+        cost = self._total("job_cost")
+        if cost is not None:
+            facts.append(usd(cost))
         rows = "".join(
-            f"<tr><td>{index}</td><td>{escape(_short(one))}</td>"
-            f"<td>{'' if isinstance(one, SutroRowError) else escape(str(one.confidence))}</td></tr>"
+            f"<tr><td>{index}</td><td>{escape(_short(one))}</td><td>{_confidence(one)}</td></tr>"
             for index, one in enumerate(self[:_PREVIEW])
         )
         return (
@@ -368,6 +367,20 @@ class BatchResults:
             job_id=row.job_id,
             row_index=row.position,
         )
+
+
+def usd(cost: float) -> str:
+    """An amount as people write it; a fraction of a cent with what tells of it.
+
+    Args:
+        cost: In USD.
+    """
+    return f"{cost:,.2f} USD" if cost >= 0.01 or not cost else f"{cost:.2g} USD"
+
+
+def _confidence(one: FunctionResult | SutroRowError) -> str:
+    known = None if isinstance(one, SutroRowError) else one.confidence
+    return "" if known is None else f"{known:.4g}"
 
 
 def _check_count(part: StoredColumns, expected: int | None) -> None:

@@ -6,9 +6,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
+from itertools import islice
 from typing import TYPE_CHECKING, Any, overload
 
 from langchain_sutro import plots
+from langchain_sutro.batch_results import usd
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.results import FunctionResult
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ExperimentResults", "ExperimentRow", "ExperimentSummary"]
 
-_PREVIEW = 5
+_PREVIEW, _LONGEST = 5, 120
 
 
 @dataclass(frozen=True)
@@ -276,7 +278,7 @@ class ExperimentResults:
         known = self.summary()
         facts = [f"{known.rows:,} rows", f"{known.errors:,} errors"]
         if known.cost is not None:
-            facts.append(f"{known.cost:,} USD")
+            facts.append(usd(known.cost))
         facts += [f"{key}: {score:.3f}" for key, score in known.scores.items()]
         facts += [f"{key}: {score}" for key, score in known.summary_scores.items()]
         name = escape(self.experiment_name or "Experiment")
@@ -395,6 +397,20 @@ def _feedback(row: ExperimentRow, key: str) -> Any:
 
 
 def _html_row(cells: Sequence[Any]) -> str:
-    texts = ["" if cell is None else str(cell) for cell in cells]
-    short = [text if len(text) <= 120 else f"{text[:120]}…" for text in texts]
-    return f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in short)}</tr>"
+    return f"<tr>{''.join(_html_cell(cell) for cell in cells)}</tr>"
+
+
+def _html_cell(cell: Any) -> str:
+    if not isinstance(cell, dict):
+        return f"<td>{_clipped(cell)}</td>"
+    fields = "<br>".join(
+        f"<b>{_clipped(name)}</b> {_clipped(value)}"
+        for name, value in islice(cell.items(), _PREVIEW)
+    )
+    # Notebooks align cells right, where a few lines of text are hard to read.
+    return f'<td style="text-align: left">{fields}</td>'
+
+
+def _clipped(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return escape(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")

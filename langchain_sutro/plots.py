@@ -6,8 +6,9 @@ Colours are of the Okabe-Ito palette and line styles differ, so that nothing han
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
-from math import isnan, sqrt
+from math import inf, isnan, sqrt
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ __all__ = ["plot_confusion", "plot_coverage", "plot_reliability"]
 _BLUE, _ORANGE, _GREY, _INK = "#0072B2", "#D55E00", "#C8CCD0", "#333333"
 _MOST_LABELS = 40
 _LONGEST_LABEL = 24
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 def plot_confusion(
@@ -38,7 +40,7 @@ def plot_confusion(
     Args:
         reference: The expected label of each row.
         predicted: The answered label of each row; None for a row without an answer.
-        labels: Which labels to show, in this order; by default all, sorted.
+        labels: Which labels to show, in this order; by default all, numbers by value before texts.
         title: By default the number of rows and the accuracy.
         ax: Where to draw; by default a new figure.
 
@@ -48,7 +50,10 @@ def plot_confusion(
     """
     _check(reference, predicted)
     expected, answered = [_label(one) for one in reference], [_label(one) for one in predicted]
-    names = sorted({*expected, *answered}) if labels is None else [_label(one) for one in labels]
+    if labels is None:
+        names = sorted({*expected, *answered}, key=_rank)
+    else:
+        names = [_label(one) for one in labels]
     if len(names) > _MOST_LABELS:
         raise SutroInputError(
             f"{len(names)} labels are too many to read in a confusion matrix: choose at most "
@@ -71,7 +76,7 @@ def plot_confusion(
             if count:
                 colour = "white" if shares[y][x] > 0.55 else _INK
                 axes.text(x, y, f"{count:,}", ha="center", va="center", color=colour)
-    short = [name if len(name) <= _LONGEST_LABEL else f"{name[:23]}…" for name in names]
+    short = [_clipped(name) for name in names]
     axes.set_xticks(range(len(names)), short, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), short)
     axes.set_xlabel("answered")
@@ -212,8 +217,9 @@ def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
 
 def _unit(axes: Axes, *, x: str, y: str) -> None:
     """Both axes from 0 to 1, with a grid that stays in the background."""
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1.02)
+    # A little more on each side, so that nothing at an end is cut in half.
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.grid(visible=True, color="#E6E8EA", linewidth=0.8)
@@ -250,6 +256,16 @@ def _known(
 
 def _label(value: Any) -> str:
     return "(none)" if value is None else str(value)
+
+
+def _rank(name: str) -> tuple[float, str]:
+    """Where a label stands: marks from 1 to 10 go by value, all else by its letters."""
+    return (float(name) if _NUMBER.fullmatch(name) else inf, name)
+
+
+def _clipped(name: str) -> str:
+    """Short enough for an axis, with both ends: labels often begin alike."""
+    return name if len(name) <= _LONGEST_LABEL else f"{name[:12]}…{name[-11:]}"
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -104,6 +104,11 @@ class FunctionResult(dict[str, Any]):
     def __repr__(self) -> str:
         return f"FunctionResult({dict.__repr__(self.without_prompt())})"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002 - IPython's
+        """The same in a notebook, over as many lines as it takes."""
+        with printer.group(len("FunctionResult("), "FunctionResult(", ")"):
+            printer.pretty(dict(self.without_prompt()))
+
 
 def row_result(
     output: Any,

@@ -19,7 +19,7 @@ from matplotlib import pyplot as plt
 from pydantic import BaseModel
 
 from langchain_sutro import SutroFunction, _experiment_runs, errors
-from langchain_sutro._experiment_runs import stable_id
+from langchain_sutro._traced_rows import stable_id
 from langchain_sutro.evaluation import SutroEvaluator
 from langchain_sutro.experiments import aevaluate_dataset, evaluate_dataset
 from langchain_sutro.local import Answer
@@ -556,6 +556,30 @@ def test_the_html_shows_no_markup_of_the_data(house):
     assert "<b>&" not in shown
     assert "&lt;script&gt;" in shown
     assert "<table>" in shown
+
+
+def test_the_html_names_fields_and_shows_no_python(house):
+    long = Example(id=uuid.uuid4(), inputs={"n": 1, "text": "word " * 99}, outputs={"label": "big"})
+    results = evaluate_dataset(
+        house.function, [long], evaluators=[exact, house.judge], upload_results=False
+    )
+    shown = results._repr_html_()
+    assert "<b>n</b> 1<br><b>text</b> word word" in shown
+    assert "…" in shown
+    assert "{" not in shown
+    assert "<td>small</td><td>big</td>" in shown
+    for title in ("inputs", "answer", "expected", "exact", "agrees", "agrees_confidence"):
+        assert f"<th>{title}</th>" in shown
+
+
+@pytest.mark.parametrize(
+    ("cost", "shown"),
+    [(0.1 + 0.2, "0.30 USD"), (1234.5, "1,234.50 USD"), (0.00679421, "0.0068 USD")],
+)
+def test_the_html_tells_the_cost_as_people_write_it(house, monkeypatch, cost, shown):
+    results = evaluate_dataset(house.function, examples(1), upload_results=False)
+    monkeypatch.setitem(results._totals, "cost", cost)
+    assert f" {shown}" in results._repr_html_()
 
 
 def test_the_plots_are_of_the_experiments_numbers(house):

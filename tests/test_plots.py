@@ -53,6 +53,22 @@ def test_labels_can_be_chosen_and_ordered():
     assert axes.get_title() == "Mine"
 
 
+def test_numbers_are_ordered_by_value_and_before_other_labels():
+    marks = [10, 2, 1, None, "2.5"]
+    axes = plot_confusion(marks, marks)
+    shown = [label.get_text() for label in axes.get_xticklabels()]
+    assert shown == ["1", "2", "2.5", "10", "(none)"]
+
+
+def test_long_labels_are_cut_in_the_middle_and_stay_different():
+    names = [f"customer support, billing, {kind}" for kind in ("refund", "invoice")]
+    axes = plot_confusion(names, names)
+    shown = [label.get_text() for label in axes.get_xticklabels()]
+    assert len(set(shown)) == 2
+    assert all(len(one) <= 24 and one.startswith("customer") for one in shown)
+    assert shown[0].endswith("invoice")
+
+
 def test_more_labels_than_can_be_read_are_refused():
     many = list(range(41))
     with pytest.raises(SutroInputError, match="41 labels"):
@@ -67,6 +83,14 @@ def test_reliability_has_a_point_for_each_range_with_rows():
     assert list(ys) == pytest.approx([0.5, 1.0])
     # (2 x |0.15 - 0.5| + 1 x |0.9 - 1|) / 3
     assert axes.get_title() == "Reliability: 3 rows, calibration error 0.267"
+
+
+@pytest.mark.parametrize("plot", [plot_reliability, plot_coverage])
+def test_points_at_the_edges_are_drawn_whole(plot):
+    axes = plot([0.0, 1.0], [False, True])
+    for low, high in (axes.get_xlim(), axes.get_ylim()):
+        assert low < 0
+        assert high > 1
 
 
 def test_coverage_falls_and_accuracy_follows_from_the_rows_that_are_left():

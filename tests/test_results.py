@@ -8,6 +8,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from IPython.lib.pretty import pretty
 from pydantic import BaseModel, Field
 
 from langchain_sutro.errors import SutroAPIError, SutroRowError
@@ -89,6 +90,17 @@ def test_the_prompt_is_left_out_of_repr_and_on_request_of_a_copy():
     assert result.usage == HOSTED["usage"]
     assert "hunter2" not in f"{result!r} {result}"
     assert FunctionResult(usage=None).without_prompt() == {"usage": None}
+
+
+def test_a_notebook_shows_a_result_over_several_lines_and_without_its_prompt():
+    result = FunctionResult(
+        output={"label": "qualified", "rationale": "There is a budget. " * 6},
+        usage={"input_tokens": 12, "system_prompt": "secret"},
+    )
+    shown = pretty(result)
+    assert "\n" in shown
+    assert "secret" not in shown
+    assert eval(shown, {"FunctionResult": FunctionResult}) == result.without_prompt()
 
 
 @pytest.mark.parametrize(

@@ -275,7 +275,8 @@ def test_html_is_escaped_and_repr_has_no_data():
     shown = results._repr_html_()
     assert "<script>" not in shown
     assert "&lt;script&gt;" in shown
-    assert "&lt;b&gt; · job-&lt;i&gt; · 2 rows · 0.5 USD" in shown
+    assert "&lt;b&gt; · job-&lt;i&gt; · 2 rows · 0.50 USD" in shown
+    assert "None" not in shown
     assert repr(results) == "<BatchResults: <b>, job-<i>, 2 rows>"
 
 
