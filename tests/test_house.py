@@ -43,6 +43,7 @@ DISTRIBUTIONS = {
 # Part of what another required package is, so that they need no line of their own.
 BROUGHT = {
     "anyio",  # starlette
+    "langgraph",  # langchain
     "numpy",  # pandas, scikit-learn
     "pydantic_core",  # pydantic
     "scipy",  # scikit-learn
@@ -51,8 +52,8 @@ BROUGHT = {
     "yaml",  # langchain-core
 }
 # Used through another package, or given to us: fsspec finds the first by their scheme, and
-# `http_async_client` takes what the third makes, and agents are made by the last.
-INDIRECT = {"s3fs", "gcsfs", "httpx-aiohttp", "langchain"}
+# `http_async_client` takes what the third makes.
+INDIRECT = {"s3fs", "gcsfs", "httpx-aiohttp"}
 # Taken if the user has it, and no extra.
 IF_PRESENT = {"polars", "fsspec"}
 
