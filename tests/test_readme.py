@@ -15,6 +15,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 import langchain_sutro
 from langchain_sutro import SutroFunction, errors
+from tests.langsmith_recorder import LangSmithRecorder, forget_settings
 
 pytest_plugins = ["pytester"]
 
@@ -70,7 +71,13 @@ def readers(monkeypatch, tmp_path, sutro_deployment):
         (tmp_path / "functions.yaml").write_text(text)
     module = ModuleType("readme")
     module.model = Model()
-    return module
+    # LangSmith's `evaluate` asks for its server also where nothing is uploaded.
+    with LangSmithRecorder() as langsmith:
+        monkeypatch.setenv("LANGSMITH_ENDPOINT", langsmith.url)
+        forget_settings()
+        yield module
+        assert not [path for method, path in langsmith.requests if method != "GET"]
+    forget_settings()
 
 
 def test_every_python_block_runs_after_those_before_it(readers, sutro_deployment, monkeypatch):
