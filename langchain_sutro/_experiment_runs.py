@@ -6,7 +6,6 @@ it. So a second process finds everything that the first one wrote, and writes on
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from langsmith.evaluation import EvaluationResult
 from langsmith.schemas import Dataset, Example
 from langsmith.utils import LangSmithConflictError, LangSmithNotFoundError
 
+from langchain_sutro._traced_rows import stable_id
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from langsmith import Client
     from langsmith.schemas import Feedback, RunBase, TracerSession
 
-__all__ = ["EVALUATORS", "Experiment", "JobNote", "load_examples", "stable_id"]
+__all__ = ["EVALUATORS", "Experiment", "JobNote", "load_examples"]
 
 # Where `langsmith.evaluate` puts the runs of its evaluators.
 EVALUATORS = "evaluators"
@@ -284,21 +284,6 @@ class Experiment:
                     feedback_source_type="model",
                     **_said(result),
                 )
-
-
-def stable_id(at: datetime, *parts: object) -> UUID:
-    """An id of version 7 that is the same for the same time and parts.
-
-    LangSmith wants version 7 for runs, and answers a second creation with 409, so that writing
-    again is harmless.
-    """
-    if at.tzinfo is None:
-        # LangSmith's answers leave it out.
-        at = at.replace(tzinfo=UTC)
-    digest = hashlib.sha256("\x00".join(map(str, parts)).encode()).digest()
-    number = int.from_bytes(digest[:10], "big") | int(at.timestamp() * 1000) << 80
-    number = number & ~(0xF << 76) | 7 << 76
-    return UUID(int=number & ~(0x3 << 62) | 0x2 << 62)
 
 
 def load_examples(data: Any, client: Callable[[], Client]) -> list[Example]:

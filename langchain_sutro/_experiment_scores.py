@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from langchain_sutro.experiment_results import ExperimentRow
 
-__all__ = ["about", "failed", "flat", "score_rows", "summarize"]
+__all__ = ["about", "flat", "score_rows", "summarize"]
 
 _log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def _score(
                 given = flat(said, _name(evaluator))
             except Exception as error:  # noqa: BLE001 - an evaluator may raise anything
                 _log.debug("Evaluator %s failed on run %s.", _name(evaluator), row.run.id)
-                given = failed(evaluator.feedback_keys or [_name(evaluator)], error, source)
+                given = _failed(evaluator.feedback_keys or [_name(evaluator)], error, source)
         found += given
     if not experiment.uploads:
         # Their runs are not written, so there is nothing to link to.
@@ -180,7 +180,7 @@ def about(row: ExperimentRow) -> dict[str, Any]:
     return found
 
 
-def failed(
+def _failed(
     keys: Iterable[str], error: Exception, source: uuid.UUID | None
 ) -> list[EvaluationResult]:
     """Feedback without a score that says why, as `langsmith.evaluate` gives it."""

@@ -14,6 +14,7 @@ import orjson
 from langchain_sutro._job_progress import ToolProgress
 from langchain_sutro._job_rows import JobRows
 from langchain_sutro._jobs_api import JobProgress, JobStatus
+from langchain_sutro._tool_base import short_answer
 from langchain_sutro.batching import event
 from langchain_sutro.errors import (
     SutroConfigurationError,
@@ -357,9 +358,4 @@ def _short(index: int, result: Any) -> dict[str, Any]:
     """A row's result as the model reads it."""
     if isinstance(result, SutroError):
         return {"row": index, "error": str(result)}
-    row = {"row": index, "answer": result.answer, "confidence": result.confidence}
-    if isinstance(row["confidence"], float):
-        row["confidence"] = round(row["confidence"], 4)
-    if not (isinstance(result.answer, dict) and result.rationale in result.answer.values()):
-        row["rationale"] = result.rationale
-    return {name: value for name, value in row.items() if value is not None or name == "answer"}
+    return {"row": index, **short_answer(result, result.answer)}

@@ -8,6 +8,8 @@ from langchain_core.messages import ToolMessage
 from langchain_core.runnables.config import get_config_list, patch_config
 from langchain_core.tools import ToolException
 
+from langchain_sutro.tracing import traced_inputs, without_secrets
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -46,21 +48,22 @@ class ToolRuns:
         """For each input the arguments of a callback manager, and of its `on_tool_start`."""
         tool = self._tool
         for (arguments, call_id), config in zip(self._calls, self._configs, strict=True):
+            shown = traced_inputs(arguments)
             scope = {
                 "inheritable_callbacks": config.get("callbacks"),
                 "local_callbacks": tool.callbacks,
                 "verbose": tool.verbose,
-                "inheritable_tags": config.get("tags"),
+                "inheritable_tags": without_secrets(config.get("tags")),
                 "local_tags": tool.tags,
-                "inheritable_metadata": config.get("metadata"),
+                "inheritable_metadata": without_secrets(config.get("metadata")),
                 "local_metadata": tool.metadata,
             }
             start = {
                 "serialized": {"name": tool.name, "description": tool.description},
-                "input_str": str(arguments),
+                "input_str": str(shown),
                 "name": config.get("run_name"),
                 "run_id": config.pop("run_id", None),
-                "inputs": dict(arguments) if isinstance(arguments, dict) else None,
+                "inputs": dict(shown) if isinstance(shown, dict) else None,
                 "tool_call_id": call_id,
             }
             yield scope, start

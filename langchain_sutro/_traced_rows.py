@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from heapq import heappush, heappushpop
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
@@ -14,11 +15,10 @@ from langchain_sutro.errors import SutroConfigurationError, SutroRowError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from langchain_sutro.batch_results import BatchResults
 
-__all__ = ["TraceRows", "TracedRows", "check_trace_rows", "choose_rows", "row_id"]
+__all__ = ["TraceRows", "TracedRows", "check_trace_rows", "choose_rows", "stable_id"]
 
 TraceRows = int | Literal["all"]
 
@@ -56,6 +56,9 @@ class TracedRows:
     cut: bool = False
 
     def outputs(self) -> dict[str, Any]:
+        """What is known of all rows; nothing if not all were looked at."""
+        if self.cut:
+            return {}
         known: dict[str, Any] = {"errors": self.errors}
         if self.labels:
             known["answers"] = {str(label): count for label, count in self.labels.most_common()}
@@ -117,9 +120,19 @@ def _spread(
     return [free[number * len(free) // wanted] for number in range(wanted)]
 
 
-def row_id(start: datetime, job_id: str | None, index: int) -> UUID:
-    """The same for the same row of the same run, so that writing it again does no harm."""
-    digest = int.from_bytes(hashlib.sha256(f"{job_id}:{index}".encode()).digest()[:10], "big")
-    value = (int(start.timestamp() * 1000) << 80) | digest
-    value = value & ~(0xF << 76) | (7 << 76)
-    return UUID(int=value & ~(0x3 << 62) | (0x2 << 62))
+def stable_id(at: datetime, *parts: object) -> UUID:
+    """The id of a run, always the same for the same time and parts.
+
+    Of version 7, as LangSmith wants it. It answers a second creation with 409, so that writing
+    again is harmless.
+
+    Args:
+        at: When the run starts; without a zone, as LangSmith's answers are, it is in UTC.
+        parts: What the run is about.
+    """
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    digest = hashlib.sha256("\x00".join(map(str, parts)).encode()).digest()
+    number = int.from_bytes(digest[:10], "big") | int(at.timestamp() * 1000) << 80
+    number = number & ~(0xF << 76) | 7 << 76
+    return UUID(int=number & ~(0x3 << 62) | 0x2 << 62)

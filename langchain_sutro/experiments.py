@@ -300,6 +300,7 @@ def _trace_context(function: SutroFunction, metadata: Mapping[str, Any]) -> Trac
         metadata={**metadata, **(function.metadata or {})},
         tags=function.tags,
         enabled=function.forward_trace_context,
+        hook=function.trace_context_hook,
     )
 
 

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 from langchain_core.callbacks import (  # langchain-core resolves them
@@ -25,17 +25,18 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from langchain_sutro._job_actions import JobActions, Limits, Outcome
 from langchain_sutro._root_files import ENDINGS, RootFiles
-from langchain_sutro.errors import SutroInputError, SutroValidationError
+from langchain_sutro._tool_base import TracedTool, mendable
+from langchain_sutro._tool_names import marked_name, tool_name
+from langchain_sutro.errors import SutroInputError
 from langchain_sutro.functions import SutroFunction
 from langchain_sutro.schemas import InputSchema
-from langchain_sutro.tools import SutroToolError, tool_name
 
 if TYPE_CHECKING:
     from langchain_sutro.rows import SpooledRows
 
 __all__ = ["SutroJobToolkit"]
 
-_MENDABLE = (SutroInputError, SutroValidationError)
+_LONGEST_PREFIX = 50
 _MOST_DECISIONS = 10_000
 
 
@@ -172,9 +173,8 @@ class SutroJobToolkit(BaseToolkit):
         prefix = self.prefix
         if prefix is None:
             prefix = tool_name(self.function.function)
-            if len(prefix) > 50:
-                digest = hashlib.sha256(self.function.function.encode()).hexdigest()
-                prefix = f"{prefix[:41]}_{digest[:8]}"
+            if len(prefix) > _LONGEST_PREFIX:
+                prefix = marked_name(prefix, self.function.function, _LONGEST_PREFIX)
         return f"{prefix}_{name}" if prefix else name
 
     @property
@@ -238,12 +238,10 @@ class SutroJobToolkit(BaseToolkit):
         return (self._actions.estimate(rows) if cost is None else cost) > most
 
 
-class _JobTool(BaseTool):
+class _JobTool(TracedTool):
     """One of the tools. Its arguments stay whole, and are checked by a model of our own."""
 
     args_schema: dict[str, Any]
-    response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
-    handle_tool_error: Any = True
     arguments: type[BaseModel] = Field(exclude=True)
     action: Callable[[Any, RunnableConfig], Outcome] = Field(exclude=True, repr=False)
     aaction: Callable[[Any, RunnableConfig], Awaitable[Outcome]] = Field(exclude=True, repr=False)
@@ -256,10 +254,8 @@ class _JobTool(BaseTool):
         *,
         for_model: bool,
     ) -> Outcome:
-        try:
+        with mendable(for_model=for_model):
             return self.action(arguments, patch_config(config, callbacks=run_manager.get_child()))
-        except _MENDABLE as error:
-            raise _told(error, for_model=for_model) from error
 
     async def _arun(
         self,
@@ -269,26 +265,28 @@ class _JobTool(BaseTool):
         *,
         for_model: bool,
     ) -> Outcome:
-        try:
+        with mendable(for_model=for_model):
             return await self.aaction(
                 arguments, patch_config(config, callbacks=run_manager.get_child())
             )
-        except _MENDABLE as error:
-            raise _told(error, for_model=for_model) from error
 
     def _to_args_and_kwargs(
         self, tool_input: str | dict[str, Any], tool_call_id: str | None
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         for_model = tool_call_id is not None
+        with mendable(for_model=for_model):
+            return (self._checked(tool_input),), {"for_model": for_model}
+
+    def _checked(self, tool_input: Any) -> BaseModel:
         try:
-            arguments = self.arguments.model_validate(tool_input)
+            return self.arguments.model_validate(tool_input)
         except ValidationError as error:
             said = "; ".join(
                 f"{'.'.join(map(str, item['loc'])) or 'arguments'}: {item['msg']}"
                 for item in error.errors(include_input=False)
             )
-            raise _told(SutroInputError(f"{said}."), for_model=for_model) from error
-        return (arguments,), {"for_model": for_model}
+            # Pydantic's own error shows the values.
+            raise SutroInputError(f"{said}.") from None
 
 
 _START = (
@@ -325,11 +323,6 @@ def _rows_schema(toolkit: SutroJobToolkit) -> dict[str, Any]:
             "description": f"Instead of rows: the relative name of a {' or '.join(ENDINGS)} file.",
         }
     return {"type": "object", "properties": properties, "required": required, **shared}
-
-
-def _told(error: Exception, *, for_model: bool) -> Exception:
-    """The error as the caller can use it: a model its message, code the error itself."""
-    return SutroToolError(str(error)) if for_model else error
 
 
 def _on_event_loop() -> bool:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from langchain_core.tools import BaseToolkit
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from langchain_sutro._api import endpoint, malformed, read
+from langchain_sutro._tool_names import marked_name, tool_name
 from langchain_sutro.client import SutroClient
 from langchain_sutro.errors import SutroConfigurationError, SutroNotFoundError
 from langchain_sutro.functions import SutroFunction
 from langchain_sutro.manifest import load_manifest
-from langchain_sutro.tools import SutroTool, tool_name
 
 if TYPE_CHECKING:
     import os
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from langchain_sutro._api import Policy
     from langchain_sutro._http import Operation
     from langchain_sutro.settings import Settings
+    from langchain_sutro.tools import SutroTool
 
 __all__ = ["PublishingDeployment", "SutroToolkit"]
 
@@ -243,8 +243,7 @@ def _tool_names(functions: Sequence[str], given: Mapping[str, str]) -> list[str]
     for function in functions:
         name = given.get(function) or tool_name(function)
         if function not in given and name in taken:
-            digest = hashlib.sha256(function.encode()).hexdigest()
-            name = f"{name[:55]}_{digest[:8]}"
+            name = marked_name(name, function, 64)
         taken.add(name)
         names.append(name)
     return names

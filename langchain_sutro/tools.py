@@ -7,10 +7,8 @@ one job, as that of its Function.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from langchain_core.callbacks import (
@@ -21,7 +19,6 @@ from langchain_core.callbacks import (
 )
 from langchain_core.runnables import RunnableConfig  # noqa: TC002 - langchain-core resolves it
 from langchain_core.runnables.config import patch_config
-from langchain_core.tools import BaseTool, ToolException
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -33,17 +30,14 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
+from langchain_sutro._tool_base import SutroToolError, TracedTool, mendable, short_answer
+from langchain_sutro._tool_names import check_tool_name, tool_name
 from langchain_sutro._tool_runs import ToolRuns
-from langchain_sutro.errors import (
-    LowConfidenceError,
-    SutroConfigurationError,
-    SutroError,
-    SutroInputError,
-    SutroValidationError,
-)
+from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.functions import SutroFunction
 from langchain_sutro.results import parse_output_model
 from langchain_sutro.schemas import InputSchema
+from langchain_sutro.tracing import quiet_when_local
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -52,14 +46,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SutroArtifact", "SutroTool", "SutroToolError", "tool_name"]
 
-# The strictest of the model providers' rules for a tool's name.
-_VALID_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")
 _SETTINGS = ("api_key", "sutro_api_key", "api_url", "generation", "timeout", "max_retries")
-_MENDABLE = (SutroInputError, SutroValidationError, LowConfidenceError)
-
-
-class SutroToolError(ToolException):
-    """What the model can mend; its message goes to the model, its cause is the original error."""
+_HINT = " Correct the arguments and call the tool again."
 
 
 class SutroArtifact(TypedDict, total=False):
@@ -78,25 +66,7 @@ class SutroArtifact(TypedDict, total=False):
     run_id: str
 
 
-def tool_name(function: str) -> str:
-    """A name for a Function's tool that every model provider takes.
-
-    Args:
-        function: The Function's name.
-
-    Returns:
-        The name with other characters than letters, digits, `_` and `-` replaced; a name made from
-        a hash where nothing readable remains or it would exceed 64 characters.
-    """
-    name = re.sub(r"[^a-zA-Z0-9_-]+", "_", function).strip("_")
-    if name[:1].isdigit() or name.startswith("-"):
-        name = f"_{name}"
-    if name and _VALID_NAME.fullmatch(name):
-        return name
-    return f"sutro_{hashlib.sha256(function.encode()).hexdigest()[:16]}"
-
-
-class SutroTool(BaseTool):
+class SutroTool(TracedTool):
     """A published Function as a tool for agents.
 
     Usually made by `SutroFunction.as_tool`, or by itself:
@@ -128,8 +98,6 @@ class SutroTool(BaseTool):
     # Kept as JSON schema: langchain-core and langgraph inject things into fields of certain names
     # of a pydantic model, and lose others.
     args_schema: dict[str, Any] = Field(default_factory=dict)
-    response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
-    handle_tool_error: Any = True
 
     _schema: InputSchema = PrivateAttr()
     _judge: SutroFunction = PrivateAttr()
@@ -150,7 +118,8 @@ class SutroTool(BaseTool):
                 function = values["function"] = _with_schema(function, schema)
             schema = InputSchema(schema, function.function).json_schema
         values["args_schema"] = schema
-        values["name"] = _checked_name(values.get("name"), function.function)
+        name = values.get("name")
+        values["name"] = tool_name(function.function) if name is None else check_tool_name(name)
         values["description"] = (
             values.get("description") or function.description or schema.get("description")
         )
@@ -220,10 +189,8 @@ class SutroTool(BaseTool):
         for_model: bool,
     ) -> tuple[str, SutroArtifact]:
         child = patch_config(config, callbacks=run_manager.get_child())
-        try:
+        with mendable(for_model=for_model, hint=_HINT):
             return self._outcome(self._judge.invoke(row, child))
-        except _MENDABLE as error:
-            raise _told(error, for_model=for_model) from error
 
     async def _arun(
         self,
@@ -234,10 +201,8 @@ class SutroTool(BaseTool):
         for_model: bool,
     ) -> tuple[str, SutroArtifact]:
         child = patch_config(config, callbacks=run_manager.get_child())
-        try:
+        with mendable(for_model=for_model, hint=_HINT):
             return self._outcome(await self._judge.ainvoke(row, child))
-        except _MENDABLE as error:
-            raise _told(error, for_model=for_model) from error
 
     def _to_args_and_kwargs(
         self, tool_input: str | dict[str, Any], tool_call_id: str | None
@@ -247,14 +212,8 @@ class SutroTool(BaseTool):
 
     def _row(self, tool_input: str | dict[str, Any], tool_call_id: str | None) -> Any:
         """The arguments, checked."""
-        try:
+        with mendable(for_model=tool_call_id is not None, hint=_HINT):
             return self._schema.check(tool_input)
-        except SutroInputError as error:
-            raise _told(error, for_model=tool_call_id is not None) from error
-
-    def _filter_injected_args(self, tool_input: dict[str, Any]) -> dict[str, Any]:
-        # Nothing is injected, so a field called `callbacks` is the Function's own.
-        return dict(tool_input)
 
     def _outcome(self, result: Any) -> tuple[str, SutroArtifact]:
         """What the model reads, and what code gets."""
@@ -262,20 +221,14 @@ class SutroTool(BaseTool):
         if self.function.output_model is not None:
             model = parse_output_model(result, self.function.output_model)
             answer = model.model_dump(mode="json", by_alias=True)
-        short = {"answer": answer, "confidence": result.confidence}
-        if isinstance(short["confidence"], float):
-            short["confidence"] = round(short["confidence"], 4)
-        if not (isinstance(answer, dict) and result.rationale in answer.values()):
-            short["rationale"] = result.rationale
-        known = {key: value for key, value in short.items() if value is not None or key == "answer"}
-        return orjson.dumps(known).decode(), cast("SutroArtifact", dict(result))
+        short = orjson.dumps(short_answer(result, answer)).decode()
+        return short, cast("SutroArtifact", dict(result))
 
     def _row_outcome(self, output: Any, tool_call_id: str | None) -> tuple[str, SutroArtifact]:
-        if isinstance(output, _MENDABLE):
-            raise _told(output, for_model=tool_call_id is not None) from output
-        if isinstance(output, Exception):
-            raise output
-        return self._outcome(output)
+        with mendable(for_model=tool_call_id is not None, hint=_HINT):
+            if isinstance(output, Exception):
+                raise output
+            return self._outcome(output)
 
     def batch(
         self,
@@ -299,23 +252,24 @@ class SutroTool(BaseTool):
         if not inputs:
             return []
         runs = ToolRuns(self, inputs, config, return_exceptions=return_exceptions)
-        managers = [
-            CallbackManager.configure(**scope).on_tool_start(**start)
-            for scope, start in runs.starts()
-        ]
-        try:
-            rows, configs = runs.checked(managers, self._row)
-            outputs = self._judge.batch(rows, configs, return_exceptions=True, **kwargs)
-            ends = runs.ends(outputs, self._row_outcome)
-        except BaseException as error:
-            for manager in managers:
-                manager.on_tool_error(error)
-            raise
-        for manager, (output, failure) in zip(managers, ends, strict=True):
-            if failure is None:
-                manager.on_tool_end(output, name=self.name)
-            else:
-                manager.on_tool_error(failure)
+        with quiet_when_local():
+            managers = [
+                CallbackManager.configure(**scope).on_tool_start(**start)
+                for scope, start in runs.starts()
+            ]
+            try:
+                rows, configs = runs.checked(managers, self._row)
+                outputs = self._judge.batch(rows, configs, return_exceptions=True, **kwargs)
+                ends = runs.ends(outputs, self._row_outcome)
+            except BaseException as error:
+                for manager in managers:
+                    manager.on_tool_error(error)
+                raise
+            for manager, (output, failure) in zip(managers, ends, strict=True):
+                if failure is None:
+                    manager.on_tool_end(output, name=self.name)
+                else:
+                    manager.on_tool_error(failure)
         return runs.results(ends)
 
     async def abatch(
@@ -330,23 +284,24 @@ class SutroTool(BaseTool):
         if not inputs:
             return []
         runs = ToolRuns(self, inputs, config, return_exceptions=return_exceptions)
-        managers = [
-            await AsyncCallbackManager.configure(**scope).on_tool_start(**start)
-            for scope, start in runs.starts()
-        ]
-        try:
-            rows, configs = runs.checked(managers, self._row)
-            outputs = await self._judge.abatch(rows, configs, return_exceptions=True, **kwargs)
-            ends = runs.ends(outputs, self._row_outcome)
-        except BaseException as error:
-            for manager in managers:
-                await manager.on_tool_error(error)
-            raise
-        for manager, (output, failure) in zip(managers, ends, strict=True):
-            if failure is None:
-                await manager.on_tool_end(output, name=self.name)
-            else:
-                await manager.on_tool_error(failure)
+        with quiet_when_local():
+            managers = [
+                await AsyncCallbackManager.configure(**scope).on_tool_start(**start)
+                for scope, start in runs.starts()
+            ]
+            try:
+                rows, configs = runs.checked(managers, self._row)
+                outputs = await self._judge.abatch(rows, configs, return_exceptions=True, **kwargs)
+                ends = runs.ends(outputs, self._row_outcome)
+            except BaseException as error:
+                for manager in managers:
+                    await manager.on_tool_error(error)
+                raise
+            for manager, (output, failure) in zip(managers, ends, strict=True):
+                if failure is None:
+                    await manager.on_tool_end(output, name=self.name)
+                else:
+                    await manager.on_tool_error(failure)
         return runs.results(ends)
 
     def batch_as_completed(
@@ -380,13 +335,6 @@ class SutroTool(BaseTool):
             yield indexed
 
 
-def _told(error: SutroError, *, for_model: bool) -> Exception:
-    """The error as the caller can use it: a model its message, code the error itself."""
-    if not for_model:
-        return error
-    return SutroToolError(f"{error} Correct the arguments and call the tool again.")
-
-
 def _function(values: dict[str, Any]) -> SutroFunction:
     function = values.get("function")
     settings = {key: values.pop(key) for key in _SETTINGS if key in values}
@@ -406,17 +354,6 @@ def _function(values: dict[str, Any]) -> SutroFunction:
 def _with_schema(function: SutroFunction, schema: type[BaseModel]) -> SutroFunction:
     fields = {name: getattr(function, name) for name in type(function).model_fields}
     return type(function)(**{**fields, "args_schema": schema})
-
-
-def _checked_name(name: str | None, function: str) -> str:
-    if name is None:
-        return tool_name(function)
-    if not _VALID_NAME.fullmatch(name):
-        raise SutroConfigurationError(
-            f"{name!r} is no name for a tool: model providers take up to 64 letters, digits, "
-            "'_' and '-', beginning with a letter or '_'."
-        )
-    return name
 
 
 def _typed(function: str, arg_types: dict[str, type]) -> dict[str, Any]:

@@ -12,31 +12,32 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, time
-from decimal import Decimal
-from enum import Enum
 from functools import lru_cache
-from math import isfinite
 from os import environ
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
-from pydantic import BaseModel
-
+from langchain_sutro._trace_cleaning import (
+    is_secret_name,
+    is_secret_value,
+    json_safe,
+    traced_inputs,
+    traced_outputs,
+    without_secrets,
+)
 from langchain_sutro._version import __version__
-from langchain_sutro.results import FunctionResult
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import BaseRunManager
     from langchain_core.runnables import RunnableConfig
     from langsmith.run_trees import RunTree
 
+    from langchain_sutro.results import FunctionResult
+
 __all__ = [
     "ClientRun",
     "TraceContext",
     "active_context",
     "client_run",
-    "common_context",
     "function_metadata",
     "own_run",
     "quiet_when_local",
@@ -44,6 +45,7 @@ __all__ = [
     "traced_inputs",
     "traced_outputs",
     "tracing_is_on",
+    "without_secrets",
 ]
 
 # Keys that frameworks add for themselves. Passed on, `ls_provider` and `usage_metadata` of a parent
@@ -54,12 +56,6 @@ _FRAMEWORK_KEYS = re.compile(
     r"sutro_(?:function|request_id|job_id|row_index|confidence)"
 )
 _FRAMEWORK_TAGS = re.compile(r"(?:seq:step|map:key|graph:step|retry:attempt|langsmith):.*")
-_SECRET_KEYS = re.compile(
-    r"(?i).*(?:api_?key|authori[sz]ation|passw|passphrase|secret|credential|cookie|bearer|"
-    r"private_?key|(?:access|refresh|auth|session|id)_?token).*|token|jwt"
-)
-_SECRET_VALUES = re.compile(r"(?i)(?:sk[-_]|lsv2_|ghp_|xox[a-z]-|bearer |key sk).*|.*[?&]x-amz-.*")
-_DEPTH, _ITEMS, _TEXT = 4, 64, 1000
 
 # `langsmith.LS_MESSAGE_VIEW_EXCLUDE`: keeps judges and classifiers out of the view of a chat.
 _VIEW_EXCLUDE = "ls_message_view_exclude"
@@ -113,20 +109,6 @@ def active_context(
     return context if hook is None else hook(context)
 
 
-def common_context(contexts: Sequence[TraceContext]) -> TraceContext:
-    """What all rows of a job have in common: keys with equal values, and shared tags."""
-    if not contexts:
-        return TraceContext()
-    first, *rest = contexts
-    metadata = {
-        key: value
-        for key, value in first.metadata.items()
-        if all(key in other.metadata and other.metadata[key] == value for other in rest)
-    }
-    tags = [tag for tag in first.tags if all(tag in other.tags for other in rest)]
-    return TraceContext(metadata, tags)
-
-
 def _add(
     found: dict[str, Any],
     names: dict[str, None],
@@ -139,51 +121,18 @@ def _add(
     for key, value in (metadata or {}).items():
         if not isinstance(key, str) or value is None or key in found:
             continue
-        if _drops(key, explicit) or _is_secret(value):
-            continue
-        found[key] = _json_safe(value)
+        if not (_drops(key, explicit) or is_secret_value(value)):
+            found[key] = json_safe(value)
     for tag in tags or ():
-        if isinstance(tag, str) and tag not in names:
-            if _is_secret(tag) or (not explicit and _FRAMEWORK_TAGS.fullmatch(tag)):
-                continue
+        if not isinstance(tag, str) or is_secret_value(tag):
+            continue
+        if explicit or not _FRAMEWORK_TAGS.fullmatch(tag):
             names[tag] = None
 
 
 @lru_cache(maxsize=2048)
 def _drops(key: str, explicit: bool) -> bool:
-    if _SECRET_KEYS.fullmatch(key):
-        return True
-    return not explicit and _FRAMEWORK_KEYS.fullmatch(key) is not None
-
-
-def _is_secret(value: Any) -> bool:
-    return isinstance(value, str) and _SECRET_VALUES.fullmatch(value) is not None
-
-
-def _json_safe(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one line for each type
-    """The value as plain JSON; what has no such form is named by its type, never shown."""
-    if isinstance(value, bool | int) and not isinstance(value, Enum):
-        return value
-    if isinstance(value, str) and not isinstance(value, Enum):
-        return value if len(value) <= _TEXT else value[:_TEXT] + "…"
-    if isinstance(value, float):
-        return value if isfinite(value) else str(value)
-    if isinstance(value, Enum):
-        return _json_safe(value.value, depth)
-    if isinstance(value, UUID | Decimal):
-        return str(value)
-    if isinstance(value, date | time):
-        return value.isoformat()
-    if depth < _DEPTH and isinstance(value, Mapping):
-        items = list(value.items())[:_ITEMS]
-        return {
-            str(key): _json_safe(item, depth + 1)
-            for key, item in items
-            if not _SECRET_KEYS.fullmatch(str(key)) and not _is_secret(item)
-        }
-    if depth < _DEPTH and isinstance(value, list | tuple | set | frozenset):
-        return [_json_safe(item, depth + 1) for item in list(value)[:_ITEMS]]
-    return None if value is None else f"<{type(value).__name__}>"
+    return is_secret_name(key) or (not explicit and _FRAMEWORK_KEYS.fullmatch(key) is not None)
 
 
 def _langsmith_context() -> Iterator[tuple[Mapping[str, Any] | None, Iterable[str] | None]]:
@@ -247,7 +196,7 @@ def record_facts(
     usage: Mapping[str, Any] | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> None:
-    """Put a call's facts onto its run.
+    """Put a call's facts onto its run, and take off what looks like a secret.
 
     The metadata is replaced, not changed in place: the old dict is also the run manager's.
 
@@ -258,11 +207,8 @@ def record_facts(
         usage: As the service sent it; tokens and cost in USD are taken.
         facts: Such as `sutro_request_id`; None values are left out.
     """
-    before = {
-        key: value
-        for key, value in (run.extra or {}).get("metadata", {}).items()
-        if key != "usage_metadata"
-    }
+    before = without_secrets((run.extra or {}).get("metadata", {}))
+    before.pop("usage_metadata", None)
     ours = function_metadata(function)
     versions = before.get("lc_versions")
     if isinstance(versions, Mapping):
@@ -273,7 +219,7 @@ def record_facts(
     if tokens:
         metadata["usage_metadata"] = tokens
     run.extra = {**(run.extra or {}), "metadata": metadata}
-    run.tags = list(dict.fromkeys([*(run.tags or []), *context.tags]))
+    run.tags = list(dict.fromkeys(without_secrets([*(run.tags or []), *context.tags])))
 
 
 def _usage(usage: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -383,24 +329,3 @@ def quiet_when_local() -> Iterator[None]:
                 yield
             return
     yield
-
-
-def traced_inputs(value: Any) -> Any:
-    """An input as a trace may show it: models as fields, and no images or documents."""
-    if isinstance(value, BaseModel):
-        value = value.model_dump(mode="json", by_alias=True)
-    if isinstance(value, dict):
-        if "base64" in value:
-            size = len(value["base64"]) * 3 // 4000 if isinstance(value["base64"], str) else 0
-            kind = value.get("mime_type") or value.get("type") or "asset"
-            return {**value, "base64": f"<{kind}, {size} kB>"}
-        if any(isinstance(part, dict | list | BaseModel) for part in value.values()):
-            return {key: traced_inputs(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [traced_inputs(part) for part in value]
-    return value
-
-
-def traced_outputs(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """A payload as a trace may show it: without the Function's prompt."""
-    return dict(FunctionResult(payload).without_prompt())

@@ -357,8 +357,15 @@ def forget_settings():
 
 
 @contextmanager
-def tracing_to(recorder, monkeypatch, project="tests"):
-    """LangSmith tracing switched on in the environment, with the recorder as LangSmith."""
+def tracing_to(recorder, monkeypatch, project="tests", *, wait=True):
+    """LangSmith tracing switched on in the environment, with the recorder as LangSmith.
+
+    Args:
+        recorder: The server.
+        monkeypatch: Pytest's.
+        project: Where runs go.
+        wait: Until all has arrived; False where it never does.
+    """
     monkeypatch.setenv("LANGSMITH_TRACING", "true")
     monkeypatch.setenv("LANGSMITH_ENDPOINT", recorder.url)
     monkeypatch.setenv("LANGSMITH_API_KEY", "lsv2_test")
@@ -366,7 +373,8 @@ def tracing_to(recorder, monkeypatch, project="tests"):
     forget_settings()
     try:
         yield
-        recorder.wait()
+        if wait:
+            recorder.wait()
     finally:
         forget_settings()
 

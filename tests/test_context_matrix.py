@@ -14,11 +14,12 @@ from langsmith.run_trees import RunTree
 from langsmith.utils import ContextThreadPoolExecutor
 from typing_extensions import TypedDict
 
-from langchain_sutro import SutroFunction
+from langchain_sutro import SutroEvaluator, SutroFunction
 from langchain_sutro.job_tracing import wait_for_job_traces
 from langchain_sutro.local import LocalDeployment
 
 LEAD = {"query": "We need 200 seats by Friday", "region": "APAC"}
+FIELDS = {"query": "inputs.query", "region": "inputs.region"}
 CONFIG = {"metadata": {"customer": "acme"}, "tags": ["nightly"]}
 
 # What stands on a run without anybody's doing; all else is the user's, or a mistake.
@@ -144,12 +145,18 @@ def make_sync(qualify, how):
         return lambda config: qualify.batch([LEAD, LEAD], config) and None
     if how == "submit":
         return lambda config: qualify.submit([LEAD], config).results() and None
+    if how == "evaluator":
+        judge = SutroEvaluator(qualify, key="verdict", fields=FIELDS)
+        return lambda _: judge(inputs=LEAD, outputs={}) and None
     tool = qualify.as_tool(arg_types={"query": str, "region": str}, description="x")
+    if how == "tool_batch":
+        return lambda config: tool.batch([LEAD, LEAD], config) and None
     return lambda config: tool.invoke(LEAD, config) and None
 
 
 def make_async(qualify, how):
     tool = qualify.as_tool(arg_types={"query": str, "region": str}, description="x")
+    judge = SutroEvaluator(qualify, key="verdict", fields=FIELDS)
 
     async def call(config):
         if how == "invoke":
@@ -158,15 +165,28 @@ def make_async(qualify, how):
             await qualify.abatch([LEAD, LEAD], config)
         elif how == "submit":
             await (await qualify.asubmit([LEAD], config)).aresults()
+        elif how == "evaluator":
+            await judge.acall(inputs=LEAD, outputs={})
+        elif how == "tool_batch":
+            await tool.abatch([LEAD, LEAD], config)
         else:
             await tool.ainvoke(LEAD, config)
 
     return call
 
 
+HOWS = ["invoke", "batch", "submit", "tool", "tool_batch", "evaluator"]
+CELLS = [
+    (source, how)
+    for source in SOURCES
+    for how in HOWS
+    # An evaluator is called by LangSmith or by name, and takes no config.
+    if how != "evaluator" or source not in ("config", "configurable")
+]
+
+
 @pytest.mark.parametrize("way", ["sync", "thread", "async", "task"])
-@pytest.mark.parametrize("how", ["invoke", "batch", "submit", "tool"])
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize(("source", "how"), CELLS)
 def test_the_active_trace_context_arrives(deployment, langsmith_recorder, source, how, way):
     qualify = SutroFunction("lead-qualifier", api_url=deployment.url, api_key=deployment.api_key)
     if way in ("sync", "thread"):
@@ -196,9 +216,9 @@ def test_the_active_trace_context_arrives(deployment, langsmith_recorder, source
         run
         for run in langsmith_recorder.ordered()
         if run["run_type"] == ("chain" if how == "submit" else "llm")
-        and run["name"] in ("lead-qualifier", "Sutro batch lead-qualifier")
+        and run["name"] in ("lead-qualifier", "verdict", "Sutro batch lead-qualifier")
     ]
-    assert len(ours) == (2 if how == "batch" else 1)
+    assert len(ours) == (2 if "batch" in how else 1)
     for run in ours:
         metadata = run["extra"]["metadata"]
         theirs = {

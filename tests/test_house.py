@@ -27,7 +27,7 @@ ROOMS = {
     "api": ("_api", "_download_api", "_fetch", "_jobs_api", "_submit_api"),
     "rows": ("rows", "schemas", "_batches", "_encoding", "_files", "_remote", "_sources"),
     "results": ("results", "batch_results", "_frames", "_stored", "_tables", "_unpack"),
-    "tracing": ("tracing", "job_tracing", "_traced_rows"),
+    "tracing": ("tracing", "job_tracing", "_job_trace", "_trace_cleaning", "_traced_rows"),
     "client": ("client", "verbs"),
     "jobs": ("jobs", "job_groups"),
 }

@@ -6,6 +6,8 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -13,10 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.runnables import RunnableLambda
-from langsmith import traceable, tracing_context
+from langsmith import trace, traceable, tracing_context
+from langsmith._internal import _background_thread
 
 from langchain_sutro import SutroClient, SutroFunction, SutroJob
-from langchain_sutro._traced_rows import check_trace_rows, choose_rows, row_id
+from langchain_sutro._traced_rows import check_trace_rows, choose_rows, stable_id
 from langchain_sutro.batch_results import BatchResults
 from langchain_sutro.errors import (
     SutroConfigurationError,
@@ -26,6 +29,7 @@ from langchain_sutro.errors import (
 )
 from langchain_sutro.job_tracing import wait_for_job_traces
 from langchain_sutro.tracing import TraceContext
+from tests.langsmith_recorder import LangSmithRecorder, tracing_to
 
 LEAD = {"query": "We need 200 seats by Friday", "region": "APAC"}
 OTHER = {"query": "please unsubscribe me", "region": "EMEA"}
@@ -351,9 +355,9 @@ def test_errors_come_first_then_the_weakest_then_an_even_sample(rows, cap):
 @given(st.integers(0, 2**42), st.text(), st.integers(0))
 def test_the_id_of_a_row_is_a_version_7_of_its_time_and_always_the_same(moment, job_id, index):
     moment = datetime.fromtimestamp(moment / 1000, UTC)
-    found = row_id(moment, job_id, index)
-    assert found == row_id(moment, job_id, index)
-    assert found != row_id(moment, job_id, index + 1)
+    found = stable_id(moment, job_id, index)
+    assert found == stable_id(moment, job_id, index)
+    assert found != stable_id(moment, job_id, index + 1)
     assert (found.version, found.variant) == (7, UUID(int=0x2 << 62).variant)
     assert found.int >> 80 == int(moment.timestamp() * 1000)
 
@@ -371,24 +375,95 @@ def test_no_secret_reaches_a_jobs_trace(deployment, langsmith_recorder):
         assert secret not in everything
 
 
-def test_a_langsmith_that_fails_changes_no_result(
-    deployment, qualify, langsmith_recorder, monkeypatch, caplog
+TROUBLES = {
+    "slow": lambda smith: setattr(smith, "delay", 3.0),
+    "failing": lambda smith: setattr(smith, "status", 500),
+    "unreachable": lambda smith: smith.__exit__(),
+}
+
+
+@both
+@pytest.mark.parametrize("trouble", TROUBLES)
+async def test_a_langsmith_in_trouble_changes_no_result_and_delays_none(
+    deployment, monkeypatch, trouble, sync
 ):
-    monkeypatch.setattr("langchain_sutro.job_tracing._SECONDS", 0.5)
-    langsmith_recorder.status = 500
-    with caplog.at_level(logging.WARNING, logger="langchain_sutro"):
-        results = qualify.submit([LEAD] * 20).results()
-    assert len(results) == 20
-    assert wait_for_job_traces(30)
-    langsmith_recorder.status = None
-    langsmith_recorder.violations.clear()
+    """Results come at once, and their trace is given up within its budget."""
+    monkeypatch.setattr("langchain_sutro._job_trace._SECONDS", 0.5)
+    monkeypatch.setattr("langchain_sutro._job_trace._PORTION", 10)
+    # All clients of a process share it, and requests of this one will occupy it for long.
+    monkeypatch.setattr(
+        _background_thread, "LANGSMITH_CLIENT_THREAD_POOL", ThreadPoolExecutor(2), raising=False
+    )
+    qualify = SutroFunction(
+        "lead-qualifier", api_url=deployment.url, api_key=deployment.api_key, poll_interval=0.1
+    )
+    with tracing_context(enabled=False):
+        qualify.submit([LEAD]).results()  # The first loads what is needed.
+    with LangSmithRecorder() as smith, tracing_to(smith, monkeypatch, wait=False):
+        TROUBLES[trouble](smith)
+        start = time.monotonic()
+        job = await submitted(qualify, [LEAD] * 50, sync=sync)
+        results = await fetched(job, sync=sync)
+        assert len(results) == 50
+        assert all(result.answer == "qualified" for result in results)
+        # Far below the seconds that one answer of LangSmith takes.
+        assert time.monotonic() - start < 2.5
+        start = time.monotonic()
+        assert wait_for_job_traces(30)
+        assert time.monotonic() - start < 2.5
+
+
+def test_results_are_there_before_their_trace(qualify, langsmith_recorder, monkeypatch):
+    monkeypatch.setattr("langchain_sutro._job_trace._PORTION", 10)
+    langsmith_recorder.delay = 0.2
+    qualify.submit([LEAD] * 50).results()
+    assert not wait_for_job_traces(0)
+    assert len(finished(langsmith_recorder)) == 51
+
+
+def test_no_row_is_dropped_where_the_clients_queue_is_short(qualify, monkeypatch):
+    monkeypatch.setenv("LANGSMITH_TRACING_QUEUE_MAX_SIZE", "100")
+    monkeypatch.setattr("langchain_sutro._job_trace._PORTION", 50)
+    with LangSmithRecorder(zstd=False) as smith, tracing_to(smith, monkeypatch):
+        smith.delay = 0.02
+        qualify.submit([LEAD] * 600).results()
+        chain, *rows = finished(smith)
+        assert len(rows) == metadata(chain)["sutro_rows_traced"] == 600
+        assert smith.check() == []
+
+
+def test_a_job_is_not_taken_for_its_parents_model(qualify, langsmith_recorder):
+    usage = {"input_tokens": 9, "output_tokens": 9, "total_tokens": 18}
+    model = {"ls_provider": "openai", "ls_model_name": "gpt", "usage_metadata": usage}
+    with trace("outer", metadata={**model, "thread_id": "t", "customer": "acme"}):
+        qualify.submit([LEAD]).results()
+        silent = qualify.model_copy(update={"forward_trace_context": False})
+        silent.submit([OTHER]).results()
+    _, *ours = finished(langsmith_recorder)
+    chain, other = [run for run in ours if run["run_type"] == "chain"]
+    for run in (chain, other):
+        assert not model.keys() & metadata(run).keys()
+        # Or the thread's cost would lack it.
+        assert metadata(run)["thread_id"] == "t"
+    assert metadata(chain)["customer"] == "acme"
+    assert "customer" not in metadata(other)
+
+
+def test_figures_of_a_part_are_not_given_for_the_whole():
+    outputs = ['{"label": "a"}'] * 3
+    results = BatchResults.from_columns({"outputs": outputs, "confidence_score": [1.0] * 3})
+    assert choose_rows(results, 3, deadline=float("inf")).outputs() == {
+        "errors": 0,
+        "answers": {"a": 3},
+    }
+    assert choose_rows(results, 3, deadline=0.0).outputs() == {}
 
 
 def test_what_langsmith_was_too_slow_for_is_counted_and_logged_once(
     qualify, langsmith_recorder, monkeypatch, caplog
 ):
-    monkeypatch.setattr("langchain_sutro.job_tracing._SECONDS", 0.0)
-    monkeypatch.setattr("langchain_sutro.job_tracing._PORTION", 10)
+    monkeypatch.setattr("langchain_sutro._job_trace._SECONDS", 0.0)
+    monkeypatch.setattr("langchain_sutro._job_trace._PORTION", 10)
     with caplog.at_level(logging.WARNING, logger="langchain_sutro"):
         qualify.submit([LEAD] * 100).results()
         chain, *rows = finished(langsmith_recorder)

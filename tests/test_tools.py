@@ -1,15 +1,10 @@
 """A Function as a tool: what the model sees, what code gets, and what each error becomes."""
 
-import asyncio
 import json
 import pickle
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from langchain.agents import create_agent
-from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import BaseTool, ToolException
 from langchain_core.utils.function_calling import convert_to_openai_tool
@@ -22,7 +17,6 @@ from pydantic import BaseModel, Field, field_validator
 from langchain_sutro import SutroFunction
 from langchain_sutro.errors import (
     SutroConfigurationError,
-    SutroError,
     SutroInputError,
     SutroNotFoundError,
     SutroRateLimitError,
@@ -374,68 +368,6 @@ def test_every_field_name_reaches_the_models_provider(echoing):
     assert described["parameters"]["required"] == AWKWARD
 
 
-class Scripted(GenericFakeChatModel):
-    """A chat model that says what it was told to say, and knows how to take tools."""
-
-    seen: list = []
-
-    def bind_tools(self, tools, **kwargs):
-        self.seen.extend(convert_to_openai_tool(tool) for tool in tools)
-        return self
-
-
-def agent_for(tool, *calls):
-    """A real agent whose model makes these calls, one after the other, and then is done."""
-    says = [AIMessage("", tool_calls=[one]) for one in calls]
-    return create_agent(Scripted(messages=iter([*says, AIMessage("done")]), seen=[]), [tool])
-
-
-async def run(agent, *, sync):
-    given = {"messages": [HumanMessage("Is this lead qualified?")]}
-    state = agent.invoke(given) if sync else await agent.ainvoke(given)
-    return state["messages"]
-
-
-@pytest.mark.parametrize("sync", [True, False])
-async def test_an_agent_mends_its_arguments_and_goes_on(tool, sync):
-    agent = agent_for(
-        tool,
-        call(tool, {"query": "300 seats"}, "a"),
-        call(tool, {**LEAD, "budget": 1}, "b"),
-        call(tool, LEAD, "c"),
-    )
-    messages = await run(agent, sync=sync)
-    first, second, third = [one for one in messages if isinstance(one, ToolMessage)]
-    assert (first.status, second.status, third.status) == ("error", "error", "success")
-    assert "region" in first.content
-    assert "budget" in second.content
-    assert json.loads(third.content)["answer"] == "qualified"
-    assert messages[-1].content == "done"
-
-
-@pytest.mark.parametrize("sync", [True, False])
-@pytest.mark.parametrize(
-    ("fault", "error"),
-    [
-        ({"status": 429}, SutroRateLimitError),
-        ({"status": 502, "html": "<h1>Bad gateway</h1>"}, SutroServerError),
-        ({"delay": 1.0}, SutroTimeoutError),
-    ],
-)
-async def test_an_agents_run_ends_with_what_its_model_cannot_mend(deployment, fault, error, sync):
-    function = SutroFunction(
-        "lead-qualifier",
-        api_url=deployment.url,
-        api_key=deployment.api_key,
-        max_retries=0,
-        timeout=0.2,
-    )
-    tool = function.as_tool(Lead)
-    deployment.faults.add("/functions/*/run", times=9, **fault)
-    with pytest.raises(error):
-        await run(agent_for(tool, call(tool, LEAD)), sync=sync)
-
-
 @pytest.mark.parametrize("sync", [True, False])
 async def test_a_call_is_a_tool_run_with_one_llm_run_under_it(tool, langsmith_recorder, sync):
     if sync:
@@ -553,37 +485,6 @@ async def test_how_to_handle_tool_errors_may_be_chosen(qualify, how):
     assert isinstance(caught.value.__cause__, SutroInputError)
 
 
-def test_two_loops_and_twenty_threads_share_one_tool(tool, langsmith_recorder):
-    def in_thread(n):
-        return tool.invoke(call(tool, LEAD, f"t{n}"), {"metadata": {"n": n}})
-
-    async def on_loop(start):
-        calls = [
-            tool.ainvoke(call(tool, LEAD, f"t{n}"), {"metadata": {"n": n}})
-            for n in range(start, start + 10)
-        ]
-        return await asyncio.gather(*calls)
-
-    found = []
-    loops = [
-        threading.Thread(target=lambda s=s: found.extend(asyncio.run(on_loop(s))))
-        for s in (100, 200)
-    ]
-    for loop in loops:
-        loop.start()
-    with ThreadPoolExecutor(20) as pool:
-        found += pool.map(in_thread, range(20))
-    for loop in loops:
-        loop.join()
-    assert len({message.tool_call_id for message in found}) == 40
-    assert all(message.status == "success" for message in found)
-    langsmith_recorder.wait()
-    inner = [run for run in langsmith_recorder.ordered() if run["run_type"] == "llm"]
-    assert len(inner) == 40
-    numbers = {run["extra"]["metadata"]["n"] for run in inner}
-    assert numbers == {*range(20), *range(100, 110), *range(200, 210)}
-
-
 def test_a_tool_pickles_without_its_key(tool, deployment, monkeypatch):
     pickled = pickle.dumps(tool)
     assert deployment.api_key.encode() not in pickled
@@ -591,33 +492,6 @@ def test_a_tool_pickles_without_its_key(tool, deployment, monkeypatch):
     monkeypatch.setenv("SUTRO_API_URL", deployment.url)
     again = pickle.loads(pickled)
     assert again.invoke(call(again, LEAD)).status == "success"
-
-
-def test_no_secret_reaches_messages_artifacts_traces_or_errors(deployment, langsmith_recorder):
-    prompt = "You are a judge, and this is the secret prompt."
-    hosted = SutroFunction(
-        "lead-qualifier", api_url=deployment.url, api_key=deployment.api_key, generation="hosted"
-    )
-    deployment.publish(
-        "prompted",
-        lambda row: {"label": "yes"},
-        input_schema=Lead,
-        output_schema={"type": "object", "properties": {"label": {"type": "string"}}},
-        prompt=prompt,
-    )
-    told = []
-    for function in (hosted, hosted.model_copy(update={"function": "prompted"})):
-        tool = function.as_tool(Lead)
-        told += [repr(tool), tool.invoke(call(tool, LEAD)), *tool.batch([call(tool, LEAD), LEAD])]
-        told += [tool.invoke(call(tool, {}))]
-        try:
-            hosted.model_copy(update={"function": "nope"}).as_tool(Lead).invoke(LEAD)
-        except SutroError as error:
-            told += [repr(error), str(error)]
-    langsmith_recorder.wait()
-    everything = repr(told) + json.dumps(langsmith_recorder.ordered(), default=str)
-    for secret in (deployment.api_key, prompt, "signature=", "X-Amz-"):
-        assert secret not in everything
 
 
 def test_the_schema_may_not_be_something_else(qualify):
