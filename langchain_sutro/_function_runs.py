@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.runnables.config import get_config_list
 
-from langchain_sutro.tracing import active_context, function_metadata, own_run, record_facts
+from langchain_sutro.tracing import (
+    active_context,
+    function_metadata,
+    own_run,
+    record_facts,
+    without_secrets,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,13 +28,13 @@ __all__ = ["config_of_call", "configs_of_rows", "record_call"]
 def config_of_call(function: SutroFunction, config: RunnableConfig | None) -> RunnableConfig:
     """The config with what is known before the call, so that every tracer sees it."""
     config = ensure_config(config)
+    # What LangChain posts at the start is not cleaned afterwards.
     config["metadata"] = {
-        **config["metadata"],
-        **(function.metadata or {}),
+        **without_secrets(config["metadata"]),
+        **without_secrets(function.metadata or {}),
         **function_metadata(function.function),
     }
-    if function.tags:
-        config["tags"] = [*config["tags"], *function.tags]
+    config["tags"] = without_secrets([*config["tags"], *(function.tags or [])])
     return config
 
 

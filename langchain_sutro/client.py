@@ -585,11 +585,21 @@ class SutroClient:
 
     def cancel_job(self, job_id: str) -> dict[str, Any]:
         """Ask for a job's cancellation, which the service carries out a little later."""
-        return self.execute(_api.cancel_job, job_id)
+        answer = self.execute(_api.cancel_job, job_id)
+        self._cancelled(job_id, answer)
+        return answer
 
     async def acancel_job(self, job_id: str) -> dict[str, Any]:
         """`cancel_job` on the running event loop."""
-        return await self.aexecute(_api.cancel_job, job_id)
+        answer = await self.aexecute(_api.cancel_job, job_id)
+        self._cancelled(job_id, answer)
+        return answer
+
+    def _cancelled(self, job_id: str, answer: dict[str, Any]) -> None:
+        # Whoever cancels a job seldom waits for it, and its run would stay open for ever.
+        if answer.get("cancelled") is True:
+            error = SutroJobCancelledError(f"{job_id} was cancelled.", job_id=job_id)
+            self._traces.failed(job_id, error, partial(self.fetch_job, job_id))
 
     def list_jobs(self) -> list[dict[str, Any]]:
         """All jobs of the key's account, newest first."""

@@ -147,12 +147,17 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
 
     @model_validator(mode="after")
     def _validate(self) -> SutroFunction:
-        self._prepare()
+        # Pydantic asks again where the object becomes a field of another, such as a tool's.
+        if not hasattr(self, "_client"):
+            self._prepare()
         return self
 
     def _prepare(self) -> None:
-        check_name(self.function)
         check_trace_rows(self.trace_rows)
+        self._prepare_client()
+        self._prepare_schema()
+
+    def _prepare_client(self) -> None:
         self._client = SutroClient(
             api_key=self.sutro_api_key,
             api_url=self.api_url,
@@ -162,8 +167,11 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             http_client=self.http_client,
             http_async_client=self.http_async_client,
         )
-        if self.args_schema is not None:
-            self._schema = InputSchema(self.args_schema, self.function)
+
+    def _prepare_schema(self) -> None:
+        check_name(self.function)
+        schema = self.args_schema
+        self._schema = None if schema is None else InputSchema(schema, self.function)
 
     def __getstate__(self) -> dict[Any, Any]:
         # A pickle may leave the process: no key, and nothing that holds sockets or callables.
@@ -176,6 +184,22 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
     def __setstate__(self, state: dict[Any, Any]) -> None:
         super().__setstate__({**state, "__pydantic_private__": {"_schema": None}})
         self._prepare()
+
+    def model_copy(
+        self, *, update: Mapping[str, Any] | None = None, deep: bool = False
+    ) -> SutroFunction:
+        """A copy, with other values of some fields.
+
+        Args:
+            update: The values; they are not validated.
+            deep: Whether what the fields hold is copied too; clients and limiters never are.
+        """
+        copy = super().model_copy(update=update, deep=deep)
+        if update and not _OF_CLIENT.isdisjoint(update):
+            copy._prepare_client()  # noqa: SLF001 - ours
+        if update and not _OF_SCHEMA.isdisjoint(update):
+            copy._prepare_schema()  # noqa: SLF001 - ours
+        return copy
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> SutroFunction:
         # Clients and limiters are shared on purpose, and cannot be copied.
@@ -537,9 +561,10 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
         with rows:
             job = self._job(self._client.submit(self._request(), rows, reuse=self.reuse_jobs), rows)
         job.wait(None, progress=self.progress, on_progress=batch.on_progress)
-        # Each row has its run already, so the job makes none.
-        results = self._client.fetch_results(job.job_id, rows=job.rows, function=self.function)
-        return batch.outputs(job, results)
+        with job.fetching():
+            # Each row has its run already, so the job makes none.
+            results = self._client.fetch_results(job.job_id, rows=job.rows, function=self.function)
+            return batch.outputs(job, results)
 
     async def _arun_batch(self, batch: RowBatch) -> list[Any]:
         rows = await asyncio.to_thread(batch.encode)
@@ -550,11 +575,12 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             job = self._job(submitted, rows)
         await job.await_(None, progress=self.progress, on_progress=batch.on_progress_async)
         await batch.told()
-        # Each row has its run already, so the job makes none.
-        results = await self._client.afetch_results(
-            job.job_id, rows=job.rows, function=self.function
-        )
-        return batch.outputs(job, results)
+        with job.fetching():
+            # Each row has its run already, so the job makes none.
+            results = await self._client.afetch_results(
+                job.job_id, rows=job.rows, function=self.function
+            )
+            return batch.outputs(job, results)
 
     def submit(
         self,
@@ -718,6 +744,20 @@ _CALL = inspect.Signature(
         for name in ("_", "run_manager")
     ]
 )
+
+# What a client and a schema are made of.
+_OF_CLIENT = frozenset(
+    {
+        "sutro_api_key",
+        "api_url",
+        "generation",
+        "timeout",
+        "max_retries",
+        "http_client",
+        "http_async_client",
+    }
+)
+_OF_SCHEMA = frozenset({"function", "args_schema"})
 
 # What a pickle leaves behind.
 _STAYS_HERE = (

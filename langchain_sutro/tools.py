@@ -115,7 +115,8 @@ class SutroTool(TracedTool):
             )
         if isinstance(schema, type):
             if function.args_schema is not schema:
-                function = values["function"] = _with_schema(function, schema)
+                function = function.model_copy(update={"args_schema": schema})
+                values["function"] = function
             schema = InputSchema(schema, function.function).json_schema
         values["args_schema"] = schema
         name = values.get("name")
@@ -349,11 +350,6 @@ def _function(values: dict[str, Any]) -> SutroFunction:
     if "api_key" not in settings and "sutro_api_key" not in settings:
         settings["api_key"] = os.environ.get("SUTRO_API_KEY") or None
     return SutroFunction(function, **settings)
-
-
-def _with_schema(function: SutroFunction, schema: type[BaseModel]) -> SutroFunction:
-    fields = {name: getattr(function, name) for name in type(function).model_fields}
-    return type(function)(**{**fields, "args_schema": schema})
 
 
 def _typed(function: str, arg_types: dict[str, type]) -> dict[str, Any]:

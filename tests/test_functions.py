@@ -11,9 +11,10 @@ import pytest
 from langchain_core.load import dumpd, dumps, load
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import ConfigurableField, RunnableLambda
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
-from langchain_sutro import SutroFunction, errors
+from langchain_sutro import SutroFunction, SutroJobToolkit, SutroToolkit, errors
+from langchain_sutro.local import LocalDeployment
 
 LEAD = {"query": "We need 200 seats by Friday, budget approved", "region": "APAC"}
 ROWS = [{"query": f"Send a quote for {n} seats", "region": "EMEA"} for n in range(1, 9)]
@@ -498,3 +499,36 @@ def test_schemas_tell_the_fields(deployment):
     )
     assert function.get_input_jsonschema()["properties"] == {"self": {"type": "string"}}
     assert SutroFunction("f", args_schema=Lead).get_input_schema() is Lead
+
+
+@modes
+async def test_where_results_of_a_batch_cannot_be_fetched_the_error_names_the_job(
+    qualify, deployment, mode
+):
+    deployment.faults.add("job-results", status=403, json={"detail": "not today"})
+    with pytest.raises(errors.SutroAuthenticationError) as caught:
+        await call(mode, qualify, "batch", [LEAD, LEAD])
+    (job,) = deployment.jobs
+    assert any(job["job_id"] in note and "from_id" in note for note in caught.value.__notes__)
+
+
+def test_what_takes_a_function_leaves_its_client_alone(qualify):
+    qualify = qualify.model_copy(update={"args_schema": Lead, "description": "Decides."})
+    client = qualify.client
+    assert qualify.as_tool().function.client is client
+    assert qualify.as_tool(type("Other", (Lead,), {})).function.client is client
+    assert SutroToolkit(functions=[qualify]).functions[0].client is client
+    assert SutroJobToolkit(function=qualify).function.client is client
+    assert qualify.client is client
+
+
+def test_a_copy_with_other_settings_uses_them(qualify, deployment):
+    with LocalDeployment() as other:
+        settings = {"api_url": other.url, "sutro_api_key": SecretStr(other.api_key)}
+        qualify.model_copy(update=settings).invoke(LEAD)
+        assert len(other.requests) == 1
+    assert not deployment.requests
+    with pytest.raises(errors.SutroInputError):
+        qualify.model_copy(update={"args_schema": Lead}).invoke({"query": "x"})
+    assert not deployment.requests
+    assert qualify.model_copy(update={"tags": ["a"]}).client is qualify.client

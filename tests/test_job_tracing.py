@@ -187,6 +187,17 @@ async def test_a_cancelled_job_ends_as_an_error(deployment, qualify, langsmith_r
 
 
 @both
+async def test_a_job_that_is_cancelled_and_left_ends_as_an_error(
+    deployment, qualify, langsmith_recorder, sync
+):
+    deployment.faults.add_job(rows_per_second=1)
+    job = qualify.submit([LEAD] * 50)
+    assert job.cancel() if sync else await job.acancel()
+    [chain] = finished(langsmith_recorder)
+    assert "SutroJobCancelledError" in chain["error"]
+
+
+@both
 async def test_a_refused_submission_is_one_run_that_is_an_error(
     deployment, langsmith_recorder, sync
 ):

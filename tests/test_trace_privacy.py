@@ -15,6 +15,7 @@ from langchain_sutro.job_tools import SutroJobToolkit
 from langchain_sutro.job_tracing import wait_for_job_traces
 from langchain_sutro.local import LocalDeployment
 from tests.langsmith_recorder import LangSmithRecorder, forget_settings
+from tests.langsmith_store import LangSmithStore
 
 FIELDS = {"type": "object", "properties": {"picture": {}, "n": {}}}
 LABEL = {"type": "object", "properties": {"label": {"type": "string"}}}
@@ -209,3 +210,25 @@ def test_every_replica_gets_the_whole_trace(see, langsmith_recorder, monkeypatch
         assert {run["session_name"] for run in here} == {"one"}
         assert {run["session_name"] for run in there} == {"two"}
         assert other.check() == []
+
+
+async def test_no_secret_is_sent_even_before_the_call(see, langsmith_recorder, monkeypatch):
+    sent = []
+    take = LangSmithStore.take_run
+
+    def taken(store, run, *, update):
+        sent.append(json.dumps(run, default=str))
+        take(store, run, update=update)
+
+    monkeypatch.setattr(LangSmithStore, "take_run", taken)
+    given = {"metadata": SECRETS, "tags": TAGS}
+    row = {"picture": "a cat", "n": "1"}
+    for function, config in ((see, given), (see.model_copy(update=given), None)):
+        function.invoke(row, config)
+        function.batch([row], config)
+        await function.ainvoke(row, config)
+        await function.abatch([row], config)
+    langsmith_recorder.wait()
+    assert len(sent) >= 8
+    assert all("acme" in one for one in sent)
+    assert not [one for one in sent if "hush" in one]
