@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from langchain_sutro._traced_rows import choose_rows, stable_id
@@ -13,7 +14,7 @@ from langchain_sutro.rows import SpooledRows
 from langchain_sutro.tracing import TraceContext, record_facts, traced_inputs, traced_outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from langsmith.run_trees import RunTree
 
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 # LangSmith adds up the cost of a thread by these.
 THREAD_KEYS = ("thread_id", "session_id", "conversation_id")
 # Between two portions the queue of LangSmith's client, of 10,000 runs, is emptied.
-_PORTION = 500
+_PORTION = 250
 _SECONDS = 10.0
 
 
@@ -118,7 +119,7 @@ class JobTrace:
             run.end(outputs={"rows": total, **scan.outputs()}, end_time=end)
             run.patch()
             self.forget_rows()
-        if written < len(scan.chosen) or scan.cut:
+        if written < scan.count or scan.cut:
             logger.warning(
                 "%s: %d of %d rows were traced; LangSmith took too long for the others.",
                 results.job_id,
@@ -127,11 +128,11 @@ class JobTrace:
             )
 
     def _with_inputs(
-        self, chosen: Sequence[tuple[int, Any]]
+        self, chosen: Iterable[tuple[int, Any]]
     ) -> Iterator[tuple[int, dict[str, Any], Any]]:
         """The traced rows with what went in, as far as this process has it still."""
-        for start in range(0, len(chosen), _PORTION):
-            portion = chosen[start : start + _PORTION]
+        left = iter(chosen)
+        while portion := list(islice(left, _PORTION)):
             given: Mapping[int, Any] = {}
             if self._rows is not None:
                 try:

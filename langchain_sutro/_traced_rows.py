@@ -14,7 +14,7 @@ from uuid import UUID
 from langchain_sutro.errors import SutroConfigurationError, SutroRowError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from langchain_sutro.batch_results import BatchResults
 
@@ -48,9 +48,18 @@ def check_trace_rows(rows: TraceRows) -> int:
 
 @dataclass(slots=True)
 class TracedRows:
-    """What one pass over the results tells; `chosen` are the rows to trace, in order."""
+    """What one pass over the results tells.
 
-    chosen: list[tuple[int, Any]]
+    Attributes:
+        chosen: Index and result of each row to trace, in order.
+        count: How many these are.
+        errors: Rows in error.
+        labels: How often each answer came, if answers are labels.
+        cut: Whether time was over before all rows were looked at.
+    """
+
+    chosen: Iterable[tuple[int, Any]]
+    count: int
     errors: int
     labels: Counter[str | bool] | None
     cut: bool = False
@@ -68,36 +77,58 @@ class TracedRows:
 def choose_rows(results: BatchResults, cap: int, deadline: float) -> TracedRows:
     """Choose rows: errors first, then those of the lowest confidence, then an even sample."""
     total = len(results)
-    everything = total <= cap
-    step = max(1, total // max(1, cap))
-    errors: list[tuple[int, Any]] = []
-    sample: list[tuple[int, Any]] = []
-    lowest: list[tuple[float, int, Any]] = []
+    choice = None if total <= cap else _Choice(total, cap)
     failed, labels, cut = 0, Counter[str | bool](), False
     countable: Counter[str | bool] | None = labels
     for index, one in enumerate(results):
-        if isinstance(one, SutroRowError):
-            failed += 1
-            if len(errors) < cap:
-                errors.append((index, one))
-            continue
-        if countable is not None:
-            countable = _count(countable, one.answer)
-        if everything or index % step == 0:
-            sample.append((index, one))
-        if not everything and cap and one.confidence is not None:
-            item = (-one.confidence, -index, one)
-            heappush(lowest, item) if len(lowest) < cap else heappushpop(lowest, item)
         if index % 1000 == 0 and time.monotonic() >= deadline:
             cut = True
             break
-    chosen = dict(errors)
-    if not everything:
-        weak = sorted(lowest, reverse=True)[: (cap - len(chosen) + 1) // 2]
+        if isinstance(one, SutroRowError):
+            failed += 1
+        elif countable is not None:
+            countable = _count(countable, one.answer)
+        if choice is not None:
+            choice.look(index, one)
+    if choice is None:
+        # Read again when they are written, rather than held together until then.
+        return TracedRows(enumerate(results), total, failed, countable, cut)
+    rows = choice.rows()
+    return TracedRows(rows, len(rows), failed, countable, cut)
+
+
+class _Choice:
+    """The rows that a look at all of them, one after the other, leaves to choose from."""
+
+    def __init__(self, total: int, cap: int) -> None:
+        self._cap = cap
+        self._step = max(1, total // max(1, cap))
+        self._errors: list[tuple[int, Any]] = []
+        self._sample: list[tuple[int, Any]] = []
+        self._lowest: list[tuple[float, int, Any]] = []
+
+    def look(self, index: int, one: Any) -> None:
+        if isinstance(one, SutroRowError):
+            if len(self._errors) < self._cap:
+                self._errors.append((index, one))
+            return
+        if index % self._step == 0:
+            self._sample.append((index, one))
+        if self._cap and one.confidence is not None:
+            item = (-one.confidence, -index, one)
+            if len(self._lowest) < self._cap:
+                heappush(self._lowest, item)
+            else:
+                heappushpop(self._lowest, item)
+
+    def rows(self) -> list[tuple[int, Any]]:
+        """What was chosen, in order."""
+        chosen = dict(self._errors)
+        weak = sorted(self._lowest, reverse=True)[: (self._cap - len(chosen) + 1) // 2]
         chosen |= {-position: one for _, position, one in weak}
-    for index, one in _spread(sample, cap - len(chosen), chosen):
-        chosen[index] = one
-    return TracedRows(sorted(chosen.items(), key=lambda item: item[0]), failed, countable, cut)
+        for index, one in _spread(self._sample, self._cap - len(chosen), chosen):
+            chosen[index] = one
+        return sorted(chosen.items(), key=lambda item: item[0])
 
 
 def _count(labels: Counter[str | bool], answer: Any) -> Counter[str | bool] | None:
