@@ -74,7 +74,7 @@ def members(owner):
         if name.startswith("_") and name != "__call__":
             continue
         plain = value.__func__ if isinstance(value, classmethod | staticmethod) else value
-        if isinstance(plain, property) or inspect.isfunction(plain):
+        if isinstance(plain, property) or (inspect.isfunction(plain) and is_ours(plain)):
             yield name, plain
 
 

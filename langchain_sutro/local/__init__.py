@@ -7,7 +7,8 @@ with LocalDeployment() as deployment:
     print(deployment.url, deployment.api_key)
 ```
 
-`python -m langchain_sutro.local` does the same on the command line. Needs the extra `local`.
+`python -m langchain_sutro.local` does the same on the command line. `/openapi.json` describes the
+API as it is served. Needs the extra `local`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import APIKeyHeader
 from starlette.exceptions import HTTPException
 
-from langchain_sutro.local.bodies import PublishedFunctions
+from langchain_sutro.local.bodies import Authenticated, PublishedFunctions
 from langchain_sutro.local.job_routes import job_routes
 from langchain_sutro.local.refusals import Refusal
 from langchain_sutro.local.requests import errors
@@ -72,7 +72,12 @@ async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
 def _try_authentication() -> APIRouter:
     router = APIRouter()
 
-    @router.get("/try-authentication", response_model=dict[str, Any], responses=errors(401))
+    @router.get(
+        "/try-authentication",
+        response_model=Authenticated,
+        response_model_exclude_unset=True,
+        responses=errors(401),
+    )
     async def try_authentication() -> dict[str, Any]:
         """Whether Batch takes the key."""
         return {"authenticated": True}
@@ -83,7 +88,7 @@ def _try_authentication() -> APIRouter:
 def _deployment_only(service: Service) -> APIRouter:
     router = APIRouter()
 
-    @router.get("/auth/check", response_model=dict[str, Any], responses=errors(401))
+    @router.get("/auth/check", response_model=Authenticated, responses=errors(401))
     async def check() -> dict[str, Any]:
         """Whether the deployment takes the key."""
         return {"authenticated": True, "principal": {"type": "api_key", "name": "local"}}

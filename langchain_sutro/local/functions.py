@@ -15,7 +15,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel
 
-from langchain_sutro.local.fields import Fields
+from langchain_sutro.local.fields import Fields, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -132,12 +132,12 @@ class LocalFunction:
         Returns:
             Whether there is one primary output; it, or the object of several; the rationale.
         """
-        output, rationale = answer.output, answer.rationale or ""
+        output, rationale = answer.output, as_text(answer.rationale)
         if not isinstance(output, dict):
             return True, output, rationale
         fields = dict(output)
         for name in RATIONALES:
-            rationale = fields.pop(name, None) or rationale
+            rationale = as_text(fields.pop(name, None)) or rationale
         if len(fields) == 1:
             return True, next(iter(fields.values())), rationale
         return False, fields, rationale
@@ -237,11 +237,10 @@ class LocalFunction:
             output.setdefault(self._rationale, answer.rationale)
         if self._output_model is not None:
             output = self._output_model.model_validate(output).model_dump(mode="json")
-        predictions = answer.predictions
         return Answer(
             _json(output),
             _probability(answer.confidence),
-            None if predictions is None else _json([dict(one) for one in predictions]),
+            None if answer.predictions is None else _predictions(answer.predictions),
             answer.rationale,
         )
 
@@ -269,6 +268,14 @@ def _plain(value: Any) -> Any:
 def _json(value: Any) -> Any:
     # What has no JSON form must fail here, not when it is sent.
     return orjson.loads(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+def _predictions(given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    plain = _json([dict(one) for one in given])
+    return [
+        {**one, "label": one["label"], "confidence": _probability(one["confidence"])}
+        for one in plain
+    ]
 
 
 def _probability(value: float | None) -> float | None:

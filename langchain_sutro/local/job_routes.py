@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["job_routes"]
 
 _PIECE = 1 << 20
+_LINES = "application/x-ndjson"
 _RESERVED = ("outputs", "confidence_score", "cumulative_logprobs")
 _INPUTS = {
     "description": "Rows, prompts that were rendered already, or the URL of a CSV or Parquet file.",
@@ -44,6 +45,12 @@ _INPUTS = {
         {"type": "array", "minItems": 1, "items": {"type": ["object", "string"]}},
         {"type": "string", "pattern": "^https?://[^/]"},
     ],
+}
+# An id column is carried from a table behind a URL, and must not hide a column of the results.
+_ID_COLUMN = {
+    "if": {"properties": {"inputs": {"type": "array"}}},
+    "then": {"properties": {"id_column_name": {"type": "null"}}},
+    "else": {"properties": {"id_column_name": {"not": {"enum": list(_RESERVED)}}}},
 }
 
 
@@ -55,7 +62,7 @@ def job_routes(service: Service) -> APIRouter:
         "/batch-inference",
         response_model=Submitted,
         responses=errors(401, 404, 409, 422),
-        openapi_extra=documented(Submission, inputs=_INPUTS),
+        openapi_extra=documented(Submission, _ID_COLUMN, inputs=_INPUTS),
     )
     async def submit(request: Request) -> dict[str, Any]:
         """Submit a job. Rows may have more than the Function's fields, and lack optional ones."""
@@ -86,7 +93,12 @@ def job_routes(service: Service) -> APIRouter:
         """All that is known of a job."""
         return {"job": service.job(job_id).public()}
 
-    @router.get("/list-jobs", response_model=JobList, responses=errors(401, 422))
+    @router.get(
+        "/list-jobs",
+        response_model=JobList,
+        response_model_exclude_unset=True,
+        responses=errors(401, 422),
+    )
     def list_jobs(
         limit: Annotated[int | None, Query(ge=1, le=100)] = None,
         cursor: Annotated[str | None, Query(pattern="^[0-9]{1,18}$")] = None,
@@ -99,9 +111,11 @@ def job_routes(service: Service) -> APIRouter:
         following = str(page[limit - 1].seq) if len(page) > limit else None
         return {"jobs": [job.public() for job in page[:limit]], "next_cursor": following}
 
-    # GET in the documentation and every SDK, POST in the oldest pages.
+    # GET in the documentation and every SDK, POST in the oldest pages: two operations, but one
+    # route that serves both, so that a 405 allows both.
     @router.get("/job-cancel/{job_id}", response_model=Cancelled, responses=errors(401, 404, 422))
     @router.post("/job-cancel/{job_id}", response_model=Cancelled, responses=errors(401, 404, 422))
+    @router.api_route("/job-cancel/{job_id}", methods=["GET", "POST"], include_in_schema=False)
     def cancel(job_id: str) -> dict[str, Any]:
         """Cancel a job. A job that has ended already is no error."""
         job = service.job(job_id)
@@ -112,11 +126,15 @@ def job_routes(service: Service) -> APIRouter:
         service.worker.cancel(job_id)
         return {"cancelled": True, "message": f"Job {job_id} is being cancelled."}
 
-    @router.get("/stream-job-progress/{job_id}", responses=errors(401, 404, 422))
+    @router.get(
+        "/stream-job-progress/{job_id}",
+        response_class=StreamingResponse,
+        responses={**errors(401, 404, 422), 200: {"content": {_LINES: {}}}},
+    )
     def stream(job_id: str) -> StreamingResponse:
         """Progress as newline-delimited JSON, until the job ends."""
         service.job(job_id)
-        return StreamingResponse(progress_lines(service, job_id), media_type="application/x-ndjson")
+        return StreamingResponse(progress_lines(service, job_id), media_type=_LINES)
 
     @router.get("/get-quotas", response_model=QuotaList, responses=errors(401))
     def quotas() -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 import orjson
 
-from langchain_sutro.local.store import ENDED, Job
+from langchain_sutro.local.store import ENDED, Job, now
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -71,13 +72,25 @@ class _Seen:
         # Only what has changed: a client must not expect all of it in each event.
         new = {name: count for name, count in counts.items() if self._is_new(name, count)}
         if new:
-            yield {"update_type": "tokens", "result": new}
+            rate = _tokens_per_second(job)
+            speed = {} if rate is None else {"total_tokens_processed_per_second": rate}
+            yield {"update_type": "tokens", "result": {**new, **speed}}
 
     def _is_new(self, name: str, count: int | None) -> bool:
         if not count or self._told.get(name) == count:
             return False
         self._told[name] = count
         return True
+
+
+def _tokens_per_second(job: Job) -> float | None:
+    if job.datetime_started is None:
+        return None
+    until = job.datetime_completed or now()
+    passed = datetime.fromisoformat(until) - datetime.fromisoformat(job.datetime_started)
+    seconds = passed.total_seconds()
+    tokens = (job.input_tokens or 0) + (job.output_tokens or 0)
+    return round(tokens / seconds, 1) if seconds > 0 else None
 
 
 def _lines(event: dict[str, Any], fault: ProgressFault) -> Iterator[bytes]:

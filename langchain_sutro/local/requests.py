@@ -21,10 +21,9 @@ _MEANINGS = {
     400: "The request makes no sense",
     401: "No key, or not the key of this deployment",
     403: "The signature is wrong or has expired",
-    404: "No such Function or job",
+    404: "No such Function, job or object",
     409: "The Function or job is not in a state for this",
     413: "The body is too large",
-    416: "The range is outside of the object",
     422: "The body or a parameter does not fit",
     502: "The Function's own code failed",
     504: "The Function took too long",
@@ -78,9 +77,18 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ErrorBody, "description": _MEANINGS[status]} for status in statuses}
 
 
-def documented(model: type[BaseModel], **more: dict[str, Any]) -> dict[str, Any]:
-    """Document the body of an endpoint that reads it itself."""
+def documented(
+    model: type[BaseModel], condition: dict[str, Any] | None = None, **more: dict[str, Any]
+) -> dict[str, Any]:
+    """Document the body of an endpoint that reads it itself.
+
+    Args:
+        model: What is validated.
+        condition: What the body must match besides.
+        **more: Required fields that are not the model's.
+    """
     schema = model.model_json_schema()
     schema["properties"].update(more)
     schema["required"] = [*schema.get("required", []), *more]
+    schema |= condition or {}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

@@ -36,6 +36,24 @@ _LARGEST_BODY = 64 * 1024
 # Documented, but refused by hand: with 400, as the service does, not as a wrong type.
 _FILE_FORMATS = {"enum": ["json", "csv", "parquet"]}
 _URL_FORMATS = {"enum": ["parquet"]}
+_PARQUET = "application/vnd.apache.parquet"
+_RANGE = [
+    {"name": "Range", "in": "header", "schema": {"type": "string", "examples": ["bytes=10-"]}},
+    {"name": "If-Range", "in": "header", "schema": {"type": "string"}},
+]
+# A range that is none, or lies outside, is refused by the base class of the answer, in plain text.
+_PARTS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {_PARQUET: {}}},
+    206: {
+        "description": "A part",
+        "content": {_PARQUET: {}, "multipart/byteranges": {}},
+    },
+    400: {**errors(400)[400], "content": {"text/plain": {"schema": {"type": "string"}}}},
+    416: {
+        "description": "The range is outside of the object",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    },
+}
 
 
 def result_routes(service: Service) -> APIRouter:
@@ -65,7 +83,7 @@ def result_routes(service: Service) -> APIRouter:
                 "content": {
                     "application/json": {"schema": {"type": "object"}},
                     "application/zip": {},
-                    "application/vnd.apache.parquet": {},
+                    _PARQUET: {},
                 },
             },
         },
@@ -93,7 +111,7 @@ def result_routes(service: Service) -> APIRouter:
         if wanted == "csv":
             path, media_type = files.csv(variant), "application/zip"
         else:
-            path, media_type = files.parquet(variant), "application/vnd.apache.parquet"
+            path, media_type = files.parquet(variant), _PARQUET
         return FileResponse(path, media_type=media_type, filename=path.name)
 
     @router.get(
@@ -142,21 +160,19 @@ def result_routes(service: Service) -> APIRouter:
 def storage_routes(service: Service) -> APIRouter:
     """Object storage, as presigned URLs reach it."""
     router = APIRouter()
-    refused = (400, 403, 404, 416, 422)
-
-    content: dict[str, Any] = {"application/vnd.apache.parquet": {}}
-    parts: dict[int | str, dict[str, Any]] = {
-        200: {"content": content},
-        206: {"description": "A part", "content": content},
+    path = "/storage/{job_id}/{filename}"
+    documented: dict[str, Any] = {
+        "response_class": FileResponse,
+        "response_model": None,
+        "responses": {**errors(400, 403, 404, 422), **_PARTS},
+        "openapi_extra": {"parameters": _RANGE},
     }
 
-    @router.head("/storage/{job_id}/{filename}", response_model=None, responses=errors(*refused))
-    @router.get(
-        "/storage/{job_id}/{filename}",
-        response_model=None,
-        responses={**errors(*refused), **parts},
-    )
-    def object_(
+    # Two operations, but one route that serves both, so that a 405 allows both.
+    @router.head(path, **documented)
+    @router.get(path, **documented)
+    @router.api_route(path, methods=["GET", "HEAD"], include_in_schema=False, response_model=None)
+    def stored(
         request: Request, job_id: str, filename: str, expires: int = 0, signature: str = ""
     ) -> FileResponse:
         """An object, whole or in ranges. The signature is the only credential."""
@@ -164,10 +180,10 @@ def storage_routes(service: Service) -> APIRouter:
             raise Refusal(400, "A key was sent to the storage, which must never see it.")
         if not service.keys.verify(request.scope["path"], request.method, expires, signature):
             raise Refusal(403, "The signature is wrong, for another method, or has expired.")
-        path = service.worker.files(job_id).folder / filename
-        if not path.is_file():
+        file = service.worker.files(job_id).folder / filename
+        if not file.is_file():
             raise Refusal(404, "No such object.")
-        return _Object(service, path)
+        return _Object(service, file)
 
     return router
 
@@ -176,8 +192,7 @@ class _Object(FileResponse):
     """A file with an ETag, unless a fault takes it away."""
 
     def __init__(self, service: Service, path: Path) -> None:
-        media_type = "application/vnd.apache.parquet"
-        super().__init__(path, media_type=media_type, stat_result=path.stat())
+        super().__init__(path, media_type=_PARQUET, stat_result=path.stat())
         fault = service.faults.take_storage()
         if fault is not None and fault.etag == "missing":
             del self.headers["etag"]

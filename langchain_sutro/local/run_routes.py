@@ -11,7 +11,7 @@ import orjson
 from fastapi import APIRouter, Request
 from langsmith import tracing_context
 
-from langchain_sutro.local.bodies import HostedRun, Run, RunAnswer
+from langchain_sutro.local.bodies import HostedAnswer, HostedRun, Run, RunAnswer
 from langchain_sutro.local.refusals import InvalidInputError, Refusal
 from langchain_sutro.local.requests import (
     documented,
@@ -72,7 +72,8 @@ def hosted_run(service: Service) -> APIRouter:
 
     @router.post(
         "/functions/run",
-        response_model=dict[str, Any],
+        response_model=HostedAnswer,
+        response_model_exclude_unset=True,
         responses=errors(401, 404, 409, 413, 422, 502, 504),
         openapi_extra=documented(HostedRun),
     )

@@ -44,6 +44,20 @@ def test_a_route_that_does_not_exist_has_no_code(api):
     assert set(answer.json()) == {"detail"}
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/v1/job-cancel/job-1", {"GET", "POST"}),
+        ("/storage/job-1/results.parquet", {"GET", "HEAD"}),
+        ("/v1/job-results", {"POST"}),
+    ],
+)
+def test_a_method_that_does_not_exist_is_405_with_those_that_do(deployment, path, methods):
+    answer = httpx.put(deployment.url + path)
+    assert answer.status_code == 405
+    assert set(answer.headers["allow"].split(", ")) == methods
+
+
 def test_the_published_functions_are_listed_with_their_schemas(api, deployment):
     listed = api.get("/local/functions").json()["functions"]
     assert listed == deployment.functions

@@ -187,6 +187,30 @@ def test_predictions_may_be_numpy_numbers(deployment):
     assert shown["predictions"] == [{"label": "yes", "confidence": 0.75}]
 
 
+@pytest.mark.parametrize(
+    "predictions", [[{"label": "yes"}], [{"label": "yes", "confidence": 2}], [{"confidence": 1}]]
+)
+def test_predictions_that_make_no_sense_are_a_failure(api, deployment, predictions):
+    answer = Answer("yes", 1, predictions)
+    deployment.publish("odd", lambda row: answer, input_schema=TEXT, output_schema=LABEL)
+    assert run(api, "odd", {"text": "x"}).status_code == 502
+    for hosted in client(deployment, ""):
+        body = {"name": "odd", "input_data": {"text": "x"}}
+        assert hosted.post("/functions/run", json=body).status_code == 502
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"label": "yes", "reasoning": ["a", "b"]}, Answer({"label": "yes"}, rationale=["a", "b"])],
+)
+def test_a_rationale_is_text_in_the_hosted_generation(deployment, given):
+    deployment.publish("list", lambda row: given, input_schema=TEXT, output_schema=LABEL)
+    for hosted in client(deployment, ""):
+        body = {"name": "list", "input_data": {"text": "x"}}
+        shown = hosted.post("/functions/run", json=body).json()
+    assert (shown["response"], shown["rationale"]) == ("yes", '["a","b"]')
+
+
 def test_a_rationale_becomes_the_field_that_the_schema_has(api, deployment):
     schema = {"type": "object", "properties": {"label": {}, "reasoning": {"type": "string"}}}
     answer = Answer("yes", rationale="it says so")

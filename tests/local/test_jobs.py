@@ -120,6 +120,8 @@ def test_a_row_that_fails_is_null_and_the_job_succeeds(api):
         ({"model": "echo", "inputs": "s3://bucket/table.csv"}, 422),
         ({"model": "echo", "inputs": "dataset-1"}, 422),
         ({"model": "echo", "inputs": ROWS, "job_priority": 2}, 422),
+        ({"model": "echo", "inputs": ROWS, "job_priority": True}, 422),
+        ({"model": "echo", "inputs": ROWS, "cost_estimate": 1}, 422),
         ({"model": "echo", "inputs": ROWS, "name": "x" * 46}, 422),
         ({"model": "echo", "inputs": ROWS, "description": "x" * 513}, 422),
         ({"model": "echo", "inputs": ROWS, "id_column_name": "id"}, 422),
@@ -200,11 +202,13 @@ def test_jobs_are_listed_newest_first_and_by_pages():
             ids = [submit(api, "echo", ROWS, name=str(number)) for number in range(5)]
             assert [job["job_id"] for job in deployment.jobs] == ids
             whole = api.get("/list-jobs").json()
+            assert set(whole) == {"message", "jobs"}
             assert [job["job_id"] for job in whole["jobs"]] == ids[::-1]
             found, cursor = [], None
             while True:
                 page = api.get("/list-jobs", params={"limit": 2} | cursor_of(cursor)).json()
                 found += [job["name"] for job in page["jobs"]]
+                assert set(page) == {"jobs", "next_cursor"}
                 cursor = page["next_cursor"]
                 if cursor is None:
                     break

@@ -88,6 +88,13 @@ def test_a_body_over_32_mb_is_413(api):
     assert run(api, "echo", "x").status_code == 200
 
 
+@pytest.mark.parametrize("scoring", [0, 1, "true"])
+def test_confidence_scoring_is_a_boolean(api, scoring):
+    answer = run(api, "echo", "x", confidence_scoring=scoring)
+    assert answer.status_code == 422
+    assert "confidence_scoring" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b'{"input": "\\ud800"}'])
 def test_a_body_that_is_no_json_object_is_422(api, content):
     assert api.post("/functions/echo/run", content=content).status_code == 422

@@ -52,11 +52,24 @@ def wheel(tools, sdist, tmp_path_factory):
 @pytest.fixture(scope="session")
 def clean(wheel):
     """Python of an environment with the wheel and what it requires, and no extra."""
-    python = environment("clean", PROJECT["project"]["dependencies"])
+    return with_wheel(wheel, "clean", PROJECT["project"]["dependencies"])
+
+
+@pytest.fixture(scope="session")
+def for_agents(wheel):
+    """Python of an environment with the wheel and the extra whose classes are in its own types."""
+    project = PROJECT["project"]
+    agents = project["optional-dependencies"]["agents"]
+    return with_wheel(wheel, "agents", [*project["dependencies"], *agents])
+
+
+def with_wheel(wheel, name, requirements):
+    """Python of the environment `name` with the requirements and the wheel."""
+    python = environment(name, requirements)
     folder = python.parents[1]
     installed = folder / "wheel.sha256"
     sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    with exclusive("clean"):
+    with exclusive(name):
         # Builds are reproducible: a test process that comes second finds its wheel in place, and
         # does not take it away from under the first.
         if not installed.exists() or installed.read_text() != sha256:

@@ -32,15 +32,19 @@ UNREACHABLE = (
 )
 
 
-def environment(name, requirements, *, python=None, arguments=()):
+def environment(name, requirements, *, python=None, arguments=(), locked=None):
     """Python of the environment `name` with `requirements`, built anew when they change.
 
-    `arguments` go to the installer; `python` is the interpreter, by default this one.
+    `arguments` go to the installer; `python` is the interpreter, by default this one; `locked` is
+    a file with the versions to take.
     """
     PEERS.mkdir(exist_ok=True)
     folder = PEERS / name
     python = python or sys.executable
-    wanted = hashlib.sha256("\n".join([str(python), *requirements]).encode()).hexdigest()
+    versions = [] if locked is None else [locked.read_text()]
+    arguments = [*arguments, *(() if locked is None else ("--constraint", locked))]
+    text = "\n".join([str(python), *requirements, *versions])
+    wanted = hashlib.sha256(text.encode()).hexdigest()
     with exclusive(name):
         complete = folder / "complete"
         if not complete.exists() or complete.read_text() != wanted:
@@ -66,6 +70,23 @@ def exclusive(name):
 
 def interpreter(folder):
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def interpreter_of(version):
+    """Python of a version, if this machine has it: on the path, or where pyenv puts it."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    kept = sorted(map(str, pyenv.glob(f"versions/{version}.*/bin/python{version}")))
+    for each in [shutil.which(f"python{version}"), *kept]:
+        if each is not None and is_of(version, each):
+            return each
+    return None
+
+
+def is_of(version, python):
+    """Whether an interpreter starts, which a shim of pyenv need not, and is of that version."""
+    code = "import sys; print('{}.{}'.format(*sys.version_info))"
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+    return done.stdout.strip() == version
 
 
 def make(folder, python):

@@ -48,8 +48,8 @@ def test_pyright_agrees(tools):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_installed_package_has_a_type_for_every_public_symbol(tools, clean):
-    said = pyright(tools, clean, "--ignoreexternal", "--verifytypes", "langchain_sutro")
+def test_the_installed_package_has_a_type_for_every_public_symbol(tools, for_agents):
+    said = pyright(tools, for_agents, "--ignoreexternal", "--verifytypes", "langchain_sutro")
     unknown = [
         symbol["name"]
         for symbol in said["typeCompleteness"]["symbols"]

@@ -95,7 +95,7 @@ def cancelled():
 def attached():
     """The progress stream, as the SDK follows it."""
     rows = [{"text": str(number)} for number in range(150)]
-    return so.batch_run_function("slow", rows, stay_attached=True)
+    return so.batch_run_function("followed", rows, stay_attached=True)
 
 
 def main():

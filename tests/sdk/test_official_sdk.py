@@ -37,7 +37,20 @@ class QuietFiles(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def deployment():
     with LocalDeployment([*sample_functions(), slow]) as running:
+
+        @running.function()
+        def followed(text: str) -> str:
+            """Answers when somebody follows the job's progress."""
+            deadline = time.monotonic() + 60
+            while not streams(running) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            return text
+
         yield running
+
+
+def streams(deployment):
+    return [one for one in deployment.requests if "stream-job-progress" in one.path]
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +154,7 @@ def test_a_running_job_is_cancelled(answers):
 
 
 def test_the_sdk_follows_the_progress_stream_to_its_end(answers, deployment):
-    streams = [one for one in deployment.requests if "stream-job-progress" in one.path]
-    assert len(streams) == 1
+    assert [one.status for one in streams(deployment)] == [200]
     assert answers["attached"].startswith("job-")
 
 
