@@ -108,6 +108,7 @@ print(json.dumps({{
     ("use", "extra"),
     [
         ("import langchain_sutro.local", "local"),
+        ("import langchain_sutro.middleware", "agents"),
         ("from langchain_sutro.plots import *; plot_reliability([True], [0.9])", "plots"),
         ("SutroFunction('judge').submit('s3://bucket/leads.parquet')", "s3"),
     ],

@@ -4,17 +4,7 @@ import sys
 
 import pytest
 
-from tests.packaging.environments import (
-    PEERS,
-    ROOT,
-    environment,
-    install,
-    interpreter,
-    interpreter_of,
-    make,
-)
-
-__all__ = ["PEERS", "ROOT", "build", "interpreter"]
+from tests.packaging.environments import environment, interpreter_of
 
 
 @pytest.fixture(scope="session")
@@ -32,12 +22,6 @@ def sdk_60():
 def sdk(version):
     """Python of an environment with the official SDK."""
     return environment(f"sutro-{version}", [f"sutro=={version}"], python=old_enough())
-
-
-def build(folder, version):
-    """Make such an environment elsewhere."""
-    make(folder, old_enough())
-    install(folder, f"sutro=={version}")
 
 
 def old_enough():
