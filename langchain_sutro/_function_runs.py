@@ -29,12 +29,12 @@ def config_of_call(function: SutroFunction, config: RunnableConfig | None) -> Ru
     """The config with what is known before the call, so that every tracer sees it."""
     config = ensure_config(config)
     # What LangChain posts at the start is not cleaned afterwards.
-    config["metadata"] = {
-        **without_secrets(config["metadata"]),
-        **without_secrets(function.metadata or {}),
-        **function_metadata(function.function),
-    }
-    config["tags"] = without_secrets([*config["tags"], *(function.tags or [])])
+    given = config["metadata"] | (function.metadata or {})
+    config["metadata"] = without_secrets(given) | function_metadata(function.function)
+    if function.tags:
+        config["tags"] = [*config["tags"], *function.tags]
+    if config["tags"]:
+        config["tags"] = without_secrets(config["tags"])
     return config
 
 
