@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from langchain_sutro.settings import Settings
 
 __all__ = [
+    "LONGEST_RETRY_AFTER",
     "Pacer",
     "Policy",
     "Repeat",
@@ -55,7 +56,7 @@ __all__ = [
 ]
 
 # Beyond this the caller is told rather than kept waiting.
-_LONGEST_RETRY_AFTER = 120.0
+LONGEST_RETRY_AFTER = 120.0
 _DETAIL_LENGTH = 500
 _CODE_LENGTH = 100
 # The service's deadline for a run is 90 s; the official SDK reads for 100 s.
@@ -162,7 +163,7 @@ def exchange(
                 response.status == 429 or repeat is Repeat.READ or policy.repeat_runs
             )
             delay = policy.backoff(attempt) if failure.retry_after is None else failure.retry_after
-            again = again and delay <= _LONGEST_RETRY_AFTER
+            again = again and delay <= LONGEST_RETRY_AFTER
             if again and response.status == 429:
                 policy.pacer.not_before = max(policy.pacer.not_before, policy.clock() + delay)
                 delay = 0.0

@@ -6,7 +6,15 @@ import re
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 
-from langchain_sutro._api import Policy, api_error, endpoint, exchange, malformed, read
+from langchain_sutro._api import (
+    LONGEST_RETRY_AFTER,
+    Policy,
+    api_error,
+    endpoint,
+    exchange,
+    malformed,
+    read,
+)
 from langchain_sutro._http import Operation, Request, Response, Sleep, Timeout
 from langchain_sutro.errors import (
     SutroAPIError,
@@ -187,7 +195,14 @@ def _receive(settings: Settings, policy: Policy, url: str, download: Download) -
     attempt, furthest = 0, download.size
     while True:
         error: SutroConnectionError | SutroAPIError
-        request = Request("GET", url, headers=download.headers(), authorize=False, sink=download)
+        request = Request(
+            "GET",
+            url,
+            headers=download.headers(),
+            timeout=Timeout() if policy.timeout is None else Timeout(read=policy.timeout),
+            authorize=False,
+            sink=download,
+        )
         try:
             response: Response = yield request
         except SutroConnectionError as broken:
@@ -207,9 +222,11 @@ def _receive(settings: Settings, policy: Policy, url: str, download: Download) -
         moved = download.resumable and download.size > furthest
         furthest = max(furthest, download.size)
         attempt = 0 if moved else attempt + 1
-        if attempt > policy.max_retries:
+        asked = error.retry_after if isinstance(error, SutroAPIError) else None
+        delay = policy.backoff(attempt) if asked is None else asked
+        if attempt > policy.max_retries or delay > LONGEST_RETRY_AFTER:
             raise error
-        yield Sleep(policy.backoff(attempt))
+        yield Sleep(delay)
 
 
 def _download_directly(
@@ -225,7 +242,8 @@ def _download_directly(
         **{name: str(value).lower() for name, value in options.items()},
     )
     headers = {"accept-encoding": "identity"}
-    request = Request("GET", url, headers=headers, timeout=Timeout(read=300.0), sink=download)
+    timeout = Timeout(read=policy.timeout or 300.0)
+    request = Request("GET", url, headers=headers, timeout=timeout, sink=download)
     yield from exchange(settings, policy, request)
     if not download.complete:
         raise SutroConnectionError("The service sent less than it announced.")

@@ -7,8 +7,9 @@ import logging
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
+from langchain_sutro._cleanup import when_gone
 from langchain_sutro._download_api import Download, download_results
 from langchain_sutro._jobs_api import job_results, when_ready
 from langchain_sutro.errors import SutroAPIError, SutroConnectionError
@@ -31,6 +32,8 @@ class PrivateFile(Download):
         self._path = Path(path)
         self._open = os.fdopen(handle, "wb")
         self._kept = False
+        # A task may be cancelled while a thread makes the file for it.
+        self._unused = when_gone(self, _remove, self._open, self._path)
         super().__init__(self._open)
 
     def keep(self) -> Path:
@@ -42,16 +45,23 @@ class PrivateFile(Download):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object = None, error: object = None, trace: object = None) -> None:
+        self._unused.detach()
         self._open.close()
-        if not self._kept:
+        # After an error nobody has become its owner.
+        if not self._kept or kind is not None:
             self._path.unlink(missing_ok=True)
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await asyncio.to_thread(self.__exit__)
+    async def __aexit__(self, kind: object, error: object, trace: object) -> None:
+        await asyncio.to_thread(self.__exit__, kind)
+
+
+def _remove(file: BinaryIO, path: Path) -> None:
+    file.close()
+    path.unlink(missing_ok=True)
 
 
 def results_file(
@@ -72,11 +82,11 @@ def results_file(
         # Object storage is another host, which this machine may not reach.
         _log.warning("Fetching the results of %s as JSON: %s", job_id, error)
         return False
-    except SutroAPIError as error:
-        if error.status_code not in (405, 501):
-            error.add_note(f"While fetching the results of {job_id}.")
-            raise
-        return False
+    except BaseException as error:
+        if isinstance(error, SutroAPIError) and error.status_code in (405, 501):
+            return False
+        error.add_note(_fetching(job_id))
+        raise
     return True
 
 
@@ -88,6 +98,10 @@ def results_json(
 
     try:
         return (yield from when_ready(policy, attempt))
-    except (SutroConnectionError, SutroAPIError) as error:
-        error.add_note(f"While fetching the results of {job_id}.")
+    except BaseException as error:
+        error.add_note(_fetching(job_id))
         raise
+
+
+def _fetching(job_id: str) -> str:
+    return f"While fetching the results of {job_id}."

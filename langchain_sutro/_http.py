@@ -8,6 +8,7 @@ and paging are written once, do no I/O of their own, and run on any clock.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -221,7 +222,9 @@ class Session:
                             break
             finally:
                 response.close()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except Exception as error:
+            if not _is_of_transport(error):
+                raise
             _raise(error, request)
         return Response(response.status_code, response.headers, content)
 
@@ -255,7 +258,9 @@ class Session:
                             break
             finally:
                 await response.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except Exception as error:
+            if not _is_of_transport(error):
+                raise
             _raise(error, request)
         return Response(response.status_code, response.headers, content)
 
@@ -349,9 +354,31 @@ _NEVER_SENT = (
 )
 
 
-def _raise(error: httpx.HTTPError | httpx.InvalidURL, request: Request) -> NoReturn:
+def _is_of_transport(error: Exception) -> bool:
+    """Whether it comes from the connection, and not from a sink or a body."""
+    # httpx lets errors of the encryption through where it is asynchronous, and httpx-aiohttp some
+    # of aiohttp's own.
+    known = isinstance(error, httpx.HTTPError | httpx.InvalidURL | ssl.SSLError)
+    return known or type(error).__module__.partition(".")[0] == "aiohttp"
+
+
+def _broke_later(error: Exception) -> bool:
+    """Whether httpx-aiohttp calls it a failure to connect although the connection stood.
+
+    It does so for a connection that was dropped or reset after the request was sent. What it was
+    is the cause.
+    """
+    kinds = {kind.__name__ for kind in type(error.__cause__).__mro__}
+    connecting = kinds & {"ClientConnectorError", "ConnectionTimeoutError"}
+    return "ClientConnectionError" in kinds and not connecting
+
+
+def _raise(error: Exception, request: Request) -> NoReturn:
     """Tell it in our terms; the URL may be a secret, so only its host is named."""
     host = "a URL that is not valid" if isinstance(error, httpx.InvalidURL) else _host(request.url)
+    if isinstance(error, _NEVER_SENT) and _broke_later(error):
+        cause = type(error.__cause__).__name__
+        raise SutroConnectionError(f"No complete answer from {host}: {cause}.") from None
     sent = not isinstance(error, _NEVER_SENT)
     if isinstance(error, httpx.TimeoutException):
         raise SutroTimeoutError(

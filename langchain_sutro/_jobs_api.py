@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 import orjson
 
 from langchain_sutro._api import (
+    LONGEST_RETRY_AFTER,
     Policy,
     endpoint,
     exchange,
@@ -48,6 +49,8 @@ _T = TypeVar("_T")
 
 _FIRST_POLL = 0.1
 _STREAM_SECONDS = 30.0
+# How long a look may take, and may take even where less of the wait is left.
+_READ_SECONDS, _SHORTEST_READ = 60.0, 5.0
 
 
 class JobStatus(StrEnum):
@@ -170,28 +173,38 @@ def wait_for_job(
     watch = _Watch(JobProgress(job_id, rows_total=rows_total), on_progress, policy.clock)
     last_seen = start
     delay = min(_FIRST_POLL, poll_interval)
+    failures = 0
     while True:
+        left = float("inf") if timeout is None else timeout - (policy.clock() - start)
+        # What fails is looked at again below; a single look must not outlast the wait.
+        seconds = min(policy.timeout or _READ_SECONDS, max(left, _SHORTEST_READ))
+        look = replace(policy, max_retries=0, timeout=seconds)
         try:
-            status = yield from job_status(settings, policy, job_id)
+            status = yield from job_status(settings, look, job_id)
         except (SutroConnectionError, SutroAPIError) as error:
             if not _may_pass(error) or policy.clock() - last_seen > policy.outage_seconds:
                 error.add_note(f"While waiting for {job_id}, which may go on.")
                 raise
+            asked = error.retry_after if isinstance(error, SutroAPIError) else None
+            obeyed = asked is not None and asked <= LONGEST_RETRY_AFTER
+            least = asked if asked is not None and obeyed else policy.backoff(failures)
+            failures += 1
         else:
+            failures, least = 0, 0.0
             last_seen = policy.clock()
             watch.status(status)
             if status is JobStatus.SUCCEEDED:
                 return
             if status.ended:
                 raise (yield from _ending(settings, policy, job_id, status))
-        left = float("inf") if timeout is None else start + timeout - policy.clock()
+        left = float("inf") if timeout is None else timeout - (policy.clock() - start)
         if left <= 0:
             raise SutroJobTimeoutError(
                 f"{job_id} had not ended after {timeout:g} s. It goes on: wait again with "
                 f"SutroJob.from_id({job_id!r}).",
                 job_id=job_id,
             )
-        pause = min(left, delay * (0.9 + 0.2 * policy.jitter()))
+        pause = min(left, max(least, delay * (0.9 + 0.2 * policy.jitter())))
         before = watch.known
         if on_progress is not None:
             yield from _follow(settings, watch, min(left, _STREAM_SECONDS))
@@ -239,6 +252,7 @@ class _Watch:
         self._clock = clock
         self._rest = b""
         self._until = 0.0
+        self._raised: Exception | None = None
 
     def stop_after(self, seconds: float) -> None:
         self._until = self._clock() + seconds
@@ -258,9 +272,18 @@ class _Watch:
         # A line without an end is garbage.
         self._rest = self._rest[-65536:]
         look = False
-        for line in lines:
-            look = self._line(line) or look
+        try:
+            for line in lines:
+                look = self._line(line) or look
+        except Exception as error:  # noqa: BLE001 - kept for `raise_again`
+            self._raised = error
+            return False
         return not look and self._clock() < self._until
+
+    def raise_again(self) -> None:
+        """Raise what a listener raised, which may look like a failure of the stream."""
+        if self._raised is not None:
+            raise self._raised
 
     def _line(self, line: bytes) -> bool:
         """Take one event; whether it is a reason to look at the status."""
@@ -312,6 +335,7 @@ def _follow(settings: Settings, watch: _Watch, seconds: float) -> Operation[None
     # The stream is a convenience: whatever becomes of it, the status is asked for next.
     with suppress(SutroConnectionError):
         yield Request("GET", url, timeout=Timeout(read=max(1.0, seconds)), sink=watch)
+    watch.raise_again()
 
 
 def when_ready(policy: Policy, attempt: Callable[[], Operation[_T]]) -> Operation[_T]:

@@ -21,6 +21,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from langchain_sutro.errors import SutroConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
@@ -82,13 +84,24 @@ def _no_tls() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _options(url: httpx.URL) -> tuple[ssl.SSLContext, str | None]:
-    """TLS context and proxy of an origin, from the usual environment variables."""
+def _options(url: httpx.URL) -> tuple[ssl.SSLContext, httpx.Proxy | None]:
+    """TLS context and proxy of an origin, from the usual environment variables.
+
+    Raises:
+        SutroConfigurationError: The proxy is none; it may hold a password, so it is not shown.
+    """
     proxies = getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    if proxy and proxy_bypass(url.host):
-        proxy = None
-    return (_tls() if url.scheme == "https" or proxy else _no_tls()), proxy
+    named = proxies.get(url.scheme) or proxies.get("all")
+    if not named or proxy_bypass(url.host):
+        return (_tls() if url.scheme == "https" else _no_tls()), None
+    try:
+        # Without a scheme it is spoken to in HTTP, as by httpx and curl.
+        proxy = httpx.Proxy(named if "://" in named else f"http://{named}")
+    except (ValueError, httpx.InvalidURL):
+        raise SutroConfigurationError(
+            f"{url.scheme}_proxy or all_proxy names no proxy that can be used."
+        ) from None
+    return _tls(), proxy
 
 
 class StackTransport(httpx.BaseTransport):
@@ -139,7 +152,11 @@ class _Lease(httpx.SyncByteStream):
     def close(self) -> None:
         transport, self._transport = self._transport, None
         if transport is not None:
-            self._stream.close()
+            try:
+                self._stream.close()
+            except BaseException:
+                transport.close()
+                raise
             for old in self._idle.give(self._origin, transport):
                 old.close()
 
@@ -163,9 +180,8 @@ class AsyncStackTransport(httpx.AsyncBaseTransport):
         try:
             response = await transport.handle_async_request(request)
         except BaseException:
-            # httpcore has closed the connection; to await here could itself be cancelled.
-            for _ in self._idle.give(origin, transport):
-                pass
+            # Not put back: where it was cancelled, httpcore may take its connection for one in use.
+            await transport.aclose()
             raise
         response.stream = _AsyncLease(response.stream, transport, origin, self._idle)
         return response
@@ -197,7 +213,11 @@ class _AsyncLease(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         transport, self._transport = self._transport, None
         if transport is not None:
-            await self._stream.aclose()
+            try:
+                await self._stream.aclose()
+            except BaseException:
+                await transport.aclose()
+                raise
             for old in self._idle.give(self._origin, transport):
                 await old.aclose()
 

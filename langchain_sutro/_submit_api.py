@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from asyncio import CancelledError
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -298,9 +298,10 @@ def _post_once(
     request = Request("POST", url, content, timeout=_SUBMIT_TIMEOUT)
     cause: SutroError
     try:
-        response = yield from exchange(
-            settings, replace(policy, repeat_runs=False), request, Repeat.RUN
-        )
+        with _noting(marker, but=SutroError):
+            response = yield from exchange(
+                settings, replace(policy, repeat_runs=False), request, Repeat.RUN
+            )
         job_id = _submitted_id(response)
         if job_id is not None:
             return job_id
@@ -313,14 +314,9 @@ def _post_once(
         if error.status_code not in (408, 425) and error.status_code >= 300:
             raise
         cause = error
-    except (KeyboardInterrupt, CancelledError) as interrupt:
-        interrupt.add_note(_may_exist(marker))
-        raise
-    try:
+    job = None
+    with _noting(marker), suppress(SutroConnectionError, SutroAPIError):
         job = yield from look_for(settings, policy, marker.token)
-    except (KeyboardInterrupt, CancelledError, SutroError) as interrupt:
-        interrupt.add_note(_may_exist(marker))
-        raise
     if job is not None:
         return str(job["job_id"])
     raise SubmissionUnknownError(
@@ -329,6 +325,18 @@ def _post_once(
         f"SutroJob.find({marker.token!r}) before submitting again, or you may pay twice.",
         token=marker.token,
     ) from cause
+
+
+@contextmanager
+def _noting(marker: Marker, *, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+    """Whatever breaks in says where to look: Ctrl-C, a cancelled task, a signal's handler."""
+    try:
+        yield
+    except but:
+        raise
+    except BaseException as error:
+        error.add_note(_may_exist(marker))
+        raise
 
 
 def _may_exist(marker: Marker) -> str:
@@ -348,17 +356,25 @@ def _submitted_id(response: Response) -> str | None:
     return None
 
 
-def look_for(settings: Settings, policy: Policy, token: str) -> Operation[dict[str, Any] | None]:
-    """`find_job` for a submission that may be under way: for a while, and whatever happens."""
+def look_for(
+    settings: Settings, policy: Policy, token: str, *, pages: int | None = 3
+) -> Operation[dict[str, Any] | None]:
+    """`find_job` for a submission that may be under way: for a while, through any trouble.
+
+    Raises:
+        SutroAPIError, SutroConnectionError: The last look failed, so the job may well be there.
+    """
     end = policy.clock() + policy.lookup_seconds
     attempt = 0
     while True:
         try:
-            job = yield from find_job(settings, policy, token, pages=3)
+            job = yield from find_job(settings, policy, token, pages=pages)
         except (SutroConnectionError, SutroAPIError):
-            job = None
-        if job is not None or policy.clock() >= end:
-            return job
+            if policy.clock() >= end:
+                raise
+        else:
+            if job is not None or policy.clock() >= end:
+                return job
         yield Sleep(policy.backoff(attempt, first=0.25))
         attempt += 1
 

@@ -5,30 +5,32 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
 from langchain_sutro import _submit_api
 from langchain_sutro._submit_api import JobRequest
 from langchain_sutro.client import SutroClient
-from langchain_sutro.errors import SutroConfigurationError, SutroInputError
+from langchain_sutro.errors import SutroConfigurationError, SutroError, SutroInputError
 from langchain_sutro.job_tracing import job_trace
 from langchain_sutro.jobs import SutroJob
 from langchain_sutro.rows import RemoteTable, open_table, split_rows
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
-    from datetime import timedelta
 
     from langchain_sutro._jobs_api import JobStatus
     from langchain_sutro.batch_results import BatchResults
     from langchain_sutro.job_tracing import JobTrace
+    from langchain_sutro.jobs import OnInterrupt
     from langchain_sutro.rows import SpooledRows
 
     _Tracer = Callable[[SpooledRows], AbstractContextManager[JobTrace]]
@@ -65,12 +67,18 @@ class SutroJobGroup:
         *,
         client: SutroClient,
         manifest: Path | None = None,
+        reuse: timedelta | None = None,
+        poll_interval: float = 5.0,
+        on_interrupt: OnInterrupt = "detach",
     ) -> None:
         self._request = request
         self._max_rows = max_rows
         self._parts = list(parts)
         self._client = client
         self._manifest = manifest
+        self._reuse = reuse
+        self._poll_interval = poll_interval
+        self._on_interrupt: OnInterrupt = on_interrupt
 
     @classmethod
     def submit(
@@ -83,6 +91,8 @@ class SutroJobGroup:
         manifest: str | os.PathLike[str] | None = None,
         reuse: timedelta | None = None,
         trace: _Tracer | None = None,
+        poll_interval: float = 5.0,
+        on_interrupt: OnInterrupt = "detach",
     ) -> SutroJobGroup:
         """Split a table and submit a job for each part.
 
@@ -96,10 +106,13 @@ class SutroJobGroup:
             manifest: File to resume from. One that exists already is an error.
             reuse: Take earlier jobs of at most this age for equal parts.
             trace: Makes the trace of a part's job; see `job_tracing.job_trace`.
+            poll_interval: Most seconds between two looks at a job.
+            on_interrupt: What becomes of the jobs when a wait for them is interrupted.
 
         Raises:
-            SutroInputError: A value cannot be sent, or the table lies behind a URL.
+            SutroInputError: A value cannot be sent, the table lies behind a URL, or has no rows.
             SutroConfigurationError: The manifest exists.
+            SutroError: As `SutroFunction.submit` does. Its note names the jobs made before.
         """
         path = Path(manifest) if manifest is not None else None
         if path is not None and path.exists():
@@ -109,9 +122,18 @@ class SutroJobGroup:
         request.check()
         spooled = _split(data, max_rows)
         parts = [_Part(rows.count, rows.sha256) for rows in spooled]
-        group = cls(request, max_rows, parts, client=client, manifest=path)
+        group = cls(
+            request,
+            max_rows,
+            parts,
+            client=client,
+            manifest=path,
+            reuse=reuse,
+            poll_interval=poll_interval,
+            on_interrupt=on_interrupt,
+        )
         group._save()
-        group._submit_missing(spooled, reuse, trace)
+        group._submit_missing(spooled, trace)
         return group
 
     @classmethod
@@ -121,6 +143,8 @@ class SutroJobGroup:
         data: Any = None,
         *,
         client: SutroClient | None = None,
+        poll_interval: float = 5.0,
+        on_interrupt: OnInterrupt = "detach",
     ) -> SutroJobGroup:
         """Go on with what a manifest tells.
 
@@ -128,10 +152,14 @@ class SutroJobGroup:
             manifest: The file.
             data: The same table again; needed only if parts of it were not submitted yet.
             client: How to reach the deployment.
+            poll_interval: As for `submit`.
+            on_interrupt: As for `submit`.
 
         Raises:
             SutroInputError: Parts are missing and the table is not given, or is another one.
             SutroConfigurationError: The file is not a manifest.
+            SutroError: A part may have been submitted and could not be looked for, so that nothing
+                was submitted now; or as `submit` does.
         """
         path = Path(manifest)
         try:
@@ -139,10 +167,21 @@ class SutroJobGroup:
             request = JobRequest(**state["request"])
             parts = [_Part(**part) for part in state["parts"]]
             max_rows = int(state["max_rows"])
+            seconds = state.get("reuse_seconds")
+            reuse = None if seconds is None else timedelta(seconds=seconds)
         except (ValueError, KeyError, TypeError) as error:
             raise SutroConfigurationError(f"{path} is not a manifest of a job group.") from error
         client = client if client is not None else SutroClient()
-        group = cls(request, max_rows, parts, client=client, manifest=path)
+        group = cls(
+            request,
+            max_rows,
+            parts,
+            client=client,
+            manifest=path,
+            reuse=reuse,
+            poll_interval=poll_interval,
+            on_interrupt=on_interrupt,
+        )
         group._find_lost()
         if any(part.job_id is None for part in group._parts):
             if data is None:
@@ -151,14 +190,15 @@ class SutroJobGroup:
                 )
             spooled = _split(data, max_rows)
             group._check_same(spooled)
-            group._submit_missing(spooled, None, None)
+            group._submit_missing(spooled, None)
         return group
 
     def _find_lost(self) -> None:
         """A part with a token and no job may have been submitted just before the end."""
         for part in self._parts:
             if part.job_id is None and part.token is not None:
-                job = self._client.execute(_submit_api.look_for, part.token)
+                # Any number of jobs may have been made since.
+                job = self._client.execute(_submit_api.look_for, part.token, pages=None)
                 part.job_id = None if job is None else str(job["job_id"])
         self._save()
 
@@ -167,21 +207,34 @@ class SutroJobGroup:
         if not same:
             raise SutroInputError("This is another table than the one in the manifest.")
 
-    def _submit_missing(
-        self, spooled: Sequence[SpooledRows], reuse: timedelta | None, trace: _Tracer | None
-    ) -> None:
+    def _submit_missing(self, spooled: Sequence[SpooledRows], trace: _Tracer | None) -> None:
         trace = trace or partial(job_trace, self._request.function)
-        for part, rows in zip(self._parts, spooled, strict=True):
-            if part.job_id is not None:
-                continue
-            with trace(rows) as traced:
-                part.token = traced.token or uuid.uuid4().hex
+        with self._naming_jobs():
+            for part, rows in zip(self._parts, spooled, strict=True):
+                if part.job_id is not None:
+                    continue
+                with trace(rows) as traced:
+                    part.token = traced.token or uuid.uuid4().hex
+                    self._save()
+                    submitted = self._client.submit(
+                        self._request, rows, reuse=self._reuse, trace=traced, token=part.token
+                    )
+                part.job_id, part.token = submitted.job_id, submitted.token
                 self._save()
-                submitted = self._client.submit(
-                    self._request, rows, reuse=reuse, trace=traced, token=part.token
-                )
-            part.job_id = submitted.job_id
-            self._save()
+
+    @contextmanager
+    def _naming_jobs(self) -> Iterator[None]:
+        """Whatever goes wrong says which jobs there are: they are paid for."""
+        try:
+            yield
+        except BaseException as error:
+            made = [part.job_id for part in self._parts if part.job_id is not None]
+            if made:
+                error.add_note(f"Jobs of this table so far: {', '.join(made)}.")
+            if self._manifest is not None:
+                path = str(self._manifest)
+                error.add_note(f"Go on with SutroJobGroup.resume({path!r}), and the same table.")
+            raise
 
     def _save(self) -> None:
         if self._manifest is None:
@@ -189,6 +242,7 @@ class SutroJobGroup:
         state = {
             "request": asdict(self._request),
             "max_rows": self._max_rows,
+            "reuse_seconds": None if self._reuse is None else self._reuse.total_seconds(),
             "parts": [asdict(part) for part in self._parts],
         }
         # Written beside and renamed, so that a crash leaves the old or the new one.
@@ -206,6 +260,8 @@ class SutroJobGroup:
                 function=self._request.function,
                 rows=part.rows,
                 token=part.token,
+                poll_interval=self._poll_interval,
+                on_interrupt=self._on_interrupt,
             )
             for part in self._parts
         ]
@@ -236,8 +292,13 @@ class SutroJobGroup:
         Raises:
             SutroJobError: As `SutroJob.wait` does, for the first job that ends badly.
         """
-        for job in self.jobs:
-            job.wait(timeout, progress=progress)
+        for number, job in enumerate(self.jobs):
+            try:
+                job.wait(timeout, progress=progress)
+            except (KeyboardInterrupt, SystemExit) as interrupt:
+                for other in [*self.jobs[:number], *self.jobs[number + 1 :]]:
+                    other.interrupted(interrupt)
+                raise
         return self
 
     async def await_(
@@ -247,8 +308,26 @@ class SutroJobGroup:
         progress: bool = False,
     ) -> SutroJobGroup:
         """`wait` on the running event loop, for all jobs at once."""
-        await asyncio.gather(*(job.await_(timeout, progress=progress) for job in self.jobs))
+        waits = [
+            asyncio.ensure_future(self._await_one(job, timeout, progress)) for job in self.jobs
+        ]
+        try:
+            await asyncio.gather(*waits)
+        except BaseException as error:
+            # The first that ends badly ends the wait for the others, but not the others.
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+            if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | SystemExit):
+                await asyncio.gather(*(job.ainterrupted(error) for job in self.jobs))
+            raise
         return self
+
+    @staticmethod
+    async def _await_one(job: SutroJob, timeout: float | None, progress: bool) -> None:  # noqa: ASYNC109
+        # A wait that ends because of another job's end is no interrupt.
+        job.on_interrupt = "detach"
+        await job.await_(timeout, progress=progress)
 
     def results(
         self,
@@ -282,12 +361,29 @@ class SutroJobGroup:
         return await asyncio.to_thread(BatchResults.concat, parts)
 
     def cancel(self) -> int:
-        """Ask for the cancellation of every job; gives how many the service took."""
-        return sum(job.cancel() for job in self.jobs)
+        """Ask for the cancellation of every job; gives how many the service took.
+
+        Raises:
+            SutroError: One could not be asked for; the others were. Its note names the job.
+        """
+        taken, failed = 0, []
+        for job in self.jobs:
+            try:
+                taken += job.cancel()
+            except SutroError as error:
+                failed.append(_noted(error, job))
+        if failed:
+            raise failed[0]
+        return taken
 
     async def acancel(self) -> int:
         """`cancel` on the running event loop."""
-        return sum(await asyncio.gather(*(job.acancel() for job in self.jobs)))
+        jobs = self.jobs
+        asked = await asyncio.gather(*(job.acancel() for job in jobs), return_exceptions=True)
+        for job, outcome in zip(jobs, asked, strict=True):
+            if isinstance(outcome, BaseException):
+                raise _noted(outcome, job)
+        return sum(outcome is True for outcome in asked)
 
     def cost_estimate(self) -> float | None:
         """The sum of the jobs' estimates in USD; None if one has none."""
@@ -304,7 +400,18 @@ def _split(data: Any, max_rows: int) -> list[SpooledRows]:
     table = open_table(data)
     if isinstance(table, RemoteTable):
         raise SutroInputError("A table behind a URL cannot be split: the service fetches it.")
-    return list(split_rows(table, max_rows))
+    parts = list(split_rows(table, max_rows))
+    if not parts:
+        raise SutroInputError("The table has no rows.")
+    return parts
+
+
+_Error = TypeVar("_Error", bound=BaseException)
+
+
+def _noted(error: _Error, job: SutroJob) -> _Error:
+    error.add_note(f"{job.job_id} could not be asked to cancel, and may go on.")
+    return error
 
 
 def _sum(costs: Sequence[float | None]) -> float | None:

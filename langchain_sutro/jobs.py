@@ -192,7 +192,7 @@ class SutroJob:
                     rows_total=self.rows,
                     on_progress=tell,
                 )
-            except KeyboardInterrupt as interrupt:
+            except (KeyboardInterrupt, SystemExit) as interrupt:
                 self.interrupted(interrupt)
                 raise
         return self
@@ -214,7 +214,7 @@ class SutroJob:
                     rows_total=self.rows,
                     on_progress=tell,
                 )
-            except (KeyboardInterrupt, asyncio.CancelledError) as interrupt:
+            except (KeyboardInterrupt, SystemExit, asyncio.CancelledError) as interrupt:
                 await self.ainterrupted(interrupt)
                 raise
         return self
@@ -244,15 +244,16 @@ class SutroJob:
             SutroJobError: As `wait` does.
         """
         self.wait(timeout, progress=progress, on_progress=on_progress)
-        job = self._client.fetch_job(self.job_id)
-        results = self._client.fetch_results(
-            self.job_id,
-            include_inputs=include_inputs,
-            include_cumulative_logprobs=include_cumulative_logprobs,
-            rows=self.rows,
-            function=self.function,
-            job=job,
-        )
+        with self.fetching():
+            job = self._client.fetch_job(self.job_id)
+            results = self._client.fetch_results(
+                self.job_id,
+                include_inputs=include_inputs,
+                include_cumulative_logprobs=include_cumulative_logprobs,
+                rows=self.rows,
+                function=self.function,
+                job=job,
+            )
         self._client.trace_results(self.job_id, results, job)
         return results
 
@@ -267,15 +268,16 @@ class SutroJob:
     ) -> BatchResults:
         """`results` on the running event loop; files are handled in a thread."""
         await self.await_(timeout, progress=progress, on_progress=on_progress)
-        job = await self._client.afetch_job(self.job_id)
-        results = await self._client.afetch_results(
-            self.job_id,
-            include_inputs=include_inputs,
-            include_cumulative_logprobs=include_cumulative_logprobs,
-            rows=self.rows,
-            function=self.function,
-            job=job,
-        )
+        with self.fetching():
+            job = await self._client.afetch_job(self.job_id)
+            results = await self._client.afetch_results(
+                self.job_id,
+                include_inputs=include_inputs,
+                include_cumulative_logprobs=include_cumulative_logprobs,
+                rows=self.rows,
+                function=self.function,
+                job=job,
+            )
         self._client.trace_results(self.job_id, results, job)
         return results
 
@@ -297,12 +299,14 @@ class SutroJob:
         An estimate may itself run a sample of the rows, so it is neither instant nor exact.
         """
         self.wait(timeout)
-        return _cost(self._client.fetch_job(self.job_id))
+        with self.fetching():
+            return _cost(self._client.fetch_job(self.job_id))
 
     async def acost_estimate(self, timeout: float | None = 7200.0) -> float | None:  # noqa: ASYNC109
         """`cost_estimate` on the running event loop."""
         await self.await_(timeout)
-        return _cost(await self._client.afetch_job(self.job_id))
+        with self.fetching():
+            return _cost(await self._client.afetch_job(self.job_id))
 
     def progress(self) -> JobProgress:
         """What the service tells of the job at this moment."""
@@ -345,6 +349,18 @@ class SutroJob:
             # In a task of its own: this one is being cancelled.
             with suppress(SutroError):
                 await asyncio.shield(asyncio.ensure_future(self.acancel()))
+
+    @contextmanager
+    def fetching(self) -> Iterator[None]:
+        """Whatever goes wrong says where the results are: they are paid for."""
+        try:
+            yield
+        except BaseException as error:
+            error.add_note(
+                f"{self.job_id} has succeeded: take it up again with "
+                f"SutroJob.from_id({self.job_id!r})."
+            )
+            raise
 
     def _note(self) -> str:
         if self.on_interrupt == "cancel":

@@ -1,13 +1,17 @@
 """Results as a file: resumed, restarted, checked, and never with the key."""
 
 import io
+import tempfile
+from asyncio import CancelledError
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langchain_sutro import _fetch
 from langchain_sutro._download_api import Download, download_results, results_url
+from langchain_sutro._fetch import PrivateFile
 from langchain_sutro._http import Response
 from langchain_sutro.errors import (
     SutroAPIError,
@@ -196,6 +200,18 @@ def test_a_storage_that_is_busy_is_asked_again(status):
     assert content == BODY
 
 
+def test_a_storage_is_waited_for_as_long_as_it_says():
+    storage = Storage()
+    told, _ = received(URL, answer(503, retry_after="7"), storage)
+    assert told.error is None
+    assert told.pauses == [7.0]
+
+
+def test_a_transfer_gives_up_reading_when_the_policy_says():
+    told, _ = received(URL, Storage(), timeout=3.0)
+    assert [request.timeout.read for request in told.requests] == [3.0, 3.0]
+
+
 def test_a_file_that_is_all_there_already_starts_over_at_416():
     told, content = received(URL, Storage(len(BODY)), Storage())
     assert told.error is None
@@ -273,11 +289,57 @@ def test_the_hosted_generation_is_asked_directly_and_started_over():
 
 
 @pytest.mark.parametrize("fetch", ["results_file", "results_json"])
-def test_results_that_cannot_be_fetched_say_their_job(fetch):
-    from langchain_sutro import _fetch
-
-    script = Script(answer(401), lag_seconds=0.0)
+@pytest.mark.parametrize(
+    "trouble",
+    [answer(401), KeyboardInterrupt(), CancelledError(), SystemExit(), OSError(28, "disk full")],
+    ids=repr,
+)
+def test_results_that_cannot_be_fetched_say_their_job(fetch, trouble):
+    script = Script(trouble, lag_seconds=0.0)
     options = {"include_inputs": False, "include_cumulative_logprobs": False}
     target = [Download(io.BytesIO())] if fetch == "results_file" else []
     told = script.tell(getattr(_fetch, fetch)(DEPLOYMENT, script.policy, "job-1", *target, options))
     assert "job-1" in f"{told.error} {getattr(told.error, '__notes__', '')}"
+
+
+# The file
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where temporary files are made."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_a_file_that_is_kept_stays(folder):
+    with PrivateFile() as target:
+        target.write(b"")
+        path = target.keep()
+    assert list(folder.iterdir()) == [path]
+    with PrivateFile():
+        assert len(list(folder.iterdir())) == 2
+    assert list(folder.iterdir()) == [path]
+
+
+async def test_a_file_whose_new_owner_never_came_goes(folder):
+    def interrupted():
+        with PrivateFile() as target:
+            target.keep()
+            raise KeyboardInterrupt
+
+    async def cancelled():
+        async with PrivateFile() as target:
+            target.keep()
+            raise CancelledError
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with pytest.raises(CancelledError):
+        await cancelled()
+    assert list(folder.iterdir()) == []
+
+
+def test_a_file_that_is_lost_before_it_is_used_goes(folder):
+    PrivateFile()
+    assert list(folder.iterdir()) == []

@@ -1,7 +1,9 @@
 """What is sent says no more than it must, and every failure tells what may have happened."""
 
+import ssl
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -302,6 +304,67 @@ async def test_each_failure_tells_whether_the_service_may_have_acted(mode, failu
     assert "secret" not in f"{failed.value}{vars(failed.value)}"
     assert failed.value.__cause__ is None
     assert failed.value.__suppress_context__
+
+
+def by_aiohttp(name):
+    """A failure as httpx-aiohttp raises it: what it was stands behind it."""
+    aiohttp = pytest.importorskip("aiohttp")
+    key = SimpleNamespace(host="d.example", port=443, is_ssl=True, ssl=True)
+    failure, cause = {
+        "dropped": (httpx.ConnectTimeout, aiohttp.ServerDisconnectedError()),
+        "reset": (httpx.ConnectTimeout, aiohttp.ClientOSError(104, "Connection reset by peer")),
+        "refused": (httpx.ConnectError, aiohttp.ClientConnectorError(key, OSError(111, "refused"))),
+        "too late": (httpx.ConnectTimeout, aiohttp.ConnectionTimeoutError()),
+    }[name]
+
+    def fail(_):
+        raise failure(str(cause)) from cause
+
+    return fail
+
+
+@modes
+@pytest.mark.parametrize(
+    ("name", "error", "sent"),
+    [
+        ("dropped", SutroConnectionError, True),
+        ("reset", SutroConnectionError, True),
+        ("refused", SutroConnectionError, False),
+        ("too late", SutroTimeoutError, False),
+    ],
+)
+async def test_a_break_that_aiohttps_transport_calls_a_failure_to_connect_was_sent(
+    mode, name, error, sent
+):
+    with pytest.raises(SutroConnectionError) as failed:
+        await send(mode, Recorder(by_aiohttp(name)).session(), get())
+    assert type(failed.value) is error
+    assert failed.value.sent is sent
+
+
+@modes
+async def test_what_aiohttps_transport_lets_through_is_an_error_of_the_tree(mode):
+    aiohttp = pytest.importorskip("aiohttp")
+
+    def fail(_):
+        raise aiohttp.ClientPayloadError(f"400, url={PRESIGNED!r}")
+
+    with pytest.raises(SutroConnectionError) as failed:
+        await send(mode, Recorder(fail).session(), get(PRESIGNED, authorize=False))
+    assert failed.value.sent
+    assert "secret" not in f"{failed.value}{vars(failed.value)}"
+
+
+@modes
+async def test_a_broken_encryption_is_an_error_of_the_tree(mode):
+    """The asynchronous transport of httpx lets it through as it is."""
+
+    def fail(_):
+        raise ssl.SSLError("decryption failed or bad record mac")
+
+    with pytest.raises(SutroConnectionError) as failed:
+        await send(mode, Recorder(fail).session(), get())
+    assert failed.value.sent
 
 
 @modes

@@ -8,13 +8,24 @@ import signal
 import threading
 from datetime import timedelta
 
+import httpx
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from langchain_sutro import SutroClient, SutroFunction, SutroJob, SutroJobGroup, errors
+from langchain_sutro import (
+    BatchResults,
+    SutroClient,
+    SutroFunction,
+    SutroJob,
+    SutroJobGroup,
+    _submit_api,
+    errors,
+)
+from langchain_sutro._api import Policy
+from langchain_sutro._submit_api import JobRequest
 from tests.test_functions import call, modes, posts
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "string"}}, "required": ["n"]}
@@ -175,13 +186,23 @@ async def test_progress_is_told_and_never_decreases(echo, deployment, mode):
 
 
 @modes
-async def test_what_a_listener_raises_ends_the_wait(echo, mode):
-    def stop(_):
-        raise RuntimeError("enough")
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("enough"), httpx.ConnectError("enough"), errors.SutroConnectionError("enough")],
+    ids=repr,
+)
+async def test_what_a_listener_raises_ends_the_wait(echo, deployment, mode, error):
+    """Also where it speaks to others, and fails as a stream does."""
+    deployment.faults.add_job("echo", rows_per_second=20)
 
-    job = await call(mode, echo, "submit", rows(5))
-    with pytest.raises(RuntimeError, match="enough"):
+    def stop(known):
+        if known.rows_done:
+            raise error
+
+    job = await call(mode, echo, "submit", rows(20))
+    with pytest.raises(type(error), match="enough") as caught:
         await call(mode, job, "results", on_progress=stop)
+    assert caught.value is error
 
 
 async def test_a_batch_tells_its_progress_to_astream_events(echo):
@@ -371,6 +392,178 @@ def test_a_part_whose_answer_was_lost_in_the_crash_is_found(echo, deployment, tm
     group = SutroJobGroup.resume(manifest, client=echo.client)
     assert [r.answer for r in group.results()] == labels(20)
     assert len(deployment.jobs) == 2
+
+
+def forget(manifest, number):
+    """As if the process had been killed between a submission and the note of its answer."""
+    state = json.loads(manifest.read_text())
+    state["parts"][number]["job_id"] = None
+    manifest.write_text(json.dumps(state))
+
+
+def test_a_part_that_cannot_be_looked_for_is_not_submitted_again(echo, deployment, tmp_path):
+    manifest = tmp_path / "job.json"
+    echo.submit_in_parts(rows(20), 10, manifest=manifest)
+    forget(manifest, 1)
+    echo.client.policy = Policy(max_retries=0, lookup_seconds=0.2)
+    deployment.faults.add("list-jobs", status=503, times=None)
+    with pytest.raises(errors.SutroServerError):
+        SutroJobGroup.resume(manifest, rows(20), client=echo.client)
+    deployment.faults.clear()
+    group = SutroJobGroup.resume(manifest, rows(20), client=echo.client)
+    assert [r.answer for r in group.results()] == labels(20)
+    assert len(deployment.jobs) == 2
+
+
+def test_a_lost_part_is_found_behind_any_number_of_newer_jobs(
+    echo, deployment, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(_submit_api, "_PAGE", 2)
+    manifest = tmp_path / "job.json"
+    echo.submit_in_parts(rows(20), 10, manifest=manifest)
+    for _ in range(8):
+        echo.submit(rows(1))
+    forget(manifest, 0)
+    echo.client.policy = Policy(lookup_seconds=0.2)
+    group = SutroJobGroup.resume(manifest, rows(20), client=echo.client)
+    assert [r.answer for r in group.results()] == labels(20)
+    assert len(deployment.jobs) == 10
+
+
+@pytest.mark.parametrize("with_manifest", [True, False])
+def test_a_group_that_is_broken_off_says_which_jobs_it_has_made(
+    echo, deployment, tmp_path, with_manifest
+):
+    manifest = tmp_path / "job.json" if with_manifest else None
+    deployment.faults.add("batch-inference", status=422, json={"detail": "no"}, skip=2)
+    with pytest.raises(errors.SutroValidationError) as caught:
+        echo.submit_in_parts(rows(40), 10, manifest=manifest)
+    notes = "".join(caught.value.__notes__)
+    assert all(job["job_id"] in notes for job in deployment.jobs)
+    assert len(deployment.jobs) == 2
+    assert (str(manifest) in notes) == with_manifest
+
+
+def test_a_group_goes_on_taking_earlier_jobs_after_a_crash(echo, deployment, tmp_path):
+    manifest = tmp_path / "job.json"
+    echo.submit(rows(30)[20:]).results()
+    function = echo.model_copy(update={"reuse_jobs": timedelta(hours=1)})
+    deployment.faults.add("batch-inference", status=422, json={"detail": "no"}, skip=1)
+    with pytest.raises(errors.SutroValidationError):
+        function.submit_in_parts(rows(30), 10, manifest=manifest)
+    echo.client.policy = Policy(lookup_seconds=0.2)
+    group = SutroJobGroup.resume(manifest, rows(30), client=echo.client)
+    assert [r.answer for r in group.results()] == labels(30)
+    assert len(deployment.jobs) == 3
+    assert SutroJob.find(group.jobs[2].token, client=echo.client) == group.jobs[2]
+
+
+def test_an_empty_table_makes_no_group(echo, deployment, tmp_path):
+    with pytest.raises(errors.SutroInputError, match="no rows"):
+        echo.submit_in_parts([], 10, manifest=tmp_path / "job.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+@modes
+async def test_every_job_of_a_group_is_asked_to_cancel_though_one_cannot_be(echo, deployment, mode):
+    deployment.faults.add_job("echo", rows_per_second=5, times=None)
+    group = await call(mode, echo, "submit_in_parts", rows(30), 10)
+    deployment.faults.add("job-cancel/*", status=422, json={"detail": "no"})
+    with pytest.raises(errors.SutroValidationError) as caught:
+        await call(mode, group, "cancel")
+    asked = {r.path.rpartition("/")[2] for r in deployment.requests if "job-cancel" in r.path}
+    assert asked == {job.job_id for job in group.jobs}
+    assert any(job.job_id in "".join(caught.value.__notes__) for job in group.jobs)
+
+
+async def test_a_group_that_failed_is_not_asked_after_any_more(echo, deployment):
+    deployment.faults.add_job("echo", fail=True)
+    deployment.faults.add_job("echo", rows_per_second=2, times=None)
+    group = await echo.asubmit_in_parts(rows(30), 10)
+    before = asyncio.all_tasks()
+    with pytest.raises(errors.SutroJobFailedError):
+        await group.await_()
+    assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize("on_interrupt", ["detach", "cancel"])
+async def test_a_group_whose_wait_is_cancelled_says_which_jobs_go_on(
+    echo, deployment, on_interrupt
+):
+    deployment.faults.add_job("echo", rows_per_second=5, times=None)
+    group = SutroJobGroup.submit(
+        JobRequest("echo"), rows(30), 10, client=echo.client, on_interrupt=on_interrupt
+    )
+    task = asyncio.create_task(group.await_())
+    await asyncio.sleep(0.2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    notes = "".join(caught.value.__notes__)
+    assert all(job.job_id in notes for job in group.jobs)
+    asked = [r for r in deployment.requests if "job-cancel" in r.path]
+    assert len(asked) == (3 if on_interrupt == "cancel" else 0)
+
+
+@pytest.mark.parametrize("on_interrupt", ["detach", "cancel"])
+def test_ctrl_c_during_the_wait_for_a_group_says_which_jobs_go_on(echo, deployment, on_interrupt):
+    deployment.faults.add_job("echo", rows_per_second=5, times=None)
+    group = SutroJobGroup.submit(
+        JobRequest("echo"), rows(30), 10, client=echo.client, on_interrupt=on_interrupt
+    )
+    timer = threading.Timer(
+        0.3, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)
+    )
+    timer.start()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        group.wait()
+    timer.join()
+    notes = "".join(caught.value.__notes__)
+    assert all(job.job_id in notes for job in group.jobs)
+    asked = [r for r in deployment.requests if "job-cancel" in r.path]
+    assert len(asked) == (3 if on_interrupt == "cancel" else 0)
+
+
+def test_a_group_asks_as_often_as_it_is_told(echo):
+    request = JobRequest("echo")
+    group = SutroJobGroup.submit(request, rows(4), 2, client=echo.client, poll_interval=0.5)
+    assert [job.poll_interval for job in group.jobs] == [0.5, 0.5]
+
+
+@modes
+async def test_results_whose_job_cannot_be_read_say_which_it_is(echo, deployment, mode):
+    job = await call(mode, echo, "submit", rows(3))
+    deployment.faults.add(f"jobs/{job.job_id}", status=404, json={"detail": "no"}, times=None)
+    with pytest.raises(errors.SutroNotFoundError) as caught:
+        await call(mode, job, "results")
+    assert job.job_id in "".join(caught.value.__notes__)
+
+
+@modes
+async def test_an_interrupt_while_results_are_fetched_says_which_they_are(echo, monkeypatch, mode):
+    interrupt = asyncio.CancelledError() if mode == "async" else KeyboardInterrupt()
+    job = await call(mode, echo, "submit", rows(3))
+
+    def interrupted(*_, **__):
+        raise interrupt
+
+    monkeypatch.setattr(BatchResults, "from_columns", interrupted)
+    with pytest.raises(type(interrupt)) as caught:
+        await call(mode, job, "results")
+    assert any(job.job_id in note for note in caught.value.__notes__)
+
+
+def test_a_signals_exit_says_which_job_goes_on(echo, deployment):
+    """What the handler of SIGTERM raises, usually."""
+    deployment.faults.add_job("echo", rows_per_second=5)
+    job = echo.submit(rows(30))
+
+    def leave(_):
+        raise SystemExit
+
+    with pytest.raises(SystemExit) as caught:
+        job.wait(on_progress=leave)
+    assert job.job_id in caught.value.__notes__[0]
 
 
 def test_a_client_made_anew_reads_the_job_of_another(echo, deployment):

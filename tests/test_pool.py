@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +19,11 @@ import pytest
 from langchain_sutro import _pool
 from langchain_sutro._http import Request, Session, Timeout
 from langchain_sutro._pool import AsyncStackTransport, StackTransport
-from langchain_sutro.errors import SutroConnectionError, SutroTimeoutError
+from langchain_sutro.errors import (
+    SutroConfigurationError,
+    SutroConnectionError,
+    SutroTimeoutError,
+)
 from tests.simulation.wire import wire
 
 ROOT = Path(__file__).parents[1]
@@ -203,6 +208,29 @@ async def test_a_call_that_was_cancelled_does_not_answer_the_next(server, sessio
     assert number(await session.asend(get(server))) == 1
 
 
+async def test_a_call_that_is_cancelled_at_any_moment_spoils_no_connection(server):
+    """httpcore keeps a connection that it has only just opened, and takes it for one in use."""
+    timeout = {"timeout": {"connect": 5.0, "read": 5.0, "write": 5.0, "pool": 0.2}}
+    request = httpx.Request("GET", server.url, extensions=timeout)
+
+    async def call():
+        answer = await transport.handle_async_request(request)
+        await answer.aread()
+        await answer.aclose()
+
+    for moment in range(60):
+        transport = AsyncStackTransport()
+        task = asyncio.create_task(call())
+        for _ in range(moment):
+            await asyncio.sleep(0)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await call()
+        await transport.aclose()
+    await asyncio.to_thread(server.wait_until, lambda server: not server.open)
+
+
 class Impatient:
     """A sink that has enough after the first piece."""
 
@@ -241,6 +269,20 @@ def test_connections_that_were_idle_for_long_are_closed(server, monkeypatch):
     server.wait_until(lambda server: len(server.open) == 1)
     assert server.opened == 3
     transport.close()
+
+
+async def test_a_call_that_fails_loses_no_connection_that_was_idle_for_long(
+    server, session, monkeypatch
+):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(_pool, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    server.together = 3
+    await asyncio.gather(*(session.asend(get(server, "/v1/held")) for _ in range(3)))
+    clock.now += 60
+    with pytest.raises(SutroConnectionError):
+        await session.asend(get(server, "/v1/drop"))
+    await session.asend(get(server))
+    await asyncio.to_thread(server.wait_until, lambda server: len(server.open) == 1)
 
 
 # Whose connections
@@ -317,6 +359,36 @@ def test_the_proxy_of_the_environment_is_used(server, monkeypatch):
     answer.close()
     transport.close()
     assert server.requests[0][1] == "http://elsewhere.invalid/x"
+
+
+@pytest.mark.parametrize("proxy", ["{host}:{port}", "http://{host}:{port}"])
+async def test_a_proxy_may_be_named_without_a_scheme(server, monkeypatch, proxy):
+    host, port = server.server_address
+    monkeypatch.setenv("http_proxy", proxy.format(host=host, port=port))
+    request = httpx.Request("GET", "http://elsewhere.invalid/x")
+    transport, async_transport = StackTransport(), AsyncStackTransport()
+    answer = transport.handle_request(request)
+    answer.read()
+    answer.close()
+    async_answer = await async_transport.handle_async_request(request)
+    await async_answer.aread()
+    await async_answer.aclose()
+    transport.close()
+    await async_transport.aclose()
+    assert [path for _, path, _, _ in server.requests] == ["http://elsewhere.invalid/x"] * 2
+
+
+@pytest.mark.parametrize("proxy", ["ftp://me:secret@127.0.0.1:9", "http://me:secret@127.0.0.1:x"])
+async def test_a_proxy_that_cannot_be_used_is_a_matter_of_configuration(
+    server, session, monkeypatch, proxy
+):
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(SutroConfigurationError, match="http_proxy") as failed:
+        session.send(get(server))
+    assert "secret" not in str(failed.value)
+    with pytest.raises(SutroConfigurationError, match="http_proxy"):
+        await session.asend(get(server))
 
 
 def test_what_needs_no_proxy_gets_none(server, session, monkeypatch):

@@ -14,6 +14,7 @@ from langchain_sutro._submit_api import JobRequest, Marker, find_job, look_for, 
 from langchain_sutro.errors import (
     SubmissionUnknownError,
     SutroAPIError,
+    SutroConfigurationError,
     SutroConnectionError,
     SutroInputError,
     SutroRateLimitError,
@@ -241,14 +242,22 @@ def test_a_second_try_of_unknown_outcome_is_the_last():
     assert len(posts(told)) == 3
 
 
-@pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), CancelledError()])
+class Alarm(Exception):  # noqa: N818 - of a signal's handler, as schedulers raise them
+    """The time of a task is over."""
+
+
+@pytest.mark.parametrize(
+    "interrupt", [KeyboardInterrupt(), CancelledError(), SystemExit(), Alarm()]
+)
 def test_an_interrupted_submission_says_where_to_look(interrupt):
     told = submitted(interrupt)
     assert told.error is interrupt
     assert TOKEN in interrupt.__notes__[0]
 
 
-@pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), CancelledError()])
+@pytest.mark.parametrize(
+    "interrupt", [KeyboardInterrupt(), CancelledError(), SystemExit(), Alarm()]
+)
 def test_an_interrupted_lookup_says_where_to_look(interrupt):
     told = submitted(LOST, interrupt)
     assert told.error is interrupt
@@ -259,6 +268,13 @@ def test_a_lookup_at_a_retired_address_still_says_the_token():
     retired = answer(410, {"detail": "Direct Sutro Batch API access is no longer supported."})
     told = submitted(LOST, retired)
     assert TOKEN in f"{told.error} {getattr(told.error, '__notes__', '')}"
+
+
+def test_a_submission_that_never_left_is_not_said_to_be_somewhere():
+    wrong = SutroConfigurationError("The key is not sent to an origin it is not for.")
+    told = submitted(wrong)
+    assert told.error is wrong
+    assert not hasattr(wrong, "__notes__")
 
 
 # Looking for a job
@@ -322,6 +338,23 @@ def test_a_job_that_is_listed_late_is_waited_for():
     told = script.tell(look_for(DEPLOYMENT, script.policy, TOKEN))
     assert told.result["job_id"] == "job-1"
     assert told.pauses == sorted(told.pauses)
+
+
+@pytest.mark.parametrize("trouble", [LOST, answer(500), answer(401), answer(200, b"<html>")])
+def test_a_job_that_could_not_be_looked_for_is_not_said_to_be_missing(trouble):
+    script = Script(page(), trouble, max_retries=0)
+    told = script.tell(look_for(DEPLOYMENT, script.policy, TOKEN))
+    assert isinstance(told.error, (SutroAPIError, SutroConnectionError))
+    assert sum(told.pauses) >= 5
+    script = Script(trouble, page(), max_retries=0)
+    told = script.tell(look_for(DEPLOYMENT, script.policy, TOKEN))
+    assert (told.result, told.error) == (None, None)
+
+
+def test_a_job_may_be_looked_for_on_every_page():
+    script = Script(numbered)
+    told = script.tell(look_for(DEPLOYMENT, script.policy, f"{7:032x}", pages=None))
+    assert told.result["job_id"] == "job-7"
 
 
 # Quotas

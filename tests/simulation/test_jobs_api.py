@@ -75,6 +75,18 @@ def test_a_wait_looks_at_growing_distances_up_to_the_interval():
     assert max(told.pauses) == pytest.approx(5.0)
 
 
+def test_a_service_that_does_not_answer_does_not_prolong_a_wait():
+    def late(request):
+        script.now += request.timeout.read
+        return LOST
+
+    script = Script(late)
+    operation = _jobs_api.wait_for_job(DEPLOYMENT, script.policy, "job-1", timeout=20.0)
+    told = script.tell(operation)
+    assert isinstance(told.error, SutroJobTimeoutError)
+    assert script.now < 30.0
+
+
 def test_a_wait_ends_in_time_and_says_how_to_go_on():
     told = waited(status("RUNNING"), timeout=30.0)
     assert isinstance(told.error, SutroJobTimeoutError)

@@ -1,0 +1,1 @@
+"""Bad weather on real sockets, real servers, real processes; and promises that hold in it."""
