@@ -30,7 +30,18 @@ def when_gone(owner: object, work: Callable[..., Any], *args: Any) -> weakref.fi
 
 def _do(work: Callable[[], Any]) -> None:
     try:
-        asyncio.get_running_loop().run_in_executor(None, work)
+        loop = asyncio.get_running_loop()
+        # Not at once: objects go in the middle of anything, such as of what hands work to a thread,
+        # whose lock this thread would then wait for, for ever.
+        loop.call_soon(_beside, loop, work)
     except RuntimeError:
         # There is no loop here, or it is closing.
+        work()
+
+
+def _beside(loop: asyncio.AbstractEventLoop, work: Callable[[], Any]) -> None:
+    try:
+        loop.run_in_executor(None, work)
+    except RuntimeError:
+        # Its threads have ended.
         work()

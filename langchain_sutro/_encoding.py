@@ -34,6 +34,7 @@ __all__ = [
     "encode_row",
     "encode_value",
     "kind_name",
+    "loaded",
     "mixed",
     "plain_rows",
 ]
@@ -295,13 +296,22 @@ def _plain(value: Any) -> Any:
     for kind, convert in _CONVERSIONS:
         if isinstance(value, kind):
             return convert(value)
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and value is pandas.NA:
+    if value is loaded("pandas", "NA"):
         return None
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(value, (numpy.generic, numpy.ndarray)):
-        return _from_numpy(value, numpy)
+    kinds = [kind for name in ("generic", "ndarray") if (kind := loaded("numpy", name)) is not None]
+    if isinstance(value, tuple(kinds)):
+        return _from_numpy(value, sys.modules["numpy"])
     raise _NoJSONError(f"a value of type {kind_name(value)} has no JSON form")
+
+
+def loaded(module: str, name: str) -> Any:
+    """What a library has by a name, without loading it.
+
+    Returns:
+        None if the library is not loaded, or another thread is just loading it: then no value is
+        of its types.
+    """
+    return getattr(sys.modules.get(module), name, None)
 
 
 def kind_name(value: Any) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from langchain_sutro import _tables
-from langchain_sutro._encoding import kind_name
+from langchain_sutro._encoding import kind_name, loaded
 from langchain_sutro.errors import SutroInputError
 
 if TYPE_CHECKING:
@@ -47,12 +46,8 @@ def results_frame(
     )
     if with_original_df is None:
         return _tables.to_pandas(table)
-    frames = [
-        module.DataFrame
-        for module in map(sys.modules.get, ("pandas", "polars"))
-        if module is not None
-    ]
-    if not isinstance(with_original_df, tuple(frames)):
+    frames = tuple(filter(None, (loaded(name, "DataFrame") for name in ("pandas", "polars"))))
+    if not isinstance(with_original_df, frames):
         raise SutroInputError(
             "with_original_df is a pandas or polars DataFrame, not a value of type "
             f"{kind_name(with_original_df)}."

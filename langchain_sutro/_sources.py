@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from langchain_sutro._batches import Take, cells, check_names, check_schema, dicts, take_batches
-from langchain_sutro._encoding import kind_name
+from langchain_sutro._encoding import kind_name, loaded
 from langchain_sutro._files import take_csv, take_directory, take_parquet
 from langchain_sutro._remote import RemoteTable, is_remote, remote_table
 from langchain_sutro.errors import SutroInputError
@@ -79,8 +78,8 @@ def open_table(data: Any, *, expires_in: int = 21_600) -> LocalTable | RemoteTab
         return remote_table(data, expires_in=expires_in)
     if isinstance(data, (str, PathLike)):
         return _file(data)
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and isinstance(data, pandas.DataFrame):
+    frame_type = loaded("pandas", "DataFrame")
+    if frame_type is not None and isinstance(data, frame_type):
         return LocalTable("pandas", data, lambda columns: _take_pandas(data, columns))
     if hasattr(data, "__arrow_c_stream__") and not _is_series(data):
         return LocalTable("arrow", data, lambda columns: _take_stream(data, columns))
@@ -111,8 +110,8 @@ def _file(data: str | PathLike[str]) -> LocalTable:
 
 def _is_series(data: Any) -> bool:
     """Whether it is one column, which offers itself as an Arrow stream but is no table."""
-    libraries = map(sys.modules.get, ("pandas", "polars"))
-    return any(library is not None and isinstance(data, library.Series) for library in libraries)
+    kinds = (loaded(library, "Series") for library in ("pandas", "polars"))
+    return any(kind is not None and isinstance(data, kind) for kind in kinds)
 
 
 def _take_rows(data: Iterable[Any], columns: Sequence[str] | None) -> Take:

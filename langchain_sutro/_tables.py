@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from langchain_sutro._encoding import kind_name
+from langchain_sutro._encoding import kind_name, loaded
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 
 __all__ = ["join", "to_pandas", "to_polars"]
@@ -70,14 +69,14 @@ def join(
     Raises:
         SutroInputError: Another number of rows, names that clash, or another kind of object.
     """
-    pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
-    if pandas is not None and isinstance(original, pandas.DataFrame):
+    pandas, polars = loaded("pandas", "DataFrame"), loaded("polars", "DataFrame")
+    if pandas is not None and isinstance(original, pandas):
         frame = to_pandas(_beside(list(original.columns), original, table, carried, suffix))
         joined = original.copy()
         for name in frame.columns:
             joined[name] = frame[name].array
         return joined
-    if polars is not None and isinstance(original, polars.DataFrame):
+    if polars is not None and isinstance(original, polars):
         added = _beside(original.columns, original, table, carried, suffix)
         return original.hstack(to_polars(added).get_columns())
     if isinstance(original, list):

@@ -574,8 +574,8 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             submitted = await self._client.asubmit(self._request(), rows, reuse=self.reuse_jobs)
             job = self._job(submitted, rows)
         await job.await_(None, progress=self.progress, on_progress=batch.on_progress_async)
-        await batch.told()
         with job.fetching():
+            await batch.told()
             # Each row has its run already, so the job makes none.
             results = await self._client.afetch_results(
                 job.job_id, rows=job.rows, function=self.function
@@ -664,6 +664,8 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             manifest=manifest,
             reuse=self.reuse_jobs,
             trace=partial(self._job_trace, config=config),
+            poll_interval=self.poll_interval,
+            on_interrupt=self.on_interrupt,
         )
 
     async def asubmit_in_parts(

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import polars as pl
@@ -359,3 +360,14 @@ def test_importing_rows_and_sending_a_list_loads_no_table_library():
         "sys.exit(str(found) if found else 0)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_libraries_that_another_thread_is_just_loading_disturb_nothing(monkeypatch):
+    for name in ("pandas", "numpy", "polars"):
+        # As far as an import has come that has only begun.
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    assert spool_rows([{"a": decimal.Decimal("1.5")}]).head() == [{"a": "1.5"}]
+    with pytest.raises(SutroInputError, match="has no JSON form"):
+        spool_rows([{"a": object()}])
+    with pytest.raises(SutroInputError):
+        open_table(object())

@@ -8,9 +8,6 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Self
 
-# Not in the middle of a story, when one thread would see the half of it that another imports.
-import pandas as pd  # noqa: F401
-
 from langchain_sutro import SutroFunction, SutroJob, SutroJobGroup, errors
 from langchain_sutro.local import LocalDeployment
 from tests.faults.functions import FIELD, LABEL, echo

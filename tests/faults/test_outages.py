@@ -18,7 +18,7 @@ from tests.faults.story import token
 from tests.faults.weather import Quick
 from tests.test_functions import call, modes
 
-SEEDS = int(os.environ.get("SUTRO_FAULTS_OUTAGES", "20"))
+SEEDS = int(os.environ.get("SUTRO_FAULTS_OUTAGES", "16"))
 KEY = "sk_of_these_tests"
 
 
