@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from langchain_sutro._jobs_api import JobStatus
+    from langchain_sutro._jobs_api import JobProgress, JobStatus
     from langchain_sutro.batch_results import BatchResults
     from langchain_sutro.job_tracing import JobTrace
     from langchain_sutro.jobs import OnInterrupt
@@ -193,6 +193,13 @@ class SutroJobGroup:
             group._submit_missing(spooled, None)
         return group
 
+    @classmethod
+    async def aresume(
+        cls, manifest: str | os.PathLike[str], data: Any = None, **options: Any
+    ) -> SutroJobGroup:
+        """`resume`, with the same `options`, all of it in a thread."""
+        return await asyncio.to_thread(cls.resume, manifest, data, **options)
+
     def _find_lost(self) -> None:
         """A part with a token and no job may have been submitted just before the end."""
         for part in self._parts:
@@ -285,6 +292,14 @@ class SutroJobGroup:
     async def astatus(self) -> dict[JobStatus, int]:
         """`status` on the running event loop."""
         return dict(Counter(await asyncio.gather(*(job.astatus() for job in self.jobs))))
+
+    def progress(self) -> list[JobProgress]:
+        """What the service tells of each job at this moment, in the order of their rows."""
+        return [job.progress() for job in self.jobs]
+
+    async def aprogress(self) -> list[JobProgress]:
+        """`progress` on the running event loop, of all jobs at once."""
+        return list(await asyncio.gather(*(job.aprogress() for job in self.jobs)))
 
     def wait(self, timeout: float | None = 7200.0, *, progress: bool = False) -> SutroJobGroup:
         """Wait until all jobs have succeeded; `timeout` is for each.

@@ -355,15 +355,20 @@ def test_a_table_in_parts_is_one_handle_with_results_in_input_order(echo, deploy
     assert len(group) == len(deployment.jobs) == 3
     assert [r.answer for r in group.results()] == labels(25)
     assert sum(group.status().values()) == 3
+    assert [one.rows_total for one in group.progress()] == [10, 10, 5]
     assert deployment.api_key not in manifest.read_text()
     with pytest.raises(errors.SutroConfigurationError, match="resume"):
         echo.submit_in_parts(rows(25), 10, manifest=manifest)
 
 
-async def test_a_table_in_parts_works_on_an_event_loop(echo, deployment):
-    group = await echo.asubmit_in_parts(rows(25), 10)
+async def test_a_table_in_parts_works_on_an_event_loop(echo, deployment, tmp_path):
+    manifest = tmp_path / "job.json"
+    group = await echo.asubmit_in_parts(rows(25), 10, manifest=manifest)
     results = await group.aresults()
     assert [r.answer for r in results] == labels(25)
+    again = await SutroJobGroup.aresume(manifest, client=echo.client)
+    assert [one.rows_done for one in await again.aprogress()] == [10, 10, 5]
+    assert len(deployment.jobs) == 3
 
 
 def test_a_group_is_finished_from_its_manifest_after_a_crash(echo, deployment, tmp_path):
