@@ -17,7 +17,6 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
-    RootModel,
     SecretStr,
     model_validator,
 )
@@ -36,7 +35,7 @@ from langchain_sutro.job_tracing import JobTrace, job_trace
 from langchain_sutro.jobs import OnInterrupt, SutroJob
 from langchain_sutro.results import FunctionResult, parse_output_model
 from langchain_sutro.rows import RemoteTable, SpooledRows, dump_row
-from langchain_sutro.schemas import InputSchema
+from langchain_sutro.schemas import InputSchema, model_of
 from langchain_sutro.settings import Generation
 from langchain_sutro.tracing import TraceContext, quiet_when_local, traced_inputs
 
@@ -230,7 +229,7 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             return self.args_schema
         if self.args_schema is None:
             return cast("type[BaseModel]", super().get_input_schema(config))
-        return _root_model(self.get_name("Input"), self.args_schema)
+        return model_of(self.get_name("Input"), self.args_schema)
 
     @property
     def OutputType(self) -> Any:  # noqa: N802 - LangChain's name
@@ -770,17 +769,3 @@ _STAYS_HERE = (
     "on_progress",
     "trace_context_hook",
 )
-
-
-def _root_model(name: str, schema: Mapping[str, Any]) -> type[BaseModel]:
-    """A model of any mapping whose JSON schema is this one."""
-
-    def replace(generated: dict[str, Any]) -> None:
-        generated.clear()
-        generated.update(schema)
-
-    namespace = {
-        "__module__": __name__,
-        "model_config": ConfigDict(json_schema_extra=replace),
-    }
-    return cast("type[BaseModel]", type(name, (RootModel[dict[str, Any]],), namespace))

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import NoneType
-from typing import Any, Literal, NotRequired, Required, Union
+from typing import Any, Literal, NotRequired, Required, Union, cast
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, RootModel, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 
-__all__ = ["InputSchema"]
+__all__ = ["InputSchema", "model_of"]
 
 _TYPES: dict[str, Any] = {
     "string": str,
@@ -165,3 +165,22 @@ def _type(  # noqa: PLR0911 - one line for each keyword
     if kind == "array":
         return list[_type(part.get("items"), definitions, depth + 1)]  # type: ignore[misc]
     return _TYPES.get(kind, Any) if isinstance(kind, str) else Any
+
+
+def model_of(name: str, schema: Mapping[str, Any]) -> type[BaseModel]:
+    """A model of any mapping whose JSON schema is this one.
+
+    Args:
+        name: Of the model.
+        schema: What it tells as its own.
+    """
+
+    def replace(generated: dict[str, Any]) -> None:
+        generated.clear()
+        generated.update(schema)
+
+    namespace = {
+        "__module__": __name__,
+        "model_config": ConfigDict(json_schema_extra=replace),
+    }
+    return cast("type[BaseModel]", type(name, (RootModel[dict[str, Any]],), namespace))
