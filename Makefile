@@ -28,7 +28,7 @@ demo: $(VENV)/.installed  ## Judge real leads with a local deployment, and show 
 	@$(BIN)/python -m cookbook.demo
 
 test: $(VENV)/.installed  ## Run the whole suite
-	@$(BIN)/python -m pytest -n 3 --dist worksteal $(TEST)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(TEST)
 
 test-oldest: $(VENV)/.installed  ## Run the suite with the oldest dependencies that pyproject.toml admits
 	@$(BIN)/python -m tests.oldest $(TEST)

@@ -90,7 +90,7 @@ def test_an_answer_is_held_back_but_its_request_handled(api, deployment):
     deployment.faults.add("batch-inference", delay=30)
     before = len(deployment.jobs)
     with pytest.raises(httpx.ReadTimeout):
-        api.post("/batch-inference", json={"model": "echo", "inputs": ROWS}, timeout=0.3)
+        api.post("/batch-inference", json={"model": "echo", "inputs": ROWS}, timeout=1)
     assert len(deployment.jobs) == before + 1
 
 
