@@ -21,8 +21,8 @@ from langchain_core.tracers.langchain import wait_for_all_tracers
 from langsmith import traceable
 
 from langchain_sutro import FunctionResult, SutroFunction
+from langchain_sutro._tracing.job_traces import wait_for_job_traces
 from langchain_sutro.errors import SutroError
-from langchain_sutro.job_tracing import wait_for_job_traces
 from tests.langsmith_recorder import LangSmithRecorder
 
 BOLD, DIM, END = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")

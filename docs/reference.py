@@ -15,7 +15,6 @@ ROOT = Path(__file__).parents[1]
 MODULES = (
     "langchain_sutro",
     "langchain_sutro.errors",
-    "langchain_sutro.evaluation",
     "langchain_sutro.manifest",
     "langchain_sutro.middleware",
     "langchain_sutro.plots",

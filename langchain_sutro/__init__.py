@@ -8,25 +8,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from langchain_sutro._exports import lazy_exports
 from langchain_sutro._version import __version__
 
 if TYPE_CHECKING:
     from langchain_sutro import errors
-    from langchain_sutro._jobs_api import JobProgress, JobStatus
-    from langchain_sutro.batch_results import BatchResults
-    from langchain_sutro.client import SutroClient
-    from langchain_sutro.evaluation import SutroEvaluator
-    from langchain_sutro.experiment_results import ExperimentResults
-    from langchain_sutro.experiments import aevaluate_dataset, evaluate_dataset
-    from langchain_sutro.functions import SutroFunction
-    from langchain_sutro.job_groups import SutroJobGroup
-    from langchain_sutro.job_tools import SutroJobToolkit
-    from langchain_sutro.jobs import SutroJob
-    from langchain_sutro.results import FunctionResult
-    from langchain_sutro.router import SutroRouter
-    from langchain_sutro.toolkit import SutroToolkit
-    from langchain_sutro.tools import SutroTool
-    from langchain_sutro.verbs import (
+    from langchain_sutro._jobs import (
+        SutroClient,
+        SutroJob,
+        SutroJobGroup,
         await_job_completion,
         batch_run_function,
         cancel_job,
@@ -36,22 +26,49 @@ if TYPE_CHECKING:
         list_jobs,
         run_function,
     )
+    from langchain_sutro._results import BatchResults, FunctionResult
+    from langchain_sutro._rows import RemoteTable
+    from langchain_sutro._service import JobProgress, JobStatus, Settings
+    from langchain_sutro._tracing import TraceContext, wait_for_job_traces
+    from langchain_sutro.agents import SutroJobToolkit, SutroToolkit
+    from langchain_sutro.evaluation import (
+        ExperimentResults,
+        ExperimentRow,
+        ExperimentSummary,
+        SutroEvaluator,
+        aevaluate_dataset,
+        evaluate_dataset,
+    )
+    from langchain_sutro.functions import (
+        SutroAssign,
+        SutroFunction,
+        SutroRetry,
+        SutroRouter,
+        SutroTool,
+    )
 
 __all__ = [
     "BatchResults",
     "ExperimentResults",
+    "ExperimentRow",
+    "ExperimentSummary",
     "FunctionResult",
     "JobProgress",
     "JobStatus",
+    "RemoteTable",
+    "Settings",
+    "SutroAssign",
     "SutroClient",
     "SutroEvaluator",
     "SutroFunction",
     "SutroJob",
     "SutroJobGroup",
     "SutroJobToolkit",
+    "SutroRetry",
     "SutroRouter",
     "SutroTool",
     "SutroToolkit",
+    "TraceContext",
     "__version__",
     "aevaluate_dataset",
     "await_job_completion",
@@ -64,45 +81,52 @@ __all__ = [
     "get_quotas",
     "list_jobs",
     "run_function",
+    "wait_for_job_traces",
 ]
 
-_HOMES = {
-    "BatchResults": "batch_results",
-    "ExperimentResults": "experiment_results",
-    "FunctionResult": "results",
-    "JobProgress": "_jobs_api",
-    "JobStatus": "_jobs_api",
-    "SutroClient": "client",
-    "SutroEvaluator": "evaluation",
-    "SutroFunction": "functions",
-    "SutroJob": "jobs",
-    "SutroJobGroup": "job_groups",
-    "SutroJobToolkit": "job_tools",
-    "SutroRouter": "router",
-    "SutroTool": "tools",
-    "SutroToolkit": "toolkit",
-    "aevaluate_dataset": "experiments",
-    "await_job_completion": "verbs",
-    "batch_run_function": "verbs",
-    "cancel_job": "verbs",
-    "evaluate_dataset": "experiments",
-    "get_job_results": "verbs",
-    "get_job_status": "verbs",
-    "get_quotas": "verbs",
-    "list_jobs": "verbs",
-    "run_function": "verbs",
-}
+_load, _ = lazy_exports(
+    __name__,
+    {
+        "SutroClient": "_jobs",
+        "SutroJob": "_jobs",
+        "SutroJobGroup": "_jobs",
+        "await_job_completion": "_jobs",
+        "batch_run_function": "_jobs",
+        "cancel_job": "_jobs",
+        "get_job_results": "_jobs",
+        "get_job_status": "_jobs",
+        "get_quotas": "_jobs",
+        "list_jobs": "_jobs",
+        "run_function": "_jobs",
+        "BatchResults": "_results",
+        "FunctionResult": "_results",
+        "RemoteTable": "_rows",
+        "JobProgress": "_service",
+        "JobStatus": "_service",
+        "Settings": "_service",
+        "TraceContext": "_tracing",
+        "wait_for_job_traces": "_tracing",
+        "SutroJobToolkit": "agents",
+        "SutroToolkit": "agents",
+        "ExperimentResults": "evaluation",
+        "ExperimentRow": "evaluation",
+        "ExperimentSummary": "evaluation",
+        "SutroEvaluator": "evaluation",
+        "aevaluate_dataset": "evaluation",
+        "evaluate_dataset": "evaluation",
+        "SutroAssign": "functions",
+        "SutroFunction": "functions",
+        "SutroRetry": "functions",
+        "SutroRouter": "functions",
+        "SutroTool": "functions",
+    },
+)
 
 
 def __getattr__(name: str) -> Any:
     if name == "errors":
         return import_module("langchain_sutro.errors")
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"langchain_sutro.{home}"), name)
-    globals()[name] = value
-    return value
+    return _load(name)
 
 
 def __dir__() -> list[str]:

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from langchain_sutro.agents import dump_manifest, manifest_skeleton
 from langchain_sutro.errors import SutroConfigurationError
-from langchain_sutro.manifest import dump_manifest, manifest_skeleton
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from langchain_sutro._jobs import default_client
 from langchain_sutro.functions import SutroFunction
 from langchain_sutro.local import LocalDeployment
-from langchain_sutro.verbs import default_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

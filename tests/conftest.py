@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("tests.langsmith_recorder")
 
+from langchain_sutro._jobs.sdk import default_client  # noqa: E402
 from langchain_sutro.local import LocalDeployment  # noqa: E402
 from langchain_sutro.testing import sutro_deployment, sutro_function  # noqa: E402
-from langchain_sutro.verbs import default_client  # noqa: E402
 from tests.langsmith_recorder import langsmith_recorder  # noqa: E402
 
 __all__ = ["langsmith_recorder", "sutro_deployment", "sutro_function"]

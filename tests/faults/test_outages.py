@@ -10,13 +10,14 @@ from typing import Self
 
 import pytest
 
-from langchain_sutro import SutroFunction, SutroJob, client, errors
+from langchain_sutro import SutroFunction, SutroJob, errors
+from langchain_sutro._jobs import client
 from langchain_sutro.local import LocalDeployment
 from tests.faults.functions import FUNCTIONS, labels, rows
 from tests.faults.promises import check, check_error, check_rows, told
 from tests.faults.story import token
 from tests.faults.weather import Quick
-from tests.test_functions import call, modes
+from tests.functions.test_function import call, modes
 
 SEEDS = int(os.environ.get("SUTRO_FAULTS_OUTAGES", "16"))
 KEY = "sk_of_these_tests"

@@ -10,18 +10,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from langchain_sutro import (
-    SutroJob,
-    SutroJobGroup,
-    _api,
-    _fetch,
-    _http,
-    _jobs_api,
-    _submit_api,
-    batch_results,
-    client,
-    errors,
-)
+from langchain_sutro import SutroJob, SutroJobGroup, errors
+from langchain_sutro._jobs import client
+from langchain_sutro._results import batch as batch_results
+from langchain_sutro._service import driver as _http
+from langchain_sutro._service import exchange as _api
+from langchain_sutro._service import jobs as _jobs_api
+from langchain_sutro._service import results_file as _fetch
+from langchain_sutro._service import submission as _submit_api
 from tests.faults.promises import BrokenPromiseError
 from tests.faults.story import Place, Story
 

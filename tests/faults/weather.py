@@ -3,9 +3,9 @@
 from random import Random
 from typing import Any
 
-from langchain_sutro import _submit_api
-from langchain_sutro._api import Policy
-from langchain_sutro._http import Timeout
+from langchain_sutro._service import submission as _submit_api
+from langchain_sutro._service.driver import Timeout
+from langchain_sutro._service.exchange import Policy
 from langchain_sutro.local.faults import Faults
 
 PASSING = (408, 425, 429, 500, 502, 503, 504, 524)

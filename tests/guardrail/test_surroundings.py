@@ -7,8 +7,8 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
 from langchain_sutro import SutroFunction
+from langchain_sutro.agents.guardrail import SutroGuardrail
 from langchain_sutro.errors import SutroConfigurationError
-from langchain_sutro.middleware import SutroGuardrail
 from tests.guardrail.scene import (
     ACTIONS,
     PROMPT,
@@ -19,7 +19,7 @@ from tests.guardrail.scene import (
     places,
     resume,
 )
-from tests.test_never_blocks import guard
+from tests.house.test_never_blocks import guard
 
 
 async def streamed(agent, given, *, sync):

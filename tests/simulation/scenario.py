@@ -3,11 +3,14 @@
 import io
 from datetime import timedelta
 
-from langchain_sutro import _api, _fetch, _jobs_api, _submit_api
-from langchain_sutro._api import Policy
-from langchain_sutro._download_api import Download
-from langchain_sutro._http import Request, Sleep
-from langchain_sutro._submit_api import JobRequest, Marker
+from langchain_sutro._service import exchange as _api
+from langchain_sutro._service import fetch as _fetch
+from langchain_sutro._service import jobs as _jobs_api
+from langchain_sutro._service import submission as _submit_api
+from langchain_sutro._service.download import Download
+from langchain_sutro._service.driver import Request, Sleep
+from langchain_sutro._service.exchange import Policy
+from langchain_sutro._service.submission import JobRequest, Marker
 from langchain_sutro.errors import (
     SubmissionUnknownError,
     SutroAPIError,

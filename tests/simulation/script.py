@@ -6,10 +6,10 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
-from langchain_sutro._api import Policy
-from langchain_sutro._http import Request, Response, Sleep
+from langchain_sutro._service.driver import Request, Response, Sleep
+from langchain_sutro._service.exchange import Policy
+from langchain_sutro._service.settings import Settings
 from langchain_sutro.errors import SutroConnectionError, SutroTimeoutError
-from langchain_sutro.settings import Settings
 
 KEY = "sk_very_secret"
 DEPLOYMENT = Settings("deployment", "https://d.example/v1", "https://d.example/v1", SecretStr(KEY))

@@ -15,10 +15,10 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 from pydantic import SecretStr
 
-from langchain_sutro._http import Response
-from langchain_sutro._submit_api import Marker
+from langchain_sutro._service.driver import Response
+from langchain_sutro._service.settings import Settings
+from langchain_sutro._service.submission import Marker
 from langchain_sutro.errors import SutroConnectionError, SutroTimeoutError
-from langchain_sutro.settings import Settings
 from tests.simulation.bodies import NO_HEADERS, Storage, deliver, progress, with_headers
 from tests.simulation.jobs import STRANGERS, Job, check, confidences, outputs
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langchain_sutro._http import Offload, Sleep, arun, run
-from tests.test_functions import modes
-from tests.test_http import Recorder, get
+from langchain_sutro._service.driver import Offload, Sleep, arun, run
+from tests.functions.test_function import modes
+from tests.service.test_driver import Recorder, get
 
 
 async def carry_out(mode, operation, session):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_sutro import _jobs_api
-from langchain_sutro._jobs_api import JobProgress, JobStatus
+from langchain_sutro._service import jobs as _jobs_api
+from langchain_sutro._service.jobs import JobProgress, JobStatus
 from langchain_sutro.errors import (
     SutroAPIError,
     SutroConflictError,
@@ -18,8 +18,8 @@ from langchain_sutro.errors import (
     SutroJobFailedError,
     SutroJobTimeoutError,
 )
+from tests.service.test_exchange import HTML, JSON
 from tests.simulation.script import DEPLOYMENT, LOST, Script, answer
-from tests.test_api import HTML, JSON
 
 
 @pytest.mark.parametrize(

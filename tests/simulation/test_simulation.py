@@ -9,7 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from langchain_sutro import _api, _download_api, _fetch, _jobs_api, _submit_api
+from langchain_sutro._service import download as _download_api
+from langchain_sutro._service import exchange as _api
+from langchain_sutro._service import fetch as _fetch
+from langchain_sutro._service import jobs as _jobs_api
+from langchain_sutro._service import submission as _submit_api
 from langchain_sutro.errors import SubmissionUnknownError, SutroServerError
 from tests.simulation.jobs import BrokenPromiseError
 from tests.simulation.scenario import play

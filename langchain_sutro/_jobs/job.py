@@ -1,0 +1,391 @@
+"""`SutroJob`: a handle on a Batch job that can be put away and taken up again."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Literal
+
+from langchain_sutro import _service
+from langchain_sutro._exports import exported_from
+from langchain_sutro._jobs.client import SutroClient
+from langchain_sutro._service import JobProgress, JobStatus
+from langchain_sutro.errors import SutroError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from langchain_sutro._results import BatchResults
+
+__all__ = ["OnInterrupt", "SutroJob"]
+
+OnInterrupt = Literal["detach", "cancel"]
+
+
+@exported_from("langchain_sutro")
+class SutroJob:
+    """A Batch job.
+
+    It holds ids and numbers only, so it goes into JSON, pickles and an agent's state; the key
+    stays behind and is read again where the job is taken up.
+
+    Args:
+        job_id: The service's id.
+        client: How to reach the deployment; by default from the environment.
+        function: The Function's name.
+        rows: Rows that went in.
+        token: Of the submission.
+        reused: Whether an earlier job stands for this submission.
+        poll_interval: Most seconds between two looks.
+        on_interrupt: What becomes of the job when a wait for it is interrupted.
+    """
+
+    def __init__(
+        self,
+        job_id: str,
+        *,
+        client: SutroClient | None = None,
+        function: str | None = None,
+        rows: int | None = None,
+        token: str | None = None,
+        reused: bool = False,
+        poll_interval: float = 5.0,
+        on_interrupt: OnInterrupt = "detach",
+    ) -> None:
+        self.job_id = job_id
+        self.function = function
+        self.rows = rows
+        self.token = token
+        self.reused = reused
+        self.poll_interval = poll_interval
+        self.on_interrupt: OnInterrupt = on_interrupt
+        self._client = client if client is not None else SutroClient()
+
+    @classmethod
+    def from_id(
+        cls,
+        job_id: str,
+        *,
+        client: SutroClient | None = None,
+        function: str | None = None,
+        rows: int | None = None,
+    ) -> SutroJob:
+        """Take up a job by its id. Asks nothing of the service yet.
+
+        Args:
+            job_id: The job.
+            client: Speaks to its deployment; by default one of the environment's settings.
+            function: The Function's name, for its results.
+            rows: How many rows went in, to check the results against.
+        """
+        return cls(job_id, client=client, function=function, rows=rows)
+
+    @classmethod
+    def find(cls, token: str, *, client: SutroClient | None = None) -> SutroJob | None:
+        """The job of a submission whose outcome was unknown, or None if it made none.
+
+        Args:
+            token: From `SubmissionUnknownError`.
+            client: How to reach the deployment.
+        """
+        client = client if client is not None else SutroClient()
+        return cls._found(client.execute(_service.find_job, token), token, client)
+
+    @classmethod
+    async def afind(cls, token: str, *, client: SutroClient | None = None) -> SutroJob | None:
+        """`find` on the running event loop."""
+        client = client if client is not None else SutroClient()
+        return cls._found(await client.aexecute(_service.find_job, token), token, client)
+
+    @classmethod
+    def _found(cls, job: dict[str, Any] | None, token: str, client: SutroClient) -> SutroJob | None:
+        if job is None:
+            return None
+        rows, model = job.get("num_rows"), job.get("model")
+        return cls(
+            job["job_id"],
+            client=client,
+            token=token,
+            function=model if isinstance(model, str) else None,
+            rows=rows if isinstance(rows, int) else None,
+        )
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any], *, client: SutroClient | None = None) -> SutroJob:
+        """Take up a job again.
+
+        Args:
+            state: What `to_dict` gave.
+            client: Speaks to its deployment; by default one of the environment's settings.
+        """
+        return cls(**state, client=client)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON can hold: ids and numbers, no key, no rows."""
+        return {
+            "job_id": self.job_id,
+            "function": self.function,
+            "rows": self.rows,
+            "token": self.token,
+            "reused": self.reused,
+            "poll_interval": self.poll_interval,
+            "on_interrupt": self.on_interrupt,
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"job": self.to_dict(), "client": self._client}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        SutroJob.__init__(self, **state["job"], client=state["client"])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SutroJob) and other.job_id == self.job_id
+
+    def __hash__(self) -> int:
+        return hash(self.job_id)
+
+    def __repr__(self) -> str:
+        rows = "" if self.rows is None else f", rows={self.rows:,}"
+        return f"SutroJob({self.job_id!r}, function={self.function!r}{rows})"
+
+    def _repr_html_(self) -> str:
+        rows = "" if self.rows is None else f" · {self.rows:,} rows"
+        name = html.escape(self.function or "Function")
+        return f"<b>Sutro job</b> <code>{html.escape(self.job_id)}</code> · {name}{rows}"
+
+    def status(self) -> JobStatus:
+        """Where the job is, as the service has stored it."""
+        return self._client.get_job_status(self.job_id)
+
+    async def astatus(self) -> JobStatus:
+        """`status` on the running event loop."""
+        return await self._client.aget_job_status(self.job_id)
+
+    def wait(
+        self,
+        timeout: float | None = 7200.0,
+        *,
+        progress: bool = False,
+        on_progress: Callable[[JobProgress], None] | None = None,
+    ) -> SutroJob:
+        """Wait until the job has succeeded.
+
+        Args:
+            timeout: Seconds; None for ever. The job goes on when the wait ends.
+            progress: Show a bar, on standard error or in the notebook.
+            on_progress: Called with a `JobProgress` whenever more is known. What it raises ends
+                the wait.
+
+        Returns:
+            The job itself.
+
+        Raises:
+            SutroJobFailedError: With the service's reason.
+            SutroJobCancelledError: It was cancelled.
+            SutroJobTimeoutError: The time is over.
+        """
+        with self._watching(progress, on_progress) as tell:
+            try:
+                self._client.wait_for_job(
+                    self.job_id,
+                    timeout=timeout,
+                    poll_interval=self.poll_interval,
+                    rows_total=self.rows,
+                    on_progress=tell,
+                )
+            except (KeyboardInterrupt, SystemExit) as interrupt:
+                self.interrupted(interrupt)
+                raise
+        return self
+
+    async def await_(
+        self,
+        timeout: float | None = 7200.0,  # noqa: ASYNC109 - the job's, not the call's
+        *,
+        progress: bool = False,
+        on_progress: Callable[[JobProgress], None] | None = None,
+    ) -> SutroJob:
+        """`wait` on the running event loop; `await job` is the same with its defaults."""
+        with self._watching(progress, on_progress) as tell:
+            try:
+                await self._client.await_job(
+                    self.job_id,
+                    timeout=timeout,
+                    poll_interval=self.poll_interval,
+                    rows_total=self.rows,
+                    on_progress=tell,
+                )
+            except (KeyboardInterrupt, SystemExit, asyncio.CancelledError) as interrupt:
+                await self.ainterrupted(interrupt)
+                raise
+        return self
+
+    def __await__(self) -> Generator[Any, None, SutroJob]:
+        return self.await_().__await__()
+
+    def results(
+        self,
+        *,
+        include_inputs: bool = False,
+        include_cumulative_logprobs: bool = False,
+        timeout: float | None = 7200.0,
+        progress: bool = False,
+        on_progress: Callable[[JobProgress], None] | None = None,
+    ) -> BatchResults:
+        """Wait for the job and fetch its results, in input order.
+
+        Args:
+            include_inputs: Also what the Function was given, as the service rendered it.
+            include_cumulative_logprobs: Also the log-probability of each output.
+            timeout: Seconds to wait for the job.
+            progress: Show a bar meanwhile.
+            on_progress: As for `wait`.
+
+        Raises:
+            SutroJobError: As `wait` does.
+        """
+        self.wait(timeout, progress=progress, on_progress=on_progress)
+        with self.fetching():
+            job = self._client.fetch_job(self.job_id)
+            results = self._client.fetch_results(
+                self.job_id,
+                include_inputs=include_inputs,
+                include_cumulative_logprobs=include_cumulative_logprobs,
+                rows=self.rows,
+                function=self.function,
+                job=job,
+            )
+        self._client.trace_results(self.job_id, results, job)
+        return results
+
+    async def aresults(
+        self,
+        *,
+        include_inputs: bool = False,
+        include_cumulative_logprobs: bool = False,
+        timeout: float | None = 7200.0,  # noqa: ASYNC109 - the job's, not the call's
+        progress: bool = False,
+        on_progress: Callable[[JobProgress], None] | None = None,
+    ) -> BatchResults:
+        """`results` on the running event loop; files are handled in a thread."""
+        await self.await_(timeout, progress=progress, on_progress=on_progress)
+        with self.fetching():
+            job = await self._client.afetch_job(self.job_id)
+            results = await self._client.afetch_results(
+                self.job_id,
+                include_inputs=include_inputs,
+                include_cumulative_logprobs=include_cumulative_logprobs,
+                rows=self.rows,
+                function=self.function,
+                job=job,
+            )
+        self._client.trace_results(self.job_id, results, job)
+        return results
+
+    def cancel(self) -> bool:
+        """Ask for cancellation, which the service carries out a little later.
+
+        Returns:
+            Whether the service took the request; False for a job that had ended.
+        """
+        return self._client.cancel_job(self.job_id).get("cancelled") is True
+
+    async def acancel(self) -> bool:
+        """`cancel` on the running event loop."""
+        return (await self._client.acancel_job(self.job_id)).get("cancelled") is True
+
+    def cost_estimate(self, timeout: float | None = 7200.0) -> float | None:
+        """The service's estimate in USD, once a dry run has ended; None if it gives none.
+
+        An estimate may itself run a sample of the rows, so it is neither instant nor exact.
+        """
+        self.wait(timeout)
+        with self.fetching():
+            return _cost(self._client.fetch_job(self.job_id))
+
+    async def acost_estimate(self, timeout: float | None = 7200.0) -> float | None:  # noqa: ASYNC109
+        """`cost_estimate` on the running event loop."""
+        await self.await_(timeout)
+        with self.fetching():
+            return _cost(await self._client.afetch_job(self.job_id))
+
+    def progress(self) -> JobProgress:
+        """What the service tells of the job at this moment."""
+        return self._client.execute(_service.job_progress, self.job_id, self.rows)
+
+    async def aprogress(self) -> JobProgress:
+        """`progress` on the running event loop."""
+        return await self._client.aexecute(_service.job_progress, self.job_id, self.rows)
+
+    @contextmanager
+    def _watching(
+        self, progress: bool, on_progress: Callable[[JobProgress], None] | None
+    ) -> Iterator[Callable[[JobProgress], None] | None]:
+        """Everything that wants to hear of progress, as one callable."""
+        listeners = [] if on_progress is None else [on_progress]
+        with ExitStack() as stack:
+            if progress:
+                listeners.append(stack.enter_context(_bar(self)))
+            if not listeners:
+                yield None
+                return
+
+            def tell(known: JobProgress) -> None:
+                for listener in listeners:
+                    listener(known)
+
+            yield tell
+
+    def interrupted(self, interrupt: BaseException) -> None:
+        """Say which job goes on; cancel it if `on_interrupt` says so."""
+        interrupt.add_note(self._note())
+        if self.on_interrupt == "cancel":
+            with suppress(SutroError):
+                self.cancel()
+
+    async def ainterrupted(self, interrupt: BaseException) -> None:
+        """`interrupted` on the running event loop."""
+        interrupt.add_note(self._note())
+        if self.on_interrupt == "cancel":
+            # In a task of its own: this one is being cancelled.
+            with suppress(SutroError):
+                await asyncio.shield(asyncio.ensure_future(self.acancel()))
+
+    @contextmanager
+    def fetching(self) -> Iterator[None]:
+        """Whatever goes wrong says where the results are: they are paid for."""
+        try:
+            yield
+        except BaseException as error:
+            error.add_note(
+                f"{self.job_id} has succeeded: take it up again with "
+                f"SutroJob.from_id({self.job_id!r})."
+            )
+            raise
+
+    def _note(self) -> str:
+        if self.on_interrupt == "cancel":
+            return f"{self.job_id} was asked to cancel."
+        return f"{self.job_id} goes on: take it up with SutroJob.from_id({self.job_id!r})."
+
+
+def _cost(job: dict[str, Any]) -> float | None:
+    estimate = job.get("cost_estimate")
+    return float(estimate) if isinstance(estimate, int | float) else None
+
+
+@contextmanager
+def _bar(job: SutroJob) -> Iterator[Callable[[JobProgress], None]]:
+    """A bar on standard error, or a widget in a notebook."""
+    from tqdm.auto import tqdm  # noqa: PLC0415 - only for those who look
+
+    with tqdm(total=job.rows, desc=job.function or job.job_id, unit="row") as bar:
+
+        def show(known: JobProgress) -> None:
+            bar.update(known.rows_done - bar.n)
+            if known.status is JobStatus.SUCCEEDED and bar.total is not None:
+                bar.update(bar.total - bar.n)
+            bar.set_postfix_str(known.status.lower())
+
+        yield show

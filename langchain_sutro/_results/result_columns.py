@@ -1,0 +1,276 @@
+"""Result columns as they came: of one job or several, in memory or in files read in pieces."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from langchain_sutro._service import when_gone
+from langchain_sutro.errors import SutroJobError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+__all__ = [
+    "CONFIDENCE",
+    "INPUTS",
+    "LOGPROBS",
+    "OUTPUTS",
+    "StoredColumns",
+    "StoredParts",
+    "StoredRow",
+]
+
+OUTPUTS, CONFIDENCE = "outputs", "confidence_score"
+INPUTS, LOGPROBS = "inputs", "cumulative_logprobs"
+
+_WINDOW_ROWS = 4_096
+_BATCH_ROWS = 65_536
+_BATCH_BYTES = 1 << 24
+_READ_BYTES = 1 << 18
+
+
+class StoredColumns:
+    """Columns of equal length, in the order of the job's input.
+
+    Attributes:
+        job_id: The job.
+        names: Of the columns, as they came.
+        count: Number of rows.
+        output: Which column has the outputs.
+    """
+
+    def __init__(
+        self,
+        job_id: str | None,
+        schema: Any,
+        count: int,
+        *,
+        table: Any = None,
+        path: Path | None = None,
+    ) -> None:
+        self.job_id = job_id
+        self.names: list[str] = list(schema.names)
+        self.count = count
+        self.output = _output_name(self.names, job_id)
+        self._schema = schema
+        self._table = table
+        self._path = path
+
+    @classmethod
+    def from_columns(
+        cls, columns: Mapping[str, Sequence[Any]] | Sequence[Any], job_id: str | None
+    ) -> StoredColumns:
+        """Take lists by name, or the list of outputs alone.
+
+        Raises:
+            SutroJobError: There are no outputs, or lists differ in length.
+        """
+        import pyarrow as pa  # noqa: PLC0415
+
+        given = columns if isinstance(columns, Mapping) else {OUTPUTS: columns}
+        output = _output_name(list(given), job_id)
+        if not all(isinstance(values, list) for values in given.values()):
+            raise SutroJobError("The results' columns are not lists.", job_id=job_id)
+        if len({len(values) for values in given.values()}) != 1:
+            raise SutroJobError("The results' columns differ in length.", job_id=job_id)
+        arrays = {
+            name: pa.array(map(_text, values), pa.large_string())
+            if name == output
+            else _array(name, values)
+            for name, values in given.items()
+        }
+        table = pa.table(arrays)
+        return cls(job_id, table.schema, table.num_rows, table=table)
+
+    @classmethod
+    def from_parquet(cls, path: Path, job_id: str | None, *, delete: bool) -> StoredColumns:
+        """Take a file; with `delete` it goes when nothing refers to it any more.
+
+        Raises:
+            SutroJobError: It is no Parquet file, or has no outputs.
+        """
+        import pyarrow as pa  # noqa: PLC0415
+
+        try:
+            with _open(path) as file:
+                stored = cls(job_id, file.schema_arrow, file.metadata.num_rows, path=path)
+        except (pa.ArrowException, OSError):
+            _remove(path, delete=delete)
+            raise SutroJobError("The results are not a Parquet file.", job_id=job_id) from None
+        except SutroJobError:
+            _remove(path, delete=delete)
+            raise
+        when_gone(stored, partial(_remove, path, delete=delete))
+        return stored
+
+    def read(self, names: Sequence[str]) -> Any:
+        """Some columns as a `pyarrow.Table`."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        wanted = [name for name in names if name in self.names]
+        if self._table is not None:
+            table = self._table.select(wanted)
+        else:
+            # In batches it takes half the memory of reading a file at once.
+            schema = pa.schema([self._schema.field(name) for name in wanted])
+            table = pa.Table.from_batches(self._batches(wanted, 0, _BATCH_ROWS), schema)
+        if CONFIDENCE in wanted:
+            position = table.schema.get_field_index(CONFIDENCE)
+            scores = table[CONFIDENCE].cast(pa.float64())
+            table = table.set_column(position, CONFIDENCE, scores)
+        return table
+
+    def texts(self) -> Iterator[Any]:
+        """Outputs as Arrow arrays of large strings."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        for batch in self._batches([self.output], 0, _BATCH_ROWS):
+            yield batch.column(0).cast(pa.large_string())
+
+    def windows(self, start: int) -> Iterator[list[tuple[Any, Any]]]:
+        """Outputs with their confidences, some thousand rows at a time.
+
+        Args:
+            start: Index of the first row.
+        """
+        names = [self.output, *([CONFIDENCE] if CONFIDENCE in self.names else [])]
+        for batch in self._batches(names, start, _WINDOW_ROWS):
+            cells = {
+                name: batch.column(position).to_pylist()
+                for position, name in enumerate(batch.schema.names)
+            }
+            scores = cells.get(CONFIDENCE) or [None] * batch.num_rows
+            yield list(zip(cells[self.output], scores, strict=True))
+
+    def _batches(self, names: list[str], start: int, size: int) -> Iterator[Any]:
+        if self._path is None:
+            yield from self._table.select(names).slice(start).to_batches(size)
+            return
+        # Each reader has a file of its own, so that several can be at different places.
+        with _open(self._path) as file:
+            for group in range(file.num_row_groups):
+                meta = file.metadata.row_group(group)
+                rows = meta.num_rows
+                if start >= rows:
+                    start -= rows
+                    continue
+                fitting = max(64, _BATCH_BYTES * rows // max(meta.total_byte_size, 1))
+                for batch in file.iter_batches(
+                    min(size, fitting), row_groups=[group], columns=names, use_threads=False
+                ):
+                    wanted = batch.slice(start)
+                    start -= batch.num_rows - wanted.num_rows
+                    if wanted.num_rows:
+                        yield wanted
+
+
+class StoredRow(NamedTuple):
+    """A row's output and confidence, its position over all parts, and the job it is of."""
+
+    output: Any
+    confidence: Any
+    position: int
+    job_id: str | None
+
+
+class StoredParts:
+    """The columns of several jobs, one after the other.
+
+    Attributes:
+        parts: The jobs' columns.
+        count: Number of rows.
+    """
+
+    def __init__(self, parts: Sequence[StoredColumns]) -> None:
+        self.parts = list(parts)
+        self.count = sum(part.count for part in parts)
+        self._lock = threading.Lock()
+        # Where `row` is: the windows to come, and the current one.
+        self._ahead: Iterator[list[StoredRow]] = iter(())
+        self._window: list[StoredRow] = []
+
+    def carried(self) -> tuple[str, ...]:
+        """Names of columns that the service took over from its input."""
+        known = {OUTPUTS, CONFIDENCE, INPUTS, LOGPROBS, *(part.job_id for part in self.parts)}
+        names = dict.fromkeys(name for part in self.parts for name in part.names)
+        return tuple(name for name in names if name not in known)
+
+    def read(self, names: Sequence[str]) -> Any:
+        """Some columns, those that there are, as one `pyarrow.Table`."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        tables = [part.read(names) for part in self.parts]
+        return pa.concat_tables(tables, promote_options="permissive")
+
+    def texts(self) -> Iterator[Any]:
+        """Outputs as Arrow arrays of large strings."""
+        return chain.from_iterable(part.texts() for part in self.parts)
+
+    def rows(self, start: int) -> Iterator[StoredRow]:
+        """Rows from an index on."""
+        for window in self._windows(start):
+            yield from window
+
+    def row(self, index: int) -> StoredRow:
+        """One row. Rows that are asked for in order are read once."""
+        with self._lock:
+            if not self._window or not 0 <= index - self._window[0].position < len(self._window):
+                following = next(self._ahead, None)
+                if following is None or not 0 <= index - following[0].position < len(following):
+                    self._ahead = self._windows(index)
+                    following = next(self._ahead)
+                self._window = following
+            return self._window[index - self._window[0].position]
+
+    def _windows(self, start: int) -> Iterator[list[StoredRow]]:
+        first = 0
+        for part in self.parts:
+            index = max(first, start)
+            for window in part.windows(index - first) if index < first + part.count else ():
+                yield [
+                    StoredRow(output, confidence, index + offset, part.job_id)
+                    for offset, (output, confidence) in enumerate(window)
+                ]
+                index += len(window)
+            first += part.count
+
+
+def _output_name(names: Sequence[str], job_id: str | None) -> str:
+    """The column of outputs: in some formats it is named after the job (results as a file)."""
+    if OUTPUTS in names:
+        return OUTPUTS
+    if job_id is not None and job_id in names:
+        return job_id
+    raise SutroJobError(f"The results have no column {OUTPUTS!r}.", job_id=job_id)
+
+
+def _array(name: str, values: Sequence[Any]) -> Any:
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        return pa.array(values, pa.float64() if name == CONFIDENCE else None)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        return pa.array(map(_text, values), pa.large_string())
+
+
+def _text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _open(path: Path) -> Any:
+    from pyarrow import parquet  # noqa: PLC0415
+
+    # A buffer instead of whole column chunks.
+    return parquet.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BYTES)
+
+
+def _remove(path: Path, *, delete: bool) -> None:
+    if delete:
+        path.unlink(missing_ok=True)

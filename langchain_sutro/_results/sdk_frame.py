@@ -1,0 +1,55 @@
+"""Results as the official SDK's DataFrame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from langchain_sutro._results import frames
+from langchain_sutro._rows import kind_name, loaded
+from langchain_sutro.errors import SutroInputError
+
+if TYPE_CHECKING:
+    from langchain_sutro._results.batch import BatchResults
+
+__all__ = ["results_frame"]
+
+
+def results_frame(
+    results: BatchResults,
+    *,
+    output_column: str = "inference_result",
+    unpack_json: bool = True,
+    unwrap_reasoning: bool = False,
+    with_original_df: Any = None,
+) -> Any:
+    """What `get_job_results` returns.
+
+    Args:
+        results: A job's results, with the optional columns that were asked for.
+        output_column: Name of the column of outputs that stay as they are: all of them without
+            `unpack_json`, else those that are no JSON objects, if there are any.
+        unpack_json: A column for each field of the outputs' JSON objects.
+        unwrap_reasoning: Whether a reasoning model's envelope is opened. The SDK does not, since a
+            Function's own output may look the same.
+        with_original_df: The pandas or polars DataFrame that the job was made from; the results'
+            columns are added to it by position.
+
+    Returns:
+        A pandas DataFrame; a polars one if the original is. Columns are `inputs` and those that
+        were carried along, outputs, `cumulative_logprobs`, `confidence_score`, as far as there are.
+
+    Raises:
+        SutroInputError: Names clash, or the original has another number of rows.
+    """
+    table = results.to_arrow(
+        unpack=unpack_json, output_column=output_column, unwrap_reasoning=unwrap_reasoning
+    )
+    if with_original_df is None:
+        return frames.to_pandas(table)
+    kinds = tuple(filter(None, (loaded(name, "DataFrame") for name in ("pandas", "polars"))))
+    if not isinstance(with_original_df, kinds):
+        raise SutroInputError(
+            "with_original_df is a pandas or polars DataFrame, not a value of type "
+            f"{kind_name(with_original_df)}."
+        )
+    return frames.join(with_original_df, table, carried=results.carried)

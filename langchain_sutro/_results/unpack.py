@@ -1,0 +1,318 @@
+"""A column of JSON texts as columns of values.
+
+Arrow's JSON reader is many times as fast as parsing each text, but it guesses: texts that look like
+dates become dates, large integers lose digits, two objects in one text become two rows. And lists
+and objects within objects can make it lose values or crash (apache/arrow issue 51305 is one way).
+So it gets flat objects only, is told or checked wherever it could guess, and what it cannot do
+right is parsed row by row.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, islice
+from typing import Any
+
+import orjson
+
+from langchain_sutro._results.payload import loads, unwrap
+
+__all__ = ["unpack"]
+
+_SAMPLE = 200
+_SLICE_ROWS = 65_536
+_SLICE_BYTES = 1 << 24
+_MOST_WORKERS = 4
+_LARGEST_BLOCK = (1 << 31) - 1
+# From here on a float no longer holds every integer.
+_INEXACT = 2.0**53
+_NESTED = re.compile(rb'"\s*:\s*[\[{]')
+
+Texts = Callable[[], Iterator[Any]]
+"""Gives Arrow arrays of large strings, from the start each time."""
+
+_Fields = dict[str, Any]
+"""An Arrow array for each field of some rows; None where the values do not fit into one."""
+
+
+def unpack(texts: Texts, *, open_envelopes: bool) -> tuple[Any, Any]:
+    """Make columns of the fields of JSON objects.
+
+    Args:
+        texts: The texts, null where there is none.
+        open_envelopes: Whether a reasoning model's envelope becomes the fields of its content, and
+            `reasoning_content`.
+
+    Returns:
+        A table with a column for each field that any row has, null where a row has not, in order
+        of first sight. Integers beside other numbers become floats where these hold them exactly;
+        a field with values of several kinds becomes text, JSON for what was none. And a chunked
+        array of the texts that are no objects, null elsewhere, or None if there are none.
+    """
+    import pyarrow as pa  # noqa: PLC0415
+
+    found = _read_flat(texts, open_envelopes=open_envelopes)
+    table, rest = found or _read_one_by_one(texts, open_envelopes=open_envelopes)
+    others = pa.chunked_array(rest, pa.large_string())
+    return table, others if others.null_count < len(others) else None
+
+
+def _slices(texts: Texts) -> Iterator[Any]:
+    for chunk in texts():
+        rows = _SLICE_BYTES * len(chunk) // max(chunk.nbytes, 1)
+        step = max(1, min(_SLICE_ROWS, rows))
+        for start in range(0, len(chunk), step):
+            yield chunk.slice(start, step)
+
+
+def _read_flat(texts: Texts, *, open_envelopes: bool) -> tuple[Any, list[Any]] | None:
+    """Have Arrow read all texts; None if it cannot, or not rightly."""
+    schema, names = _guess(texts, open_envelopes=open_envelopes)
+    parts: list[_Fields] = []
+    rest: list[Any] = []
+    reading: deque[Future[_Fields | None]] = deque()
+    workers = min(_MOST_WORKERS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers, "langchain-sutro-results") as pool:
+        for part in _slices(texts):
+            lines, others = _lines(part, open_envelopes=open_envelopes)
+            if lines is None:
+                return None
+            rest.append(others)
+            reading.append(pool.submit(_read_lines, lines, schema, len(part)))
+            # A few at a time, so that memory stays flat.
+            while len(reading) > workers:
+                fields = reading.popleft().result()
+                if fields is None:
+                    return None
+                parts.append(fields)
+        for future in reading:
+            fields = future.result()
+            if fields is None:
+                return None
+            parts.append(fields)
+    names |= dict.fromkeys(name for part in parts for name in part)
+    if open_envelopes and names.keys() >= {"content", "reasoning_content"}:
+        return None
+    seen = {name: _types(parts, name) for name in names}
+    types = {name: kinds[0] if len(kinds) == 1 else _merged(kinds) for name, kinds in seen.items()}
+    if None in types.values():
+        return None
+    table = _assemble(parts, [len(part) for part in rest], types)
+    return None if table is None else (table, rest)
+
+
+def _guess(texts: Texts, *, open_envelopes: bool) -> tuple[Any, dict[str, None]]:
+    """Which fields are texts, so that Arrow does not take them for dates, and their order."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    firsts = islice((text for part in _slices(texts) for text in part.to_pylist()), _SAMPLE)
+    sample = [row for row, _ in (_fields(text, open_envelopes) for text in firsts) if row]
+    names = dict.fromkeys(name for row in sample for name in row)
+    return pa.schema([(name, pa.string()) for name in names if _all_texts(sample, name)]), names
+
+
+def _lines(texts: Any, *, open_envelopes: bool) -> tuple[Any, Any]:
+    """Newline-delimited JSON, and the texts that are no objects, for which it has empty ones.
+
+    The first is None where objects may have lists or objects in them.
+    """
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    rest = pa.nulls(len(texts), pa.large_string())
+    # An object that both starts and ends as one cannot run on into the next line.
+    sure = pc.and_(pc.starts_with(texts, "{"), pc.ends_with(texts, "}"))
+    unsure = pc.invert(pc.fill_null(sure, fill_value=False))
+    if pc.any(unsure).as_py():
+        found = [_fields(text, open_envelopes) for text in pc.filter(texts, unsure).to_pylist()]
+        lines = pa.array([_dump(fields or {}) for fields, _ in found], pa.large_string())
+        others = pa.array([text for _, text in found], pa.large_string())
+        texts = pc.replace_with_mask(texts, unsure, lines)
+        rest = pc.replace_with_mask(rest, unsure, others)
+    raw = _bytes(texts).to_pybytes()
+    if (b"[" in raw or raw.count(b"{") > len(texts)) and _NESTED.search(raw):
+        return None, rest
+    # Between tokens a newline is a blank; within texts JSON has none.
+    if b"\n" in raw or b"\r" in raw:
+        texts = pc.replace_substring_regex(texts, "[\r\n]", " ")
+    nothing, newline = (pa.scalar(text, pa.large_string()) for text in ("", "\n"))
+    return _bytes(pc.binary_join_element_wise(texts, nothing, newline)), rest
+
+
+def _bytes(texts: Any) -> Any:
+    """The texts of an array, one directly after the other, as an Arrow buffer."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    _, offsets, data = texts.buffers()
+    if data is None:
+        return pa.py_buffer(b"")
+    bounds = memoryview(offsets).cast("q")
+    first, last = bounds[texts.offset], bounds[texts.offset + len(texts)]
+    return data.slice(first, last - first)
+
+
+def _read_lines(lines: Any, schema: Any, count: int) -> _Fields | None:
+    """Have Arrow read one slice; None if it cannot, or not rightly."""
+    import pyarrow as pa  # noqa: PLC0415
+    from pyarrow import json as arrow_json  # noqa: PLC0415
+
+    # In one block and one thread: where blocks are joined, types that differ have crashed it.
+    options = arrow_json.ReadOptions(False, min(len(lines) + 1, _LARGEST_BLOCK))  # noqa: FBT003
+    while True:
+        parse = arrow_json.ParseOptions(explicit_schema=schema)
+        try:
+            table = arrow_json.read_json(pa.BufferReader(lines), options, parse)
+        except pa.ArrowInvalid:
+            return None
+        dated = [column.name for column in table.schema if pa.types.is_timestamp(column.type)]
+        if not dated:
+            break
+        schema = pa.schema([*schema, *((name, pa.string()) for name in dated)])
+    if table.num_rows != count or any(map(_is_inexact, table.columns)):
+        return None
+    return {name: table[name].combine_chunks() for name in table.column_names}
+
+
+def _all_texts(sample: list[dict[str, Any]], name: str) -> bool:
+    values = [row[name] for row in sample if row.get(name) is not None]
+    return bool(values) and all(isinstance(value, str) for value in values)
+
+
+def _is_inexact(values: Any) -> bool:
+    """Whether floats may have lost digits, or were no JSON numbers."""
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    if not pa.types.is_floating(values.type):
+        return False
+    fine = pc.less(pc.abs(values), _INEXACT)
+    return pc.any(pc.invert(fine)).as_py() or False
+
+
+def _read_one_by_one(texts: Texts, *, open_envelopes: bool) -> tuple[Any, list[Any]]:
+    """Parse each text; all of them again if a field turns out to have several types."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    types: dict[str, Any] = {}
+    while True:
+        parts: list[_Fields] = []
+        rest: list[Any] = []
+        for part in _slices(texts):
+            found = [_fields(text, open_envelopes) for text in part.to_pylist()]
+            rest.append(pa.array([text for _, text in found], pa.large_string()))
+            parts.append(_arrays([fields or {} for fields, _ in found], types))
+        names = dict.fromkeys(name for part in parts for name in part)
+        seen = {name: _types(parts, name) for name in names}
+        several = {name: kinds for name, kinds in seen.items() if len(kinds) > 1 or None in kinds}
+        if not several:
+            kinds = {name: found[0] for name, found in seen.items()}
+            return _assemble(parts, [len(part) for part in rest], kinds), rest
+        for name, found in several.items():
+            # First a type that holds all, if there is one; then text, which holds anything.
+            merged = None if name in types else _merged(found)
+            types[name] = pa.large_string() if merged is None else merged
+
+
+def _arrays(rows: list[dict[str, Any]], types: dict[str, Any]) -> dict[str, Any]:
+    """An array for each field; None where the values do not fit into one."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: _array([row.get(name) for row in rows], types.get(name)) for name in names}
+
+
+def _array(values: list[Any], kind: Any) -> Any:
+    import pyarrow as pa  # noqa: PLC0415
+
+    if kind == pa.large_string():
+        values = [one if one is None or isinstance(one, str) else _dump(one) for one in values]
+    if not _are_alike(values):
+        return None
+    try:
+        return pa.array(values, kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        return None
+
+
+def _are_alike(values: Iterable[Any]) -> bool:
+    """Whether values are of one kind all the way down; Arrow would make numbers of booleans."""
+    present = [one for one in values if one is not None]
+    kinds = set(map(type, present))
+    if kinds == {list}:
+        return _are_alike(chain.from_iterable(present))
+    if kinds == {dict}:
+        names = dict.fromkeys(chain.from_iterable(present))
+        return all(_are_alike(one.get(name) for one in present) for name in names)
+    return len(kinds) <= 1 or kinds == {int, float}
+
+
+def _types(parts: list[_Fields], name: str) -> list[Any]:
+    """The types of a field, None where values fit none; that of nothing but nulls if no other."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    arrays = (part[name] for part in parts if name in part)
+    kinds = dict.fromkeys(None if array is None else array.type for array in arrays)
+    return [kind for kind in kinds if kind != pa.null()] or [pa.null()]
+
+
+def _merged(kinds: list[Any]) -> Any:
+    """A type that holds values of all types, or None."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    if None in kinds:
+        return None
+    schemas = [pa.schema([("", kind)]) for kind in kinds]
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        return None
+
+
+def _assemble(parts: list[_Fields], sizes: list[int], types: dict[str, Any]) -> Any:
+    """A table of the parts; None if a field does not become its type exactly."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    columns = {}
+    for name, kind in types.items():
+        found = [part.get(name) for part in parts]
+        try:
+            chunks = [_as_type(array, kind, size) for array, size in zip(found, sizes, strict=True)]
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+            return None
+        columns[name] = pa.chunked_array(chunks, kind)
+    return pa.table(columns)
+
+
+def _as_type(array: Any, kind: Any, size: int) -> Any:
+    import pyarrow as pa  # noqa: PLC0415
+
+    if array is None or array.type == pa.null():
+        return pa.nulls(size, kind)
+    return array if array.type == kind else array.cast(kind)
+
+
+def _fields(text: str | None, open_envelopes: bool) -> tuple[dict[str, Any] | None, str | None]:
+    """The fields of an object, and the text of what is none."""
+    if text is None or not text.lstrip().startswith("{"):
+        return None, text
+    try:
+        value = loads(text)
+        content, _ = unwrap(value) if open_envelopes else (value, None)
+    except ValueError:
+        return None, text
+    if content is value:
+        return value, None
+    reasoning = {"reasoning_content": value["reasoning_content"]}
+    if isinstance(content, dict):
+        return {**reasoning, **content}, None
+    return reasoning, content if content is None or isinstance(content, str) else _dump(content)
+
+
+def _dump(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,27 @@
+"""Tables in: any table as rows of JSON, checked against a schema, and spooled where large."""
+
+from langchain_sutro._rows.json_rows import kind_name, loaded
+from langchain_sutro._rows.schema import InputSchema, model_of
+from langchain_sutro._rows.spool import (
+    RemoteTable,
+    SpooledRows,
+    dump_row,
+    encode_row,
+    open_table,
+    split_rows,
+    spool_rows,
+)
+
+__all__ = [
+    "InputSchema",
+    "RemoteTable",
+    "SpooledRows",
+    "dump_row",
+    "encode_row",
+    "kind_name",
+    "loaded",
+    "model_of",
+    "open_table",
+    "split_rows",
+    "spool_rows",
+]

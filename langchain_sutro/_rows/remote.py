@@ -1,0 +1,111 @@
+"""Tables that the service fetches itself: https URLs, and object storage through signed URLs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+from langchain_sutro._exports import exported_from
+from langchain_sutro._service import is_loopback
+from langchain_sutro.errors import SutroConfigurationError, SutroInputError
+
+__all__ = ["RemoteTable", "is_remote", "remote_table"]
+
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+# Presigned URLs end after seven days.
+_LONGEST = 604_800
+
+
+@exported_from("langchain_sutro")
+@dataclass(frozen=True, repr=False)
+class RemoteTable:
+    """An uncompressed CSV or Parquet file that the service downloads, once, without a key.
+
+    Attributes:
+        url: For the submit body only: its query may be a signature, which is a credential.
+        location: Where it is, without query and fragment: for messages, fingerprints and traces.
+    """
+
+    url: str
+    location: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        _check(self.url)
+        object.__setattr__(self, "location", re.split(r"[?#]", self.url, maxsplit=1)[0])
+
+    def __repr__(self) -> str:
+        return f"RemoteTable({self.location!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A RemoteTable is not pickled: its URL may be a credential.")
+
+
+def is_remote(address: str) -> bool:
+    """Whether a text names a table that is not on this machine."""
+    scheme, mark, _ = address.partition("://")
+    return bool(mark) and scheme.lower() in ("http", "https", *_EXTRAS)
+
+
+def remote_table(address: str, *, expires_in: int = 21_600) -> RemoteTable:
+    """Take a URL, or have one signed.
+
+    Args:
+        address: `https://…`, `http://` to loopback, `s3://…`, `gs://…`.
+        expires_in: Seconds that a signature made here lasts. The service downloads when the job
+            starts, so it must outlive the queue; the service recommends at least an hour
+            (presigned inputs), the default is six.
+
+    Returns:
+        The table. Signing uses this machine's own credentials, and may use the network.
+
+    Raises:
+        SutroInputError: The URL cannot be used.
+        SutroConfigurationError: The extra that signs is missing, or signing failed.
+    """
+    scheme = address.partition("://")[0].lower()
+    if scheme not in _EXTRAS:
+        return RemoteTable(address)
+    if not 1 <= expires_in <= _LONGEST:
+        raise SutroInputError(f"expires_in is 1 to {_LONGEST} seconds, not {expires_in}.")
+    return RemoteTable(_sign(address, _EXTRAS[scheme], expires_in))
+
+
+def _sign(address: str, extra: str, expires_in: int) -> str:
+    try:
+        from fsspec.core import url_to_fs  # noqa: PLC0415
+
+        filesystem: Any
+        filesystem, path = url_to_fs(address)
+    except ImportError:
+        raise SutroConfigurationError(
+            f"To sign {address.partition('://')[0]}:// tables here, install "
+            f'"langchain-sutro[{extra}]"; or pass a presigned https:// URL.'
+        ) from None
+    try:
+        url = filesystem.sign(path, expiration=expires_in)
+    except Exception as error:  # noqa: BLE001 - each store has errors of its own, which may hold keys
+        raise SutroConfigurationError(
+            f"The table in {address.partition('://')[0]}:// could not be signed "
+            f"({type(error).__name__}): check this machine's credentials for it."
+        ) from None
+    return str(url)
+
+
+def _check(url: str) -> None:
+    if re.search(r"[\s\\\x00-\x1f\x7f]", url):
+        raise SutroInputError("The table's URL has white space or a backslash; encode it.")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise SutroInputError("The table's URL is not a URL.") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SutroInputError("The table's URL must be absolute, with https.")
+    if "@" in parts.netloc:
+        raise SutroInputError("The table's URL must have no user information: presign it instead.")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise SutroInputError(
+            "The table's URL must use https; http is for localhost and loopback addresses only."
+        )

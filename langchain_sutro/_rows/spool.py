@@ -1,0 +1,356 @@
+"""Any table -> rows on the wire.
+
+Rows are encoded chunk by chunk into the JSON array that a submission carries, and kept: in memory
+while they are few, then in an anonymous private file. So memory stays flat, every bad cell is found
+before anything is sent, and the body has a known length and can be read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import threading
+import time
+from bisect import bisect_right
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from langchain_sutro._rows.json_rows import (
+    Row,
+    dump_chunk,
+    dump_row,
+    encode_row,
+    encode_value,
+    mixed,
+    plain_rows,
+)
+from langchain_sutro._rows.remote import RemoteTable
+from langchain_sutro._rows.tables import LocalTable, open_table
+from langchain_sutro._service import when_gone
+from langchain_sutro.errors import SutroInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from types import TracebackType
+    from typing import Self
+
+__all__ = [
+    "LocalTable",
+    "RemoteTable",
+    "Row",
+    "SpooledBody",
+    "SpooledRows",
+    "dump_row",
+    "encode_row",
+    "encode_value",
+    "open_table",
+    "split_rows",
+    "spool_rows",
+]
+
+_IN_MEMORY = 4 << 20
+_CHUNK_BYTES = 1 << 20
+_CHUNK_ROWS = 16_384
+_FIRST_CHUNK_ROWS = 256
+_MOST_COLUMNS = 1_000
+
+
+class _Chunk(NamedTuple):
+    """Some rows as JSON, with commas between them and without brackets.
+
+    Attributes:
+        start: Index of the first row, within the part.
+        stop: Index after the last one.
+        offset: Where the text lies.
+        size: Of the text, in bytes.
+        large_integers: Whether reading the text needs integers beyond 64 bits.
+    """
+
+    start: int
+    stop: int
+    offset: int
+    size: int
+    large_integers: bool
+
+
+@dataclass(frozen=True)
+class SpooledBody:
+    """A request body: what comes before the rows, the rows, what comes after them."""
+
+    array: SpooledRows
+    prefix: bytes
+    suffix: bytes
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return len(self.prefix) + self.array.size + len(self.suffix)
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body from its start."""
+        return self.array.pieces(self.prefix, self.suffix)
+
+
+class SpooledRows:
+    """Rows of one table, or of one part of it, encoded. Safe to read from any thread.
+
+    Attributes:
+        count: Number of rows.
+        first_row: Index of the first one in the whole table; 0 unless the table was split.
+        size: Bytes of the JSON array.
+        columns: Names of fields in order of first sight, at most 1,000, as far as the first 256
+            rows and one row of every further MiB tell; none for texts.
+    """
+
+    def __init__(self, first_row: int = 0) -> None:
+        self.count = 0
+        self.first_row = first_row
+        self.size = 2
+        self.columns: tuple[str, ...] = ()
+        self._names: dict[str, None] = {}
+        self._chunks: list[_Chunk] = []
+        self._digest = hashlib.sha256(b"[")
+        self._worker: ThreadPoolExecutor | None = None
+        self._work: Future[None] | None = None
+        self._lock = threading.Lock()
+        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
+        self._release = when_gone(self, self._file.close)
+
+    def __repr__(self) -> str:
+        return f"<SpooledRows: {self.count:,} rows, {self.size:,} bytes>"
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give memory and file back; happens by itself when the object goes."""
+        self._release()
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the JSON array, in hexadecimal digits."""
+        digest = self._digest.copy()
+        digest.update(b"]")
+        return digest.hexdigest()
+
+    def pieces(self, prefix: bytes = b"", suffix: bytes = b"") -> Iterator[bytes]:
+        """The JSON array between two texts, in pieces of about 1 MiB; can be had again.
+
+        Args:
+            prefix: Comes first, with the first piece.
+            suffix: Comes last.
+
+        Yields:
+            Bytes, `len(prefix) + size + len(suffix)` in all.
+        """
+        lead = prefix + b"["
+        for chunk in self._chunks:
+            yield self._text(chunk, lead)
+            lead = b","
+        yield (b"" if self._chunks else lead) + b"]" + suffix
+
+    def body(self, prefix: bytes = b"", suffix: bytes = b"") -> SpooledBody:
+        """The same as a request body of known length.
+
+        Args:
+            prefix: Bytes before the array.
+            suffix: Bytes after it.
+        """
+        return SpooledBody(self, prefix, suffix)
+
+    def rows(self, indices: Iterable[int]) -> dict[int, Row]:
+        """Get some rows back, as they are sent.
+
+        Args:
+            indices: From 0, within this part.
+
+        Returns:
+            The rows by index, in the order asked for.
+
+        Raises:
+            IndexError: There is no such row.
+        """
+        wanted = list(indices)
+        starts = [chunk.start for chunk in self._chunks]
+        by_chunk: dict[int, list[int]] = {}
+        for index in wanted:
+            if not 0 <= index < self.count:
+                raise IndexError(index)
+            by_chunk.setdefault(bisect_right(starts, index) - 1, []).append(index)
+        found: dict[int, Row] = {}
+        for position, members in by_chunk.items():
+            rows = self._decode(position)
+            found.update((index, rows[index - starts[position]]) for index in members)
+        return {index: found[index] for index in wanted}
+
+    def head(self, count: int = 5) -> list[Row]:
+        """The first rows, as they are sent.
+
+        Args:
+            count: How many at most.
+        """
+        return list(self.rows(range(min(count, self.count))).values())
+
+    def _decode(self, position: int) -> list[Row]:
+        chunk = self._chunks[position]
+        array = self._text(chunk, b"[") + b"]"
+        rows: list[Row] = json.loads(array) if chunk.large_integers else orjson.loads(array)
+        return rows
+
+    def _text(self, chunk: _Chunk, lead: bytes) -> bytes:
+        """The chunk after some bytes."""
+        with self._lock:
+            self._file.seek(chunk.offset)
+            return lead + self._file.read(chunk.size)
+
+    def append(self, rows: Sequence[Row]) -> int:
+        """Encode further rows; for those who make this object.
+
+        Returns:
+            Bytes of their JSON array.
+        """
+        array, large_integers = dump_chunk(rows, self.first_row + self.count)
+        lead = b"," if self.count else b""
+        offset = self.size - 2 + len(lead)
+        stop = self.count + len(rows)
+        self._chunks.append(_Chunk(self.count, stop, offset, len(array) - 2, large_integers))
+        self._hand_over(lead, memoryview(array)[1:-1])
+        self.size += len(lead) + len(array) - 2
+        self.count = stop
+        self._note_names(rows)
+        return len(array)
+
+    def _hand_over(self, lead: bytes, text: memoryview) -> None:
+        """Hash and write, in a thread while the next rows are encoded if there are many."""
+        if self.size < _IN_MEMORY:
+            self._keep(lead, text)
+            return
+        self.settle(last=False)
+        if self._worker is None:
+            self._worker = ThreadPoolExecutor(1, "langchain-sutro-rows")
+        self._work = self._worker.submit(self._keep, lead, text)
+        time.sleep(0)  # lets it begin: it holds the interpreter for moments only
+
+    def _keep(self, lead: bytes, text: memoryview) -> None:
+        for part in (lead, text):
+            self._digest.update(part)
+            # The comma too, so that offsets follow from sizes.
+            self._file.write(part)
+
+    def settle(self, *, last: bool = True) -> None:
+        """Wait until what was handed over is kept; for those who make this object."""
+        work, self._work = self._work, None
+        if work is not None:
+            work.result()
+        if last and self._worker is not None:
+            self._worker.shutdown()
+            self._worker = None
+
+    def _note_names(self, rows: Sequence[Row]) -> None:
+        for row in rows if len(self._chunks) == 1 else rows[:1]:
+            if isinstance(row, dict) and not row.keys() <= self._names.keys():
+                self._names.update(dict.fromkeys(row))
+                self.columns = tuple(self._names)[:_MOST_COLUMNS]
+
+
+def spool_rows(
+    data: Any, *, columns: Sequence[str] | None = None, chunk_rows: int = _CHUNK_ROWS
+) -> SpooledRows:
+    """Encode a table.
+
+    Args:
+        data: Any table on this machine, see `open_table`.
+        columns: Names of the columns to send; None for all.
+        chunk_rows: Rows that are turned into Python objects at once, at most. Long rows make it
+            fewer.
+
+    Returns:
+        The rows.
+
+    Raises:
+        SutroInputError: It is no table on this machine, or a cell has no JSON form.
+    """
+    return _Spooler(data, columns, chunk_rows).spool(None)
+
+
+def split_rows(
+    data: Any,
+    max_rows: int,
+    *,
+    columns: Sequence[str] | None = None,
+    chunk_rows: int = _CHUNK_ROWS,
+) -> Iterator[SpooledRows]:
+    """Encode a table as several parts, each when it is asked for.
+
+    Args:
+        data: As for `spool_rows`.
+        max_rows: Rows in a part, at most.
+        columns: As for `spool_rows`.
+        chunk_rows: As for `spool_rows`.
+
+    Yields:
+        Parts in order; none is empty. `list(split_rows(…))` checks every row before the first part
+        can be sent.
+
+    Raises:
+        SutroInputError: As for `spool_rows`; row numbers count over the whole table.
+    """
+    if max_rows < 1:
+        raise SutroInputError(f"max_rows is at least 1, not {max_rows}.")
+    spooler = _Spooler(data, columns, chunk_rows)
+    while (part := spooler.spool(max_rows)).count:
+        yield part
+
+
+class _Spooler:
+    """Reads a table once, from part to part."""
+
+    def __init__(self, data: Any, columns: Sequence[str] | None, chunk_rows: int) -> None:
+        table = open_table(data)
+        if isinstance(table, RemoteTable):
+            raise SutroInputError(f"{table.location} is fetched by the service, not sent by us.")
+        self._take = table.open(columns)
+        self._chunk_rows = max(1, chunk_rows)
+        self._first_row = 0
+        self._texts: bool | None = None
+
+    def spool(self, max_rows: int | None) -> SpooledRows:
+        part = SpooledRows(self._first_row)
+        step = _FIRST_CHUNK_ROWS
+        try:
+            while max_rows is None or part.count < max_rows:
+                step = max(1, min(step, self._chunk_rows))
+                taken = self._take(step if max_rows is None else min(step, max_rows - part.count))
+                if not taken:
+                    break
+                rows = plain_rows(taken, self._first_row + part.count)
+                self._check_kind(rows, part)
+                size = part.append(rows)
+                step = min(4 * step, len(rows) * _CHUNK_BYTES // size)
+            part.settle()
+        except BaseException:
+            part.close()
+            raise
+        self._first_row += part.count
+        return part
+
+    def _check_kind(self, rows: Sequence[Row], part: SpooledRows) -> None:
+        texts = isinstance(rows[0], str)
+        if self._texts not in (None, texts):
+            raise mixed(self._first_row + part.count)
+        self._texts = texts

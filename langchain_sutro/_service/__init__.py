@@ -1,0 +1,72 @@
+"""The service over HTTP: settings, connections, and each endpoint as an operation without I/O."""
+
+from langchain_sutro._service.cleanup import when_gone
+from langchain_sutro._service.driver import Operation, Session, arun, run
+from langchain_sutro._service.exchange import (
+    Policy,
+    cancel_job,
+    check_authentication,
+    check_name,
+    endpoint,
+    fetch_job,
+    get_quotas,
+    malformed,
+    read,
+    run_function,
+)
+from langchain_sutro._service.fetch import PrivateFile, results_file, results_json
+from langchain_sutro._service.jobs import (
+    JobProgress,
+    JobStatus,
+    job_progress,
+    job_status,
+    list_jobs,
+    wait_for_job,
+)
+from langchain_sutro._service.settings import Generation, Settings, check_url, is_loopback, resolve
+from langchain_sutro._service.submission import (
+    JobRequest,
+    Marker,
+    Submitted,
+    find_job,
+    look_for,
+    submit_job,
+)
+
+__all__ = [
+    "Generation",
+    "JobProgress",
+    "JobRequest",
+    "JobStatus",
+    "Marker",
+    "Operation",
+    "Policy",
+    "PrivateFile",
+    "Session",
+    "Settings",
+    "Submitted",
+    "arun",
+    "cancel_job",
+    "check_authentication",
+    "check_name",
+    "check_url",
+    "endpoint",
+    "fetch_job",
+    "find_job",
+    "get_quotas",
+    "is_loopback",
+    "job_progress",
+    "job_status",
+    "list_jobs",
+    "look_for",
+    "malformed",
+    "read",
+    "resolve",
+    "results_file",
+    "results_json",
+    "run",
+    "run_function",
+    "submit_job",
+    "wait_for_job",
+    "when_gone",
+]

@@ -1,0 +1,249 @@
+"""Results as a Parquet file, without I/O: over a presigned URL, resumed where it breaks off."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import urlsplit
+
+from langchain_sutro._service.driver import Operation, Request, Response, Sleep, Timeout
+from langchain_sutro._service.exchange import (
+    LONGEST_RETRY_AFTER,
+    Policy,
+    api_error,
+    endpoint,
+    exchange,
+    malformed,
+    read,
+)
+from langchain_sutro._service.settings import check_url
+from langchain_sutro.errors import (
+    SutroAPIError,
+    SutroAuthenticationError,
+    SutroConfigurationError,
+    SutroConnectionError,
+    SutroServerError,
+)
+
+if TYPE_CHECKING:
+    import httpx
+
+    from langchain_sutro._service.settings import Settings
+
+__all__ = ["Download", "download_results", "results_url"]
+
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+# Fresh URLs for one download: each lives for an hour.
+_MOST_URLS = 4
+
+
+class Download:
+    """A file that is being received.
+
+    Args:
+        file: Empty, open for writing, seekable.
+    """
+
+    blocks = True
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = 0
+        self.total: int | None = None
+        self.etag: str | None = None
+        self._fits = False
+
+    def start(self, status: int, headers: httpx.Headers) -> bool:
+        """Append a continuation of the same object; anything else that is whole starts over."""
+        if status == 206:
+            found = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
+            same = self.etag is not None and headers.get("etag") == self.etag
+            self._fits = False
+            if found is not None and same and int(found[1]) == self.size:
+                total = int(found[3])
+                # The announced total, where the first answer had none.
+                self._fits = self.total in (None, total)
+                self.total = total
+            if not self._fits:
+                self.restart()
+            return True
+        if status != 200:
+            return False
+        self.restart()
+        self._fits = True
+        length = headers.get("content-length", "")
+        self.total = int(length) if length.isdecimal() else None
+        etag = headers.get("etag")
+        # A weak tag does not promise the same bytes.
+        self.etag = etag if etag and not etag.startswith("W/") else None
+        return True
+
+    def write(self, piece: bytes) -> bool:
+        """Take a piece; end a continuation that does not continue what is here."""
+        if not self._fits:
+            return False
+        self._file.write(piece)
+        self.size += len(piece)
+        return True
+
+    def restart(self) -> None:
+        """Forget what has come."""
+        self._file.seek(0)
+        self._file.truncate()
+        self.size, self.total, self.etag, self._fits = 0, None, None, False
+
+    @property
+    def complete(self) -> bool:
+        """Whether as many bytes have come as were announced."""
+        return self._fits and self.total in (None, self.size)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the rest can be told to belong to what is here."""
+        return self.size > 0 and self.etag is not None
+
+    def headers(self) -> dict[str, str]:
+        """Ask for the rest, if it can be told to belong to what is here."""
+        headers = {"accept-encoding": "identity"}
+        if self.resumable and self.etag:
+            headers |= {"range": f"bytes={self.size}-", "if-range": self.etag}
+        return headers
+
+
+def results_url(
+    settings: Settings,
+    policy: Policy,
+    job_id: str,
+    *,
+    include_inputs: bool = False,
+    include_cumulative_logprobs: bool = False,
+    expires_in_seconds: int = 3600,
+) -> Operation[dict[str, Any]]:
+    """Presigned URLs of the job's results as Parquet. They are secrets until they expire.
+
+    Returns:
+        As the service sends it: `urls` with `get` and `head`, `artifact`, `expires_in_seconds`.
+    """
+    url = endpoint(
+        settings.batch_url,
+        "jobs",
+        job_id,
+        "results-url",
+        format="parquet",
+        include_inputs=str(include_inputs).lower(),
+        include_cumulative_logprobs=str(include_cumulative_logprobs).lower(),
+        expires_in_seconds=expires_in_seconds,
+    )
+    answer = yield from read(settings, policy, url)
+    urls = answer.get("urls")
+    if not isinstance(urls, dict) or not isinstance(urls.get("get"), str):
+        raise malformed('"urls"')
+    _check_storage(urls["get"])
+    return answer
+
+
+def _check_storage(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        # The same rule as for a deployment: http only on this machine.
+        check_url(f"{parts.scheme}://{parts.netloc}", "hosted")
+    except (ValueError, SutroConfigurationError):
+        raise SutroAPIError(
+            "The service gave a download URL that is neither https nor loopback.", status_code=200
+        ) from None
+
+
+def download_results(
+    settings: Settings,
+    policy: Policy,
+    job_id: str,
+    download: Download,
+    *,
+    include_inputs: bool = False,
+    include_cumulative_logprobs: bool = False,
+) -> Operation[None]:
+    """Receive the results of a job as a Parquet file.
+
+    A broken transfer goes on where it stopped if the object is still the same; an expired URL is
+    replaced.
+
+    Raises:
+        SutroAPIError: There are no results, or the storage refuses them.
+        SutroConnectionError: The transfer broke again and again without moving on.
+    """
+    options = {
+        "include_inputs": include_inputs,
+        "include_cumulative_logprobs": include_cumulative_logprobs,
+    }
+    if settings.generation == "hosted":
+        yield from _download_directly(settings, policy, job_id, download, options)
+        return
+    for round_ in range(_MOST_URLS):
+        answer = yield from results_url(settings, policy, job_id, **options)
+        try:
+            yield from _receive(settings, policy, answer["urls"]["get"], download)
+        except SutroAuthenticationError:
+            # Storage answers 403 to a signature that has expired.
+            if round_ == _MOST_URLS - 1:
+                raise
+        else:
+            return
+
+
+def _receive(settings: Settings, policy: Policy, url: str, download: Download) -> Operation[None]:
+    """Read an object to its end; attempts that get further than any before do not count."""
+    attempt, furthest = 0, download.size
+    while True:
+        error: SutroConnectionError | SutroAPIError
+        request = Request(
+            "GET",
+            url,
+            headers=download.headers(),
+            timeout=Timeout() if policy.timeout is None else Timeout(read=policy.timeout),
+            authorize=False,
+            sink=download,
+        )
+        try:
+            response: Response = yield request
+        except SutroConnectionError as broken:
+            error = broken
+        else:
+            if response.status in (200, 206):
+                if download.complete:
+                    return
+                error = SutroConnectionError("The storage sent less than it announced.")
+            else:
+                error = api_error(response, settings)
+                if response.status == 416:
+                    download.restart()
+                elif not isinstance(error, SutroServerError) and response.status not in (408, 429):
+                    raise error
+        # A transfer that starts over each time gets further by chance only.
+        moved = download.resumable and download.size > furthest
+        furthest = max(furthest, download.size)
+        attempt = 0 if moved else attempt + 1
+        asked = error.retry_after if isinstance(error, SutroAPIError) else None
+        delay = policy.backoff(attempt) if asked is None else asked
+        if attempt > policy.max_retries or delay > LONGEST_RETRY_AFTER:
+            raise error
+        yield Sleep(delay)
+
+
+def _download_directly(
+    settings: Settings, policy: Policy, job_id: str, download: Download, options: dict[str, bool]
+) -> Operation[None]:
+    """The hosted generation has no presigned URLs: one stream, started over where it breaks."""
+    url = endpoint(
+        settings.batch_url,
+        "jobs",
+        job_id,
+        "results",
+        result_format="parquet",
+        **{name: str(value).lower() for name, value in options.items()},
+    )
+    headers = {"accept-encoding": "identity"}
+    timeout = Timeout(read=policy.timeout or 300.0)
+    request = Request("GET", url, headers=headers, timeout=timeout, sink=download)
+    yield from exchange(settings, policy, request)
+    if not download.complete:
+        raise SutroConnectionError("The service sent less than it announced.")

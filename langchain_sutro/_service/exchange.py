@@ -1,0 +1,394 @@
+"""The service's HTTP API without I/O: what is asked, what may be repeated, what an answer means.
+
+This file holds what all operations share and the short ones; `_jobs_api` holds the life of a job.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+import orjson
+
+from langchain_sutro._service.driver import Operation, Request, Response, Sleep, Timeout
+from langchain_sutro.errors import (
+    SutroAPIError,
+    SutroAuthenticationError,
+    SutroConfigurationError,
+    SutroConflictError,
+    SutroConnectionError,
+    SutroInputError,
+    SutroNotFoundError,
+    SutroRateLimitError,
+    SutroServerError,
+    SutroValidationError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from langchain_sutro._service.settings import Settings
+
+__all__ = [
+    "LONGEST_RETRY_AFTER",
+    "Pacer",
+    "Policy",
+    "Repeat",
+    "api_error",
+    "cancel_job",
+    "check_authentication",
+    "check_name",
+    "endpoint",
+    "exchange",
+    "fetch_job",
+    "get_quotas",
+    "json_object",
+    "malformed",
+    "read",
+    "run_function",
+]
+
+# Beyond this the caller is told rather than kept waiting.
+LONGEST_RETRY_AFTER = 120.0
+_DETAIL_LENGTH = 500
+_CODE_LENGTH = 100
+# The service's deadline for a run is 90 s; the official SDK reads for 100 s.
+_RUN_TIMEOUT = Timeout(read=100.0)
+_RETIRED = "Direct Sutro Batch API access is no longer supported"
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+
+_BY_STATUS: dict[int, type[SutroAPIError]] = {
+    400: SutroValidationError,
+    401: SutroAuthenticationError,
+    403: SutroAuthenticationError,
+    404: SutroNotFoundError,
+    409: SutroConflictError,
+    413: SutroValidationError,
+    422: SutroValidationError,
+    429: SutroRateLimitError,
+}
+
+
+class Pacer:
+    """The moment before which no further call should start, shared by calls that run at once."""
+
+    __slots__ = ("not_before",)
+
+    def __init__(self) -> None:
+        self.not_before = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How patient an operation is.
+
+    Attributes:
+        max_retries: Repetitions after the first try.
+        timeout: Seconds until a read gives up; None for each operation's own default.
+        repeat_runs: Also repeat a real-time run that may already have been carried out, and billed.
+        lookup_seconds: How long a submission without an answer is looked for; its job may be late.
+        outage_seconds: How long an unreachable service is borne while a job runs there.
+        lag_seconds: How long results may lag behind success; the official SDK asks 20 times at 5 s.
+        pacer: Shared by all calls with one key, so that a 429 slows every one of them.
+        clock: Monotonic seconds.
+        jitter: Random number in [0, 1).
+    """
+
+    max_retries: int = 3
+    timeout: float | None = None
+    repeat_runs: bool = False
+    lookup_seconds: float = 60.0
+    outage_seconds: float = 300.0
+    lag_seconds: float = 100.0
+    pacer: Pacer = field(default_factory=Pacer)
+    clock: Callable[[], float] = time.monotonic
+    jitter: Callable[[], float] = random.random
+
+    def backoff(self, attempt: int, *, first: float = 0.5, most: float = 8.0) -> float:
+        """Seconds to wait after the attempt of this number, from 0."""
+        return float(min(most, first * 2**attempt) * (0.5 + 0.5 * self.jitter()))
+
+
+class Repeat(Enum):
+    """What may be done again."""
+
+    READ = "no side effect: after anything that may pass"
+    RUN = "costs money: only if it was certainly not carried out"
+
+
+def endpoint(base: str, *path: str, **query: Any) -> str:
+    """Join path parts and a query to a base, each encoded so that none can change the route."""
+    parts = [base]
+    for part in path:
+        encoded = quote(part, safe="")
+        # "." and ".." would be resolved away.
+        parts.append(encoded.replace(".", "%2E") if encoded in (".", "..") else encoded)
+    given = {name: value for name, value in query.items() if value is not None}
+    return "/".join(parts) + (f"?{urlencode(given)}" if given else "")
+
+
+def exchange(
+    settings: Settings, policy: Policy, request: Request, repeat: Repeat = Repeat.READ
+) -> Operation[Response]:
+    """Send a request, repeat it where that is safe, and return the answer if its status is 200.
+
+    Raises:
+        SutroAPIError: The subclass that fits the status.
+        SutroConnectionError: There was no complete answer.
+    """
+    attempt = 0
+    while True:
+        pause = policy.pacer.not_before - policy.clock()
+        if pause > 0:
+            yield Sleep(pause + pause * 0.1 * policy.jitter())
+        failure: SutroConnectionError | SutroAPIError
+        try:
+            response: Response = yield request
+        except SutroConnectionError as error:
+            failure = error
+            again = not error.sent or repeat is Repeat.READ or policy.repeat_runs
+            delay = policy.backoff(attempt)
+        else:
+            if response.status == 200:
+                return response
+            failure = api_error(response, settings)
+            again = response.status in _PASSING and (
+                response.status == 429 or repeat is Repeat.READ or policy.repeat_runs
+            )
+            delay = policy.backoff(attempt) if failure.retry_after is None else failure.retry_after
+            again = again and delay <= LONGEST_RETRY_AFTER
+            if again and response.status == 429:
+                policy.pacer.not_before = max(policy.pacer.not_before, policy.clock() + delay)
+                delay = 0.0
+        if not again or attempt >= policy.max_retries:
+            raise failure
+        if delay:
+            yield Sleep(delay)
+        attempt += 1
+
+
+def json_object(response: Response) -> dict[str, Any]:
+    """The answer's JSON object.
+
+    Raises:
+        SutroAPIError: The body is something else.
+    """
+    try:
+        value = orjson.loads(response.content)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise SutroAPIError(
+            f"The service answered {response.status} with {_kind(response)}.",
+            status_code=response.status,
+        )
+    return value
+
+
+def malformed(expected: str) -> SutroAPIError:
+    """An error for an answer that was fine but for lacking what it must have."""
+    return SutroAPIError(f"The service answered 200, but without {expected}.", status_code=200)
+
+
+def _kind(response: Response) -> str:
+    start = response.content[:64].lstrip().lower()
+    if not start:
+        return "an empty body"
+    if start.startswith((b"<!doctype", b"<html", b"<")):
+        return "an HTML page, probably of something between here and the service"
+    return "a body that is not the JSON object expected"
+
+
+def api_error(response: Response, settings: Settings) -> SutroAPIError:
+    """The error for an answer that is not 200.
+
+    Raises:
+        SutroConfigurationError: The service says that this address is retired.
+    """
+    status = response.status
+    try:
+        body = orjson.loads(response.content)
+    except ValueError:
+        body = None
+    fields = body if isinstance(body, dict) else {"detail": body}
+    detail = _detail(fields, settings)
+    code = fields.get("code")
+    code = code[:_CODE_LENGTH] if isinstance(code, str) else None
+    request_id = fields.get("request_id")
+    if status == 410 and detail and detail.startswith(_RETIRED):
+        raise SutroConfigurationError(f"{detail} Use the URL of your own deployment.")
+    kind = _BY_STATUS.get(status) or (SutroServerError if status >= 500 else SutroAPIError)
+    said = detail or (_kind(response) if body is None else "no explanation")
+    named = f" {code}" if code else ""
+    return kind(
+        f"HTTP {status}{named}: {said}{_advice(status, response)}",
+        status_code=status,
+        code=code,
+        detail=detail,
+        request_id=request_id if isinstance(request_id, str) else None,
+        retry_after=_retry_after(response, fields),
+    )
+
+
+def _advice(status: int, response: Response) -> str:
+    if 300 <= status < 400:
+        return " (redirects are not followed, since the key would go along: check the URL)"
+    if status in (401, 403):
+        return " (check the key, and that it belongs to this deployment)"
+    if status == 524 and response.content[:1] == b"<":
+        return " (the edge stopped waiting; what became of the request is unknown)"
+    return ""
+
+
+def _detail(fields: Mapping[str, Any], settings: Settings) -> str | None:
+    value = fields.get("detail") or fields.get("error") or fields.get("message")
+    if isinstance(value, list):
+        value = "; ".join(_detail_item(item) for item in value)
+    elif isinstance(value, dict):
+        value = value.get("message") or _short_json(value)
+    if value is None:
+        return None
+    text = str(value).replace(settings.api_key.get_secret_value(), "***")
+    text = re.sub(r"(https?://[^\s?\"']+)\?[^\s\"']+", r"\1?***", text)
+    return text if len(text) <= _DETAIL_LENGTH else text[:_DETAIL_LENGTH] + "…"
+
+
+def _short_json(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except (TypeError, ValueError):
+        # orjson reads deeper values than it writes.
+        return "an object that is nested too deeply"
+
+
+def _detail_item(item: Any) -> str:
+    if isinstance(item, dict) and "msg" in item:
+        place = item.get("loc")
+        where = ".".join(str(part) for part in place) if isinstance(place, list) else ""
+        return f"{where}: {item['msg']}" if where else str(item["msg"])
+    return str(item)
+
+
+def _retry_after(response: Response, fields: Mapping[str, Any]) -> float | None:
+    """Seconds to wait, from the header (number or date) or from the body."""
+    value: Any = response.headers.get("retry-after", fields.get("retry_after"))
+    if value is None or isinstance(value, bool):
+        return None
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        try:
+            date = parsedate_to_datetime(str(value))
+            # Without a zone it is GMT (RFC 9110, section 5.6.7).
+            aware = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+            seconds = aware.timestamp() - time.time()
+        except (TypeError, ValueError, OverflowError):
+            return None
+    return max(0.0, seconds) if seconds < float("inf") else None
+
+
+def check_name(name: str) -> str:
+    """Check a Function's name before it goes anywhere.
+
+    Raises:
+        SutroInputError: It is empty or not a text.
+    """
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise SutroInputError(f"A Function is called by its name, a text; not {name!r}.")
+    return name
+
+
+def run_function(
+    settings: Settings,
+    policy: Policy,
+    name: str,
+    input_json: bytes,
+    *,
+    confidence_scoring: bool = True,
+    timeout: float | None = None,
+) -> Operation[dict[str, Any]]:
+    """One real-time run; gives the payload as it was sent.
+
+    Args:
+        settings: Deployment and key.
+        policy: Patience. A run is billed, so it is repeated only as `Repeat.RUN` allows.
+        name: The published Function, without namespace and revision.
+        input_json: The input, encoded.
+        confidence_scoring: Sent only if false, so that older deployments accept the call.
+        timeout: Seconds until the read gives up, before the policy's.
+    """
+    seconds = policy.timeout if timeout is None else timeout
+    limits = _RUN_TIMEOUT if seconds is None else Timeout(read=seconds)
+    if settings.generation == "deployment":
+        url = endpoint(settings.run_url, "functions", check_name(name), "run")
+        flag = b"" if confidence_scoring else b',"confidence_scoring":false'
+        content = b'{"input":' + input_json + flag + b"}"
+    else:
+        url = endpoint(settings.run_url, "functions", "run")
+        encoded_name = orjson.dumps(check_name(name))
+        content = b'{"name":' + encoded_name + b',"input_data":' + input_json + b"}"
+    request = Request("POST", url, content, timeout=limits)
+    try:
+        response = yield from exchange(settings, policy, request, Repeat.RUN)
+    except SutroNotFoundError as error:
+        if error.code is None:
+            error.add_note(
+                "The service did not say that the Function is unknown, so this deployment may "
+                "offer no real-time runs at all. Batch jobs (`batch`, `submit`) may still work."
+            )
+        raise
+    payload = json_object(response)
+    if "output" not in payload and "response" not in payload:
+        raise malformed('"output" or "response"')
+    return payload
+
+
+def read(settings: Settings, policy: Policy, url: str) -> Operation[dict[str, Any]]:
+    """GET a JSON object, repeating what may pass."""
+    timeout = Timeout() if policy.timeout is None else Timeout(read=policy.timeout)
+    response = yield from exchange(settings, policy, Request("GET", url, timeout=timeout))
+    return json_object(response)
+
+
+def fetch_job(settings: Settings, policy: Policy, job_id: str) -> Operation[dict[str, Any]]:
+    """The job object: status, tokens, cost, times, reason of failure."""
+    answer = yield from read(settings, policy, endpoint(settings.batch_url, "jobs", job_id))
+    job = answer.get("job")
+    if not isinstance(job, dict):
+        raise malformed('"job"')
+    return job
+
+
+def cancel_job(settings: Settings, policy: Policy, job_id: str) -> Operation[dict[str, Any]]:
+    """Ask for cancellation, which is carried out later; to ask again is harmless."""
+    url = endpoint(settings.batch_url, "job-cancel", job_id)
+    try:
+        return (yield from read(settings, policy, url))
+    except SutroAPIError as error:
+        if error.status_code != 405:
+            raise
+    # The oldest documentation has POST.
+    response = yield from exchange(settings, policy, Request("POST", url))
+    return json_object(response)
+
+
+def get_quotas(settings: Settings, policy: Policy) -> Operation[list[dict[str, Any]]]:
+    """Rows and tokens that a job may have, for each priority."""
+    answer = yield from read(settings, policy, endpoint(settings.batch_url, "get-quotas"))
+    quotas = answer.get("quotas")
+    if not isinstance(quotas, list) or not all(isinstance(quota, dict) for quota in quotas):
+        raise malformed('"quotas"')
+    return quotas
+
+
+def check_authentication(settings: Settings, policy: Policy) -> Operation[dict[str, Any]]:
+    """Whether the key is accepted; costs nothing."""
+    path = ("auth", "check") if settings.generation == "deployment" else ("try-authentication",)
+    return (yield from read(settings, policy, endpoint(settings.batch_url, *path)))

@@ -1,0 +1,422 @@
+"""Submitting a Batch job exactly once, without I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+
+from langchain_sutro._service.driver import Body, Operation, Request, Response, Sleep, Timeout
+from langchain_sutro._service.exchange import (
+    Policy,
+    Repeat,
+    check_name,
+    endpoint,
+    exchange,
+    get_quotas,
+    json_object,
+    malformed,
+)
+from langchain_sutro._service.jobs import JobStatus, list_jobs
+from langchain_sutro.errors import (
+    SubmissionUnknownError,
+    SutroAPIError,
+    SutroConnectionError,
+    SutroError,
+    SutroInputError,
+    SutroServerError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from langchain_sutro._service.settings import Settings
+
+__all__ = ["JobRequest", "Marker", "Rows", "Submitted", "find_job", "look_for", "submit_job"]
+
+# Reading a large submission takes the service a while.
+_SUBMIT_TIMEOUT = Timeout(read=300.0, write=120.0)
+_PAGE = 100
+_NAME_LENGTH = 45
+_DESCRIPTION_LENGTH = 512
+# The smallest quota of rows that is documented.
+_SMALL = 1000
+
+
+class Rows(Protocol):
+    """Rows that are encoded and counted already."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def sha256(self) -> str: ...
+    def pieces(self, prefix: bytes = b"", suffix: bytes = b"") -> Iterator[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """What a job is to do, but for its rows.
+
+    Attributes:
+        function: The published Function, without namespace and revision.
+        job_priority: 0 for prototyping, 1 for production; there are no others.
+        dry_run: Estimate the cost instead.
+        job_name: At most 45 characters, as in the official SDK.
+        description: At most 512 characters, the marker included.
+        id_column: Column that a table behind a URL carries into its results.
+    """
+
+    function: str
+    job_priority: int = 0
+    dry_run: bool = False
+    job_name: str | None = None
+    description: str | None = None
+    id_column: str | None = None
+
+    def check(self) -> None:
+        """Refuse what the service would.
+
+        Raises:
+            SutroInputError: It names the option.
+        """
+        check_name(self.function)
+        if self.job_priority not in (0, 1):
+            raise SutroInputError(f"job_priority is 0 or 1, not {self.job_priority!r}.")
+        if self.job_name is not None and len(self.job_name) > _NAME_LENGTH:
+            raise SutroInputError(f"job_name is longer than {_NAME_LENGTH} characters.")
+        longest = _DESCRIPTION_LENGTH - len(str(Marker.new("0" * 32))) - 1
+        if self.description is not None and len(self.description) > longest:
+            raise SutroInputError(f"description is longer than {longest} characters.")
+
+    def fingerprint(self, rows_sha256: str) -> str:
+        """Equal for submissions that would give the same results."""
+        same = (self.function, self.job_priority, self.dry_run, self.id_column, rows_sha256)
+        return hashlib.sha256(orjson.dumps(same)).hexdigest()[:32]
+
+    def prefix(self, marker: Marker) -> bytes:
+        """The request's JSON up to its inputs; every optional field is sent, as the SDK does."""
+        fields: dict[str, Any] = {
+            "model": self.function,
+            "job_priority": self.job_priority,
+            "json_schema": None,
+            "system_prompt": None,
+            "cost_estimate": self.dry_run,
+            "sampling_params": None,
+            "random_seed_per_input": False,
+            "truncate_rows": False,
+            "name": self.job_name,
+            "description": f"{self.description} {marker}" if self.description else str(marker),
+        }
+        if self.id_column is not None:
+            fields["id_column_name"] = self.id_column
+        return orjson.dumps(fields)[:-1] + b',"inputs":'
+
+
+@dataclass(frozen=True, slots=True)
+class _RowsBody:
+    prefix: bytes
+    rows: Rows
+
+    @property
+    def size(self) -> int:
+        return len(self.prefix) + self.rows.size + 1
+
+    def pieces(self) -> Iterator[bytes]:
+        return self.rows.pieces(self.prefix, b"}")
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A job that stands for a submission.
+
+    Attributes:
+        job_id: The job.
+        token: In its description.
+        reused: Whether an earlier job with the same content is taken instead of a new one.
+    """
+
+    job_id: str
+    token: str
+    reused: bool = False
+
+
+def submit_job(
+    settings: Settings,
+    policy: Policy,
+    request: JobRequest,
+    rows: Rows | str,
+    *,
+    reuse: timedelta | None = None,
+    token: str | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Operation[Submitted]:
+    """Submit a job, or find the one that was submitted before.
+
+    Args:
+        settings: Deployment and key.
+        policy: Patience.
+        request: What the job is to do.
+        rows: Its rows, or the download URL of a table.
+        reuse: Take a job of at most this age with the same Function, rows and options, unless it
+            failed or was cancelled.
+        token: For the job's description, where it must be known beforehand.
+        now: The time, with a zone.
+
+    Raises:
+        SutroInputError: An option is wrong, or there are more rows than the priority's quota.
+        SubmissionUnknownError: No usable answer, and no such job found in time.
+        SutroAPIError: The service refused the job.
+        SutroConnectionError: The request never left.
+    """
+    request.check()
+    content: Body | bytes
+    if isinstance(rows, str):
+        # The signature of a presigned URL differs each time, its object does not.
+        sha256 = hashlib.sha256(rows.partition("?")[0].encode()).hexdigest()
+        marker = Marker.new(request.fingerprint(sha256), token)
+        content = request.prefix(marker) + orjson.dumps(rows) + b"}"
+    else:
+        marker = Marker.new(request.fingerprint(rows.sha256), token)
+        content = _RowsBody(request.prefix(marker), rows)
+    if reuse is not None:
+        try:
+            since = now() - reuse
+        except OverflowError:
+            since = datetime.min.replace(tzinfo=UTC)
+        job = yield from _reusable(settings, policy, marker.fingerprint, since)
+        if job is not None:
+            found = Marker.find(job.get("description"))
+            return Submitted(job["job_id"], found.token if found else "", reused=True)
+    if not isinstance(rows, str) and rows.count > _SMALL:
+        yield from _check_quota(settings, policy, request.job_priority, rows.count)
+    job_id = yield from _post_once(settings, policy, content, marker)
+    return Submitted(job_id, marker.token)
+
+
+def _reusable(
+    settings: Settings, policy: Policy, fingerprint: str, since: datetime
+) -> Operation[dict[str, Any] | None]:
+    def wanted(job: Mapping[str, Any]) -> bool:
+        marker = Marker.find(job.get("description"))
+        status = JobStatus.parse(job.get("status"))
+        return (
+            marker is not None
+            and marker.fingerprint == fingerprint
+            and status not in (JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.CANCELLING)
+            and (created := _time(job.get("datetime_created"))) is not None
+            and created >= since
+        )
+
+    def older(job: Mapping[str, Any]) -> bool:
+        created = _time(job.get("datetime_created"))
+        return created is not None and created + timedelta(hours=1) < since
+
+    return (yield from _first_job(settings, policy, wanted, until=older))
+
+
+def _time(value: object) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
+
+
+def _check_quota(settings: Settings, policy: Policy, priority: int, rows: int) -> Operation[None]:
+    """Refuse a table that the priority cannot take; quotas that cannot be read refuse nothing."""
+    try:
+        quotas = yield from get_quotas(settings, policy)
+    except (SutroAPIError, SutroConnectionError):
+        return
+    limits = {
+        quota["priority"]: quota["row_quota"]
+        for quota in quotas
+        if isinstance(quota.get("priority"), int) and isinstance(quota.get("row_quota"), int)
+    }
+    if rows <= limits.get(priority, rows):
+        return
+    fitting = sorted(other for other, limit in limits.items() if limit >= rows)
+    advice = (
+        f"job_priority={fitting[0]} takes up to {limits[fitting[0]]:,}"
+        if fitting
+        else "no priority takes as many: split it with submit_in_parts"
+    )
+    raise SutroInputError(
+        f"The table has {rows:,} rows, and job_priority={priority} takes {limits[priority]:,} "
+        f"at the most; {advice}."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What this package writes into a job's description, to find the job again.
+
+    Attributes:
+        token: Unique to one submission.
+        fingerprint: Equal for equal Function, data and options.
+    """
+
+    token: str
+    fingerprint: str = ""
+
+    @classmethod
+    def new(cls, fingerprint: str = "", token: str | None = None) -> Marker:
+        """A marker, by default with a fresh token."""
+        return cls(token or uuid.uuid4().hex, fingerprint)
+
+    @classmethod
+    def find(cls, description: object) -> Marker | None:
+        """The marker in a description, if there is one."""
+        found = _MARKER.search(description) if isinstance(description, str) else None
+        return cls(found[1], found[2] or "") if found else None
+
+    def __str__(self) -> str:
+        same = f" same={self.fingerprint}" if self.fingerprint else ""
+        return f"[langchain-sutro token={self.token}{same}]"
+
+
+_MARKER = re.compile(r"\[langchain-sutro token=([0-9a-f]{32})(?: same=([0-9a-f]{1,64}))?\]")
+
+
+def _post_once(
+    settings: Settings, policy: Policy, content: Body | bytes, marker: Marker
+) -> Operation[str]:
+    """POST the job; if the outcome is unknown, look for its marker.
+
+    A second POST follows only where the first certainly made no job: it never left, or was refused
+    with 429.
+    """
+    url = endpoint(settings.batch_url, "batch-inference")
+    request = Request("POST", url, content, timeout=_SUBMIT_TIMEOUT)
+    cause: SutroError
+    try:
+        with _noting(marker, but=SutroError):
+            response = yield from exchange(
+                settings, replace(policy, repeat_runs=False), request, Repeat.RUN
+            )
+        job_id = _submitted_id(response)
+        if job_id is not None:
+            return job_id
+        cause = malformed("the job's id")
+    except (SutroServerError, SutroConnectionError) as error:
+        if isinstance(error, SutroConnectionError) and not error.sent:
+            raise
+        cause = error
+    except SutroAPIError as error:
+        if error.status_code not in (408, 425) and error.status_code >= 300:
+            raise
+        cause = error
+    job = None
+    with _noting(marker), suppress(SutroConnectionError, SutroAPIError):
+        job = yield from look_for(settings, policy, marker.token)
+    if job is not None:
+        return str(job["job_id"])
+    raise SubmissionUnknownError(
+        f"The submission got no usable answer ({cause}), and no job with its token "
+        f"{marker.token} was found. It may still appear: look with "
+        f"SutroJob.find({marker.token!r}) before submitting again, or you may pay twice.",
+        token=marker.token,
+    ) from cause
+
+
+@contextmanager
+def _noting(marker: Marker, *, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+    """Whatever breaks in says where to look: Ctrl-C, a cancelled task, a signal's handler."""
+    try:
+        yield
+    except but:
+        raise
+    except BaseException as error:
+        error.add_note(_may_exist(marker))
+        raise
+
+
+def _may_exist(marker: Marker) -> str:
+    return f"A job may have been submitted: look with SutroJob.find({marker.token!r})."
+
+
+def _submitted_id(response: Response) -> str | None:
+    try:
+        answer = json_object(response)
+    except SutroAPIError:
+        return None
+    metadata = answer.get("metadata")
+    nested = metadata.get("job_id") if isinstance(metadata, dict) else None
+    for value in (answer.get("results"), answer.get("job_id"), nested):
+        if isinstance(value, str) and value:
+            return value
+    return None
+
+
+def look_for(
+    settings: Settings, policy: Policy, token: str, *, pages: int | None = 3
+) -> Operation[dict[str, Any] | None]:
+    """`find_job` for a submission that may be under way: for a while, through any trouble.
+
+    Raises:
+        SutroAPIError, SutroConnectionError: The last look failed, so the job may well be there.
+    """
+    end = policy.clock() + policy.lookup_seconds
+    attempt = 0
+    while True:
+        try:
+            job = yield from find_job(settings, policy, token, pages=pages)
+        except (SutroConnectionError, SutroAPIError):
+            if policy.clock() >= end:
+                raise
+        else:
+            if job is not None or policy.clock() >= end:
+                return job
+        yield Sleep(policy.backoff(attempt, first=0.25))
+        attempt += 1
+
+
+def find_job(
+    settings: Settings, policy: Policy, token: str, *, pages: int | None = None
+) -> Operation[dict[str, Any] | None]:
+    """The newest job whose description carries this token.
+
+    Args:
+        settings: Deployment and key.
+        policy: Patience.
+        token: Of a marker.
+        pages: How many pages of 100 jobs to look through, newest first; None for all.
+    """
+
+    def wanted(job: Mapping[str, Any]) -> bool:
+        marker = Marker.find(job.get("description"))
+        return marker is not None and marker.token == token
+
+    return (yield from _first_job(settings, policy, wanted, pages=pages))
+
+
+def _first_job(
+    settings: Settings,
+    policy: Policy,
+    wanted: Callable[[Mapping[str, Any]], bool],
+    *,
+    until: Callable[[Mapping[str, Any]], bool] = lambda _: False,
+    pages: int | None = None,
+) -> Operation[dict[str, Any] | None]:
+    """The first job, newest first, that is wanted and has an id."""
+    cursor: str | None = None
+    seen: set[str] = set()
+    while pages is None or len(seen) < pages:
+        jobs, cursor = yield from list_jobs(settings, policy, limit=_PAGE, cursor=cursor)
+        for job in jobs:
+            if until(job):
+                return None
+            if isinstance(job.get("job_id"), str) and wanted(job):
+                return job
+        if not cursor or cursor in seen:
+            break
+        seen.add(cursor)
+    return None

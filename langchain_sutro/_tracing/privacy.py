@@ -1,0 +1,125 @@
+"""What a trace may show: no secrets, no prompts, no images or documents, and metadata as JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, time
+from decimal import Decimal
+from enum import Enum
+from functools import lru_cache
+from math import isfinite
+from types import NoneType
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from langchain_sutro._results import FunctionResult
+
+__all__ = [
+    "is_secret_name",
+    "is_secret_value",
+    "json_safe",
+    "traced_inputs",
+    "traced_outputs",
+    "without_secrets",
+]
+
+_SECRET_NAMES = re.compile(
+    r"(?i).*(?:api[_-]?key|authori[sz]ation|passw|passphrase|secret|credential|cookie|bearer|"
+    r"private[_-]?key|(?:access|refresh|auth|session|id)[_-]?token).*|(?:.*[_-])?(?:token|jwt|pwd)"
+)
+_SECRET_VALUES = re.compile(
+    r"(?is)\s*(?:sk[-_]|lsv2_|ghp_|github_pat_|xox[a-z]-|bearer |key sk).*|"
+    r".*[?&](?:x-(?:amz|goog)-|sig=|signature=).*"
+)
+_DEPTH, _ITEMS, _TEXT = 4, 64, 1000
+# Nobody nests metadata so deeply, but it may hold itself.
+_DEEPEST = 32
+_PLAIN = frozenset({str, int, float, bool, NoneType})
+# Mapping last: asking whether something is one takes long.
+_HOLDING = (dict, list, tuple, set, frozenset, Mapping)
+
+
+@lru_cache(maxsize=2048)
+def is_secret_name(name: str) -> bool:
+    """Whether what has this name is likely a secret."""
+    return _SECRET_NAMES.fullmatch(name) is not None
+
+
+def is_secret_value(value: Any) -> bool:
+    """Whether this is likely a key, a token or a presigned URL."""
+    return isinstance(value, str) and _SECRET_VALUES.fullmatch(value) is not None
+
+
+def without_secrets(value: Any, depth: int = 0) -> Any:
+    """A value as it is, but for what looks secret in its mappings and lists, however deep."""
+    if type(value) in _PLAIN or not isinstance(value, _HOLDING):
+        return value
+    if depth > _DEEPEST:
+        return f"<{type(value).__name__}>"
+    if isinstance(value, dict | Mapping):
+        return {
+            name: without_secrets(item, depth + 1)
+            for name, item in value.items()
+            if not is_secret_name(str(name)) and not is_secret_value(item)
+        }
+    return [without_secrets(item, depth + 1) for item in value if not is_secret_value(item)]
+
+
+def json_safe(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one line for each type
+    """The value as plain JSON, without secrets; what has no such form is named by its type."""
+    if isinstance(value, bool | int) and not isinstance(value, Enum):
+        return value
+    if isinstance(value, str) and not isinstance(value, Enum):
+        return value if len(value) <= _TEXT else value[:_TEXT] + "…"
+    if isinstance(value, float):
+        return value if isfinite(value) else str(value)
+    if isinstance(value, Enum):
+        return json_safe(value.value, depth)
+    if isinstance(value, UUID | Decimal):
+        return str(value)
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if depth < _DEPTH and isinstance(value, Mapping):
+        items = list(value.items())[:_ITEMS]
+        return {
+            str(name): json_safe(item, depth + 1)
+            for name, item in items
+            if not is_secret_name(str(name)) and not is_secret_value(item)
+        }
+    if depth < _DEPTH and isinstance(value, list | tuple | set | frozenset):
+        items = list(value)[:_ITEMS]
+        return [json_safe(item, depth + 1) for item in items if not is_secret_value(item)]
+    return None if value is None else f"<{type(value).__name__}>"
+
+
+def traced_inputs(value: Any) -> Any:
+    """An input as a trace may show it: models as fields, and no images or documents."""
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", by_alias=True)
+    if isinstance(value, Mapping):
+        if "base64" in value:
+            return {**value, "base64": _placeholder(value)}
+        if "url" in value and is_secret_value(value["url"]):
+            return {**value, "url": value["url"].partition("?")[0] + "?…"}
+        if any(type(part) not in _PLAIN for part in value.values()):
+            return {key: traced_inputs(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [traced_inputs(part) for part in value]
+    return value
+
+
+def _placeholder(asset: Mapping[str, Any]) -> str:
+    """What stands for an image or a document: its kind, and its size in kB."""
+    data = asset["base64"]
+    size = len(data) * 3 // 4000 if isinstance(data, str) else 0
+    return f"<{asset.get('mime_type') or asset.get('type') or 'asset'}, {size} kB>"
+
+
+def traced_outputs(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """A payload as a trace may show it: without the Function's prompt."""
+    return dict(FunctionResult(payload).without_prompt())

@@ -1,0 +1,333 @@
+"""`SutroJobToolkit`: tools with which an agent's model runs a Function over many rows.
+
+A job outlasts the call that starts it, so there are several tools: start, estimate, look, fetch a
+page, cancel. What the model may ask for is limited by the developer, in rows, money and files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import orjson
+from langchain_core.callbacks import (  # langchain-core resolves them
+    AsyncCallbackManagerForToolRun,  # noqa: TC002
+    CallbackManagerForToolRun,  # noqa: TC002
+)
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import patch_config
+from langchain_core.tools import BaseTool
+from langchain_core.tools.base import BaseToolkit
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+from langchain_sutro._exports import exported_from
+from langchain_sutro._rows import InputSchema
+from langchain_sutro.agents.jobs.actions import JobActions, Limits, Outcome
+from langchain_sutro.agents.safe_files import ENDINGS, RootFiles
+from langchain_sutro.errors import SutroInputError
+from langchain_sutro.functions import SutroFunction, TracedTool, marked_name, mendable, tool_name
+
+if TYPE_CHECKING:
+    from langchain_sutro._rows import SpooledRows
+
+__all__ = ["SutroJobToolkit"]
+
+_LONGEST_PREFIX = 50
+_MOST_DECISIONS = 10_000
+
+
+class _Rows(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    rows: list[dict[str, Any]] | None = None
+    file: str | None = None
+
+
+class _Job(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    job_id: str = Field(min_length=1, description="As start_job gave it.")
+
+
+class _Look(_Job):
+    wait_seconds: float = Field(
+        default=10.0, ge=0, description="How long to wait for the job's end, if it still runs."
+    )
+
+
+class _Page(_Job):
+    offset: int = Field(default=0, ge=0, description="Index of the first row, from 0.")
+    limit: int = Field(default=20, ge=1, description="Rows at the most.")
+
+
+@exported_from("langchain_sutro")
+class SutroJobToolkit(BaseToolkit):
+    """Tools with which an agent runs a Function over many rows, in the background.
+
+    ```python
+    jobs = SutroJobToolkit(function=qualify, root="exports", max_rows=5_000, max_cost=2.0)
+    agent = create_agent(model, tools=jobs.get_tools())
+    ```
+
+    Each tool tells the model short JSON and gives code the same, or more, as the artifact. What
+    the model can mend is a message of status `"error"` to it; anything else is raised. Called with
+    a plain dict a tool raises every error. Progress is the custom event `sutro_job_progress`, and
+    inside LangGraph goes to `stream_mode="custom"` under that name as well.
+
+    A model can look at, fetch and cancel only what these tools of this object started. With
+    `scope` a job is also known to other processes, after a restart for example: the scope's hash
+    stands in the job's description.
+
+    Attributes:
+        function: The Function. With `args_schema`, rows are checked before anything is sent, and
+            of a file only these columns are sent.
+        root: Directory whose `.csv` and `.parquet` files the model may name. None: no file is
+            read. Symbolic links below it are not followed, and URLs are never taken.
+        max_rows: Of a job.
+        max_bytes: Of a file.
+        max_cost: Of a job in USD. With it the service's estimate is asked for before each start,
+            which may take a while, and equal rows are estimated once in 24 hours.
+        page_rows: Rows that one call fetches, at the most.
+        page_chars: Bytes of JSON that one call of a tool tells of results, roughly.
+        max_wait: Seconds that one look may wait for a job's end.
+        estimate_timeout: Seconds that an estimate may take.
+        scope: Whose jobs these are, as a text or a callable on the config, such as
+            `lambda config: config["configurable"]["thread_id"]`. Jobs of one scope are not to be
+            seen from another.
+        any_job: Let the model look at, fetch and cancel all jobs of the Function that the key's
+            account has.
+        prefix: Of the tools' names; by default made from the Function's name.
+
+    Raises:
+        SutroConfigurationError: `root` is no directory.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    function: SutroFunction
+    root: Path | None = None
+    max_rows: int = Field(default=1_000, ge=1)
+    max_bytes: int = Field(default=32 << 20, ge=1)
+    max_cost: float | None = Field(default=None, ge=0)
+    page_rows: int = Field(default=50, ge=1)
+    page_chars: int = Field(default=20_000, ge=200)
+    max_wait: float = Field(default=60.0, ge=0)
+    estimate_timeout: float = Field(default=600.0, gt=0)
+    scope: str | Callable[[RunnableConfig], str] | None = Field(default=None, exclude=True)
+    any_job: bool = False
+    prefix: str | None = Field(default=None, pattern=r"^([a-zA-Z_][a-zA-Z0-9_-]{0,49})?$")
+
+    _actions: JobActions = PrivateAttr()
+    _tools: list[BaseTool] = PrivateAttr()
+    _decided: dict[str, bool] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _make_tools(self) -> Self:
+        files = None if self.root is None else RootFiles(self.root, self.max_bytes)
+        limits = Limits(
+            self.max_rows,
+            self.max_cost,
+            self.page_rows,
+            self.page_chars,
+            self.max_wait,
+            self.estimate_timeout,
+        )
+        act = self._actions = JobActions(
+            self.function, files, limits, self.scope, any_job=self.any_job
+        )
+        rows, what = _rows_schema(self), self.function.description or self.function.function
+        self._tools = [
+            self._tool("start_job", _START.format(what=what), _Rows, act.start, act.astart, rows),
+            self._tool(
+                "estimate_job", _ESTIMATE, _Rows, act.tell_estimate, act.atell_estimate, rows
+            ),
+            self._tool("job_status", _STATUS, _Look, act.status, act.astatus),
+            self._tool("fetch_results", _RESULTS, _Page, act.results, act.aresults),
+            self._tool("cancel_job", _CANCEL, _Job, act.cancel, act.acancel),
+        ]
+        return self
+
+    def _tool(
+        self,
+        name: str,
+        description: str,
+        arguments: type[BaseModel],
+        action: Callable[[Any, RunnableConfig], Outcome],
+        aaction: Callable[[Any, RunnableConfig], Awaitable[Outcome]],
+        schema: dict[str, Any] | None = None,
+    ) -> BaseTool:
+        return _JobTool(
+            name=self._named(name),
+            description=description,
+            args_schema=schema or arguments.model_json_schema(),
+            metadata={"sutro_function": self.function.function},
+            arguments=arguments,
+            action=action,
+            aaction=aaction,
+        )
+
+    def _named(self, name: str) -> str:
+        prefix = self.prefix
+        if prefix is None:
+            prefix = tool_name(self.function.function)
+            if len(prefix) > _LONGEST_PREFIX:
+                prefix = marked_name(prefix, self.function.function, _LONGEST_PREFIX)
+        return f"{prefix}_{name}" if prefix else name
+
+    @property
+    def start_tool(self) -> str:
+        """The name of the tool that starts a job, for `HumanInTheLoopMiddleware`."""
+        return self._named("start_job")
+
+    def get_tools(self) -> list[BaseTool]:
+        """Start, estimate, look, fetch and cancel."""
+        return list(self._tools)
+
+    def needs_approval(
+        self, *, rows: int | None = None, cost: float | None = None
+    ) -> Callable[[Any], bool]:
+        """A predicate for `HumanInTheLoopMiddleware`: whether a human is to be asked.
+
+        It decides equal arguments equally, as the middleware demands. What cannot be known is
+        asked about: a file that cannot be read; and on an event loop, which must not be kept
+        waiting, every file, and with `cost` rows that were not estimated before, by the estimate
+        tool for example.
+
+        Args:
+            rows: Ask for jobs of more rows.
+            cost: Ask for jobs that are estimated at more, in USD. Asks the service for the
+                estimate.
+
+        Returns:
+            A callable on a `ToolCallRequest`, for `when` of an `InterruptOnConfig`.
+        """
+
+        def when(request: Any) -> bool:
+            arguments = request.tool_call["args"]
+            limits = orjson.dumps([rows, cost, arguments], option=orjson.OPT_SORT_KEYS)
+            key = hashlib.sha256(limits).hexdigest()
+            if key not in self._decided:
+                while len(self._decided) >= _MOST_DECISIONS:
+                    self._decided.pop(next(iter(self._decided)))
+                self._decided[key] = self._exceeds(arguments, rows, cost)
+            return self._decided[key]
+
+        return when
+
+    def _exceeds(self, given: Any, most_rows: int | None, most_cost: float | None) -> bool:
+        try:
+            arguments = _Rows.model_validate(given)
+            waiting = _on_event_loop()
+            if waiting and arguments.file is not None:
+                return True
+            rows = self._actions.rows(arguments)
+        except (ValidationError, SutroInputError):
+            # The tool will refuse it; unless a file changes meanwhile.
+            return isinstance(given, dict) and given.get("file") is not None
+        if most_rows is not None and rows.count > most_rows:
+            return True
+        return most_cost is not None and self._costs_more(rows, most_cost, waiting=waiting)
+
+    def _costs_more(self, rows: SpooledRows, most: float, *, waiting: bool) -> bool:
+        cost = self._actions.known_estimate(rows)
+        if cost is None and waiting:
+            return True
+        return (self._actions.estimate(rows) if cost is None else cost) > most
+
+
+class _JobTool(TracedTool):
+    """One of the tools. Its arguments stay whole, and are checked by a model of our own."""
+
+    args_schema: dict[str, Any]
+    arguments: type[BaseModel] = Field(exclude=True)
+    action: Callable[[Any, RunnableConfig], Outcome] = Field(exclude=True, repr=False)
+    aaction: Callable[[Any, RunnableConfig], Awaitable[Outcome]] = Field(exclude=True, repr=False)
+
+    def _run(
+        self,
+        arguments: Any,
+        config: RunnableConfig,
+        run_manager: CallbackManagerForToolRun,
+        *,
+        for_model: bool,
+    ) -> Outcome:
+        with mendable(for_model=for_model):
+            return self.action(arguments, patch_config(config, callbacks=run_manager.get_child()))
+
+    async def _arun(
+        self,
+        arguments: Any,
+        config: RunnableConfig,
+        run_manager: AsyncCallbackManagerForToolRun,
+        *,
+        for_model: bool,
+    ) -> Outcome:
+        with mendable(for_model=for_model):
+            return await self.aaction(
+                arguments, patch_config(config, callbacks=run_manager.get_child())
+            )
+
+    def _to_args_and_kwargs(
+        self, tool_input: str | dict[str, Any], tool_call_id: str | None
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        for_model = tool_call_id is not None
+        with mendable(for_model=for_model):
+            return (self._checked(tool_input),), {"for_model": for_model}
+
+    def _checked(self, tool_input: Any) -> BaseModel:
+        try:
+            return self.arguments.model_validate(tool_input)
+        except ValidationError as error:
+            said = "; ".join(
+                f"{'.'.join(map(str, item['loc'])) or 'arguments'}: {item['msg']}"
+                for item in error.errors(include_input=False)
+            )
+            # Pydantic's own error shows the values.
+            raise SutroInputError(f"{said}.") from None
+
+
+_START = (
+    "Starts a background job that runs this on many rows: {what} Gives a job_id at once. Look at "
+    "it with job_status until it is SUCCEEDED, then read its answers with fetch_results."
+)
+_ESTIMATE = "Estimates what a job on these rows would cost in USD, without starting it."
+_STATUS = "Tells where a job that was started here is, and how many of its rows are done."
+_RESULTS = (
+    "Reads a page of the answers of a job that is SUCCEEDED, in the order of its rows. next_offset "
+    "is where the next page starts, or null."
+)
+_CANCEL = "Cancels a job that was started here."
+
+
+def _rows_schema(toolkit: SutroJobToolkit) -> dict[str, Any]:
+    """The JSON schema of rows or a file, with the Function's own fields in it."""
+    row: dict[str, Any] = {"type": "object"}
+    if toolkit.function.args_schema is not None:
+        row = dict(InputSchema(toolkit.function.args_schema, toolkit.function.function).json_schema)
+    # References are from the top of the whole.
+    shared: dict[str, Any] = {
+        name: row.pop(name) for name in ("$defs", "definitions") if name in row
+    }
+    properties: dict[str, Any] = {
+        "rows": {"type": "array", "items": row, "minItems": 1, "maxItems": toolkit.max_rows}
+    }
+    required = ["rows"]
+    if toolkit.root is not None:
+        required = []
+        properties["rows"]["description"] = "The rows themselves, unless a file is given."
+        properties["file"] = {
+            "type": "string",
+            "description": f"Instead of rows: the relative name of a {' or '.join(ENDINGS)} file.",
+        }
+    return {"type": "object", "properties": properties, "required": required, **shared}
+
+
+def _on_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,248 @@
+"""`SutroToolkit`: several Functions as tools, whose names no two share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+
+from langchain_core.tools import BaseToolkit
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+from langchain_sutro._exports import exported_from
+from langchain_sutro._jobs import SutroClient
+from langchain_sutro._service import endpoint, malformed, read
+from langchain_sutro.agents.manifest import load_manifest
+from langchain_sutro.errors import SutroConfigurationError, SutroNotFoundError
+from langchain_sutro.functions import SutroFunction, marked_name, tool_name
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+    from langchain_core.tools import BaseTool
+
+    from langchain_sutro._service import Operation, Policy, Settings
+    from langchain_sutro.functions import SutroTool
+
+__all__ = ["PublishingDeployment", "SutroToolkit"]
+
+_CLIENT_SETTINGS = (
+    "api_key",
+    "api_url",
+    "generation",
+    "timeout",
+    "max_retries",
+    "http_client",
+    "http_async_client",
+)
+
+
+class PublishingDeployment(Protocol):
+    """A deployment in this process that tells what it publishes, as `LocalDeployment` does."""
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+
+    @property
+    def api_key(self) -> str:
+        """The key that it takes."""
+
+    @property
+    def functions(self) -> Sequence[Mapping[str, Any]]:
+        """`name`, `description` and `input_schema` of each Function."""
+
+
+@exported_from("langchain_sutro")
+class SutroToolkit(BaseToolkit):
+    """Several Functions as tools for agents.
+
+    ```python
+    toolkit = SutroToolkit(functions=[qualify, extract])
+    agent = create_agent(model, tools=toolkit.get_tools())
+    ```
+
+    Or from names with schemas, from a manifest, or from what a local deployment publishes.
+    Connections are shared, as those of all Functions with equal settings.
+
+    Attributes:
+        functions: Each with description and `args_schema`.
+        names: What the model calls them, by the Function's name. By default the tool's name is
+            made from the Function's; of two that become the same, the second gets an addition.
+
+    Raises:
+        SutroConfigurationError: A Function is there twice, two tools have the same name, or a
+            Function has no fields or description.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    functions: list[SutroFunction]
+    names: dict[str, str] = Field(default_factory=dict)
+
+    _tools: list[SutroTool] = PrivateAttr()
+
+    @model_validator(mode="after")
+    def _make_tools(self) -> Self:
+        names = _tool_names([one.function for one in self.functions], self.names)
+        self._tools = [
+            function.as_tool(name=name)
+            for function, name in zip(self.functions, names, strict=True)
+        ]
+        return self
+
+    @classmethod
+    def from_schemas(
+        cls,
+        schemas: Mapping[str, type[BaseModel] | dict[str, Any]],
+        *,
+        descriptions: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> Self:
+        """Make the tools of Functions by name.
+
+        Args:
+            schemas: The fields of each, as a pydantic model or JSON schema.
+            descriptions: What each is for; by default the description of its schema.
+            **settings: For all of them: fields of `SutroFunction`, such as `api_key`.
+        """
+        said = descriptions or {}
+        return cls(
+            functions=[
+                SutroFunction(
+                    name, args_schema=schema, **{"description": said.get(name), **settings}
+                )
+                for name, schema in schemas.items()
+            ]
+        )
+
+    @classmethod
+    def from_manifest(
+        cls, source: str | os.PathLike[str] | Mapping[str, Any], **settings: Any
+    ) -> Self:
+        """Make the tools that a manifest names. Reads the file in this thread.
+
+        Args:
+            source: A `.json`, `.yaml` or `.yml` file, or what such a file holds; its format is
+                that of `langchain_sutro.manifest.manifest_schema`.
+            **settings: For all Functions, over those of the manifest.
+
+        Raises:
+            SutroConfigurationError: It names file, line and field of everything that is wrong.
+        """
+        manifest = load_manifest(source)
+        return cls(
+            functions=[
+                SutroFunction(
+                    one.name,
+                    **{
+                        "description": one.description,
+                        "args_schema": one.args_schema,
+                        "output": one.output,
+                        **manifest.settings_of(one),
+                        **settings,
+                    },
+                )
+                for one in manifest.functions
+            ],
+            names={one.name: one.tool_name for one in manifest.functions if one.tool_name},
+        )
+
+    @classmethod
+    def from_deployment(
+        cls, deployment: PublishingDeployment | None = None, **settings: Any
+    ) -> Self:
+        """Make the tools of everything that a local deployment publishes at this moment.
+
+        Args:
+            deployment: One in this process; None asks that of the settings or the environment.
+            **settings: For all Functions.
+
+        Raises:
+            SutroConfigurationError: It is no local deployment: no other tells what it publishes.
+        """
+        if deployment is not None:
+            at = {"api_url": deployment.url, "api_key": deployment.api_key}
+            return cls._published(deployment.functions, {**at, **settings})
+        return cls._published(_client(settings).execute(_list_functions), settings)
+
+    @classmethod
+    async def afrom_deployment(
+        cls, deployment: PublishingDeployment | None = None, **settings: Any
+    ) -> Self:
+        """`from_deployment` on the running event loop."""
+        if deployment is not None:
+            return cls.from_deployment(deployment, **settings)
+        return cls._published(await _client(settings).aexecute(_list_functions), settings)
+
+    @classmethod
+    def _published(cls, listed: Sequence[Mapping[str, Any]], settings: dict[str, Any]) -> Self:
+        return cls(
+            functions=[
+                SutroFunction(
+                    one["name"],
+                    **{
+                        # While developing, a Function without a docstring should do.
+                        "description": one.get("description") or f"Runs {one['name']}.",
+                        "args_schema": dict(one["input_schema"]),
+                        **settings,
+                    },
+                )
+                for one in listed
+            ]
+        )
+
+    def get_tools(self) -> list[BaseTool]:
+        """The tools, in the order of the Functions."""
+        return list(self._tools)
+
+
+def _client(settings: Mapping[str, Any]) -> SutroClient:
+    return SutroClient(**{name: settings[name] for name in _CLIENT_SETTINGS if name in settings})
+
+
+def _list_functions(settings: Settings, policy: Policy) -> Operation[list[dict[str, Any]]]:
+    """What a local deployment publishes."""
+    try:
+        answer = yield from read(
+            settings, policy, endpoint(settings.batch_url, "local", "functions")
+        )
+    except SutroNotFoundError as error:
+        raise SutroConfigurationError(
+            f"{settings.batch_url} does not tell what it publishes, as only local deployments do: "
+            "use a manifest (`python -m langchain_sutro manifest --help`)."
+        ) from error
+    listed = answer.get("functions")
+    if not isinstance(listed, list) or not all(_is_published(one) for one in listed):
+        raise malformed('"functions" with their names and schemas')
+    return cast("list[dict[str, Any]]", listed)
+
+
+def _is_published(one: Any) -> bool:
+    return (
+        isinstance(one, dict)
+        and isinstance(one.get("name"), str)
+        and isinstance(one.get("input_schema"), dict)
+    )
+
+
+def _tool_names(functions: Sequence[str], given: Mapping[str, str]) -> list[str]:
+    """A name for each tool, those given first."""
+    unknown = given.keys() - set(functions)
+    if unknown:
+        raise SutroConfigurationError(
+            f"names has {', '.join(map(repr, sorted(unknown)))}, which is no Function here."
+        )
+    taken = set(given.values())
+    if len(taken) < len(given):
+        raise SutroConfigurationError("Two tools were given the same name.")
+    if len(set(functions)) < len(functions):
+        twice = next(name for name in functions if list(functions).count(name) > 1)
+        raise SutroConfigurationError(f"{twice!r} is in the toolkit twice.")
+    names = []
+    for function in functions:
+        name = given.get(function) or tool_name(function)
+        if function not in given and name in taken:
+            name = marked_name(name, function, 64)
+        taken.add(name)
+        names.append(name)
+    return names

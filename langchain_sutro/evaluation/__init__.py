@@ -1,0 +1,47 @@
+"""Functions as judges in LangSmith: evaluators, experiments, their results and plots.
+
+Names are loaded at first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from langchain_sutro._exports import lazy_exports
+
+if TYPE_CHECKING:
+    from langchain_sutro.evaluation.dataset import aevaluate_dataset, evaluate_dataset
+    from langchain_sutro.evaluation.evaluator import SutroEvaluator
+    from langchain_sutro.evaluation.plots import plot_confusion, plot_coverage, plot_reliability
+    from langchain_sutro.evaluation.results import (
+        ExperimentResults,
+        ExperimentRow,
+        ExperimentSummary,
+    )
+
+__all__ = [
+    "ExperimentResults",
+    "ExperimentRow",
+    "ExperimentSummary",
+    "SutroEvaluator",
+    "aevaluate_dataset",
+    "evaluate_dataset",
+    "plot_confusion",
+    "plot_coverage",
+    "plot_reliability",
+]
+
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "aevaluate_dataset": "dataset",
+        "evaluate_dataset": "dataset",
+        "SutroEvaluator": "evaluator",
+        "plot_confusion": "plots",
+        "plot_coverage": "plots",
+        "plot_reliability": "plots",
+        "ExperimentResults": "results",
+        "ExperimentRow": "results",
+        "ExperimentSummary": "results",
+    },
+)

@@ -1,0 +1,351 @@
+"""`SutroEvaluator`: a Function that judges runs, wherever LangSmith takes an evaluator."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import contextmanager
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any
+
+from langsmith import get_current_run_tree, tracing_context, uuid7
+from langsmith.evaluation import EvaluationResult, EvaluationResults, RunEvaluator
+
+from langchain_sutro._exports import exported_from
+from langchain_sutro._rows import InputSchema
+from langchain_sutro._tracing import tracing_is_on
+from langchain_sutro.errors import SutroConfigurationError, SutroInputError
+from langchain_sutro.evaluation.feedback import Judgements, Scores, Verdicts
+from langchain_sutro.evaluation.fields import FieldMapping, FieldSpec
+from langchain_sutro.functions import SutroFunction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from uuid import UUID
+
+    from langchain_core.runnables import RunnableConfig
+    from langsmith.schemas import Example, Run
+
+    from langchain_sutro._results import FunctionResult
+
+__all__ = ["SutroEvaluator"]
+
+# Where LangSmith keeps the runs of evaluators.
+_PROJECT = "evaluators"
+
+
+@exported_from("langchain_sutro")
+class SutroEvaluator(RunEvaluator):
+    """A Function as an evaluator of LangSmith.
+
+    ```python
+    judge = SutroEvaluator(
+        "answer-judge",
+        fields={"question": "inputs.question", "answer": "outputs.answer"},
+        score={"pass": 1, "fail": 0},
+    )
+    evaluate(my_app, data="questions", evaluators=[judge])
+    ```
+
+    One object for `evaluate`, `aevaluate`, `evaluate_existing`, and `evaluate_dataset`, which
+    judges all rows in one job; and an evaluator function too, see `__call__`. Each judgement is one
+    real-time call and one `llm` run, to which its feedback is linked.
+
+    Args:
+        function: The Function that judges, or its name. Its `output` and `output_model` are not
+            used; its `min_confidence` is the default of the one below.
+        key: Name of the feedback, by default the Function's.
+        fields: Where its input fields come from, as for `FieldMapping.of`.
+        score: The score of each verdict, which is the Function's `answer`, whatever its case; None
+            for a verdict that is only a `value`. Or a callable that makes the score of a
+            `FunctionResult`. By default an answer that is a number or a boolean is the score, and a
+            text is a `value` without one.
+        comment: Makes the comment of a `FunctionResult`; by default its rationale.
+        confidence_key: Name of the feedback that is the confidence; None gives none. By default
+            `key` with `_confidence` after it, unless the Function does not score its confidence.
+        min_confidence: From 0 to 1. A verdict of less confidence, or of none, gets no score.
+
+    Raises:
+        SutroConfigurationError: `fields` or `score` cannot be understood, or the keys are the same.
+        SutroInputError: `min_confidence` is out of range.
+    """
+
+    def __init__(
+        self,
+        function: SutroFunction | str,
+        *,
+        key: str | None = None,
+        fields: FieldSpec = None,
+        score: Scores = None,
+        comment: Callable[[FunctionResult], str | None] | None = None,
+        confidence_key: str | EllipsisType | None = ...,
+        min_confidence: float | None = None,
+    ) -> None:
+        if isinstance(function, str):
+            function = SutroFunction(function)
+        least = function.min_confidence if min_confidence is None else min_confidence
+        if least is not None and not 0 <= least <= 1:
+            raise SutroInputError(f"A confidence is between 0 and 1, not {least}.")
+        key = key or function.function
+        if isinstance(confidence_key, EllipsisType):
+            confidence_key = f"{key}_confidence" if function.confidence_scoring else None
+        if confidence_key == key:
+            raise SutroConfigurationError(f"key and confidence_key are both {key!r}.")
+        # The verdict is read from the whole payload; a weak one has a value, but no score.
+        self._function = function.model_copy(
+            update={"output": "full", "output_model": None, "min_confidence": None}
+        )
+        self._mapping = FieldMapping.of(fields, _schema(function))
+        self._judgements = Judgements(
+            self._function,
+            key,
+            Verdicts(score, function.function) if isinstance(score, Mapping) else score,
+            comment,
+            confidence_key,
+            least,
+        )
+
+    def __repr__(self) -> str:
+        return f"SutroEvaluator({self._function.function!r}, key={self.key!r})"
+
+    @property
+    def function(self) -> SutroFunction:
+        """The Function that judges, giving whole payloads."""
+        return self._function
+
+    @property
+    def key(self) -> str:
+        """Name of the feedback."""
+        return self._judgements.key
+
+    @property
+    def feedback_keys(self) -> list[str]:
+        """Names of all feedback that it gives."""
+        return self._judgements.keys
+
+    def row(self, run: Run, example: Example | None = None) -> dict[str, Any]:
+        """The Function's input to judge a run.
+
+        Args:
+            run: What is judged.
+            example: Has its inputs and reference outputs; without it the inputs are the run's.
+
+        Raises:
+            SutroInputError: A field is not where it should be; see `FieldMapping.row`.
+        """
+        return self._mapping.row(
+            run.inputs if example is None else example.inputs,
+            run.outputs,
+            None if example is None else example.outputs,
+            run=run,
+            example=example,
+        )
+
+    def feedback(
+        self,
+        result: FunctionResult | Mapping[str, Any] | Exception,
+        *,
+        source_run_id: UUID | None = None,
+        target_run_id: UUID | None = None,
+    ) -> EvaluationResults:
+        """What a judgement says, as LangSmith's feedback.
+
+        Args:
+            result: The Function's payload, or the error that came instead. An error, or a verdict
+                of which no score is known, is logged, and becomes feedback without score that says
+                why.
+            source_run_id: The judge's run.
+            target_run_id: The judged run, where LangSmith does not know it.
+
+        Returns:
+            The verdict and, if there is one, its confidence.
+        """
+        found = self._judgements.told(result)
+        for one in found:
+            one.source_run_id, one.target_run_id = source_run_id, target_run_id
+        return EvaluationResults(results=found)
+
+    def evaluate_run(
+        self,
+        run: Run,
+        example: Example | None = None,
+        evaluator_run_id: UUID | None = None,  # noqa: ARG002 - LangSmith gives it
+    ) -> EvaluationResults:
+        """Judge a run, as `evaluate` asks for it.
+
+        Args:
+            run: What is judged.
+            example: What it was run on.
+            evaluator_run_id: Not taken: it is of a version that LangSmith is about to refuse. The
+                feedback has the id of the judge's run.
+
+        Returns:
+            As `feedback` does. A judgement that fails raises nothing, so that other runs go on.
+        """
+        source = None
+        try:
+            row = self.row(run, example)
+            source = uuid7()
+            result = self._function.invoke(row, self._config(source, run, example))
+        except Exception as error:  # noqa: BLE001 - the user's callables may raise anything
+            return self.feedback(error, source_run_id=_traced(source))
+        return self.feedback(result, source_run_id=_traced(source))
+
+    async def aevaluate_run(
+        self,
+        run: Run,
+        example: Example | None = None,
+        evaluator_run_id: UUID | None = None,  # noqa: ARG002 - as above
+    ) -> EvaluationResults:
+        """`evaluate_run` on the running event loop."""
+        source = None
+        try:
+            row = self.row(run, example)
+            source = uuid7()
+            result = await self._function.ainvoke(row, self._config(source, run, example))
+        except Exception as error:  # noqa: BLE001 - the user's callables may raise anything
+            return self.feedback(error, source_run_id=_traced(source))
+        return self.feedback(result, source_run_id=_traced(source))
+
+    def __call__(
+        self,
+        run: Run | None = None,
+        example: Example | None = None,
+        *,
+        inputs: Any = None,
+        outputs: Any = None,
+        reference_outputs: Any = None,
+        **extra: Any,
+    ) -> Any:
+        """Judge as an evaluator function does, of a run or, as openevals calls them, of values.
+
+        In a pytest test that LangSmith records, values' feedback becomes that of the test.
+
+        Args:
+            run: What is judged.
+            example: What it was run on.
+            inputs: Without a run: what was asked.
+            outputs: Without a run: what was answered.
+            reference_outputs: Without a run: what would have been right.
+            **extra: Without a run: other input fields of the Function.
+
+        Returns:
+            Of a run `{"results": [...]}`. Of values a list of dicts with `key`, `score` and
+            `comment` among others, or the only one if `confidence_key` is None.
+
+        Raises:
+            SutroError: The judgement failed, or no score is known of its verdict.
+        """
+        if run is not None:
+            source = uuid7()
+            config = self._config(source, run, example)
+            result = self._function.invoke(self.row(run, example), config)
+            return self._told(result, _traced(source))
+        row = self._mapping.row(inputs, outputs, reference_outputs, extra=extra)
+        source = uuid7()
+        with _beside_test():
+            result = self._function.invoke(row, self._config(source))
+            known = _traced(source)
+        return self._logged(self._told(result, known))
+
+    async def acall(
+        self,
+        run: Run | None = None,
+        example: Example | None = None,
+        *,
+        inputs: Any = None,
+        outputs: Any = None,
+        reference_outputs: Any = None,
+        **extra: Any,
+    ) -> Any:
+        """`__call__` on the running event loop; is itself an asynchronous evaluator function."""
+        if run is not None:
+            source = uuid7()
+            config = self._config(source, run, example)
+            result = await self._function.ainvoke(self.row(run, example), config)
+            return self._told(result, _traced(source))
+        row = self._mapping.row(inputs, outputs, reference_outputs, extra=extra)
+        source = uuid7()
+        with _beside_test():
+            result = await self._function.ainvoke(row, self._config(source))
+            known = _traced(source)
+        return self._logged(self._told(result, known))
+
+    def _config(
+        self, source: UUID, run: Run | None = None, example: Example | None = None
+    ) -> RunnableConfig:
+        """Of the one run of a judgement."""
+        about = {}
+        if run is not None:
+            about = {"reference_run_id": str(run.id), "target_run_id": str(run.id)}
+        if example is not None:
+            about["reference_example_id"] = str(example.id)
+        return {"run_id": source, "run_name": self.key, "metadata": about}
+
+    def _told(self, result: FunctionResult, source: UUID | None) -> EvaluationResults:
+        found = self._judgements.of(result)
+        for one in found:
+            one.source_run_id = source
+        return EvaluationResults(results=found)
+
+    def _logged(self, told: EvaluationResults) -> Any:
+        """Feedback as openevals gives it, and as the test's if this is in one."""
+        if _test_case() is not None:
+            _log_in_test(told["results"])
+        plain = [
+            {"score": None, "comment": None, **one.model_dump(exclude_none=True)}
+            for one in told["results"]
+        ]
+        return plain[0] if self._judgements.confidence_key is None else plain
+
+
+def _schema(function: SutroFunction) -> InputSchema | None:
+    if function.args_schema is None:
+        return None
+    return InputSchema(function.args_schema, function.function)
+
+
+def _traced(source: UUID | None) -> UUID | None:
+    """The judge's run, if it is sent at all."""
+    return source if tracing_is_on() else None
+
+
+def _test_case() -> Any:
+    """The pytest test that LangSmith records, if this is one; nothing public tells it."""
+    testing = sys.modules.get("langsmith.testing._internal")
+    current = getattr(testing, "_TEST_CASE", None)
+    return None if current is None or get_current_run_tree() is None else current.get()
+
+
+@contextmanager
+def _beside_test() -> Iterator[None]:
+    """In a test that LangSmith records, put a judge's run where runs of evaluators belong."""
+    case, run = _test_case(), get_current_run_tree()
+    if case is None or run is None or run.session_name == _PROJECT:
+        yield
+        return
+    about = {
+        "experiment": case.test_suite.experiment.name,
+        "reference_example_id": str(case.example_id),
+        "reference_run_id": str(case.run_id),
+    }
+    with tracing_context(
+        project_name=_PROJECT, parent=False, enabled=True, client=run.client, metadata=about
+    ):
+        yield
+
+
+def _log_in_test(results: list[EvaluationResult]) -> None:
+    from langsmith import testing  # noqa: PLC0415 - loaded already
+
+    for one in results:
+        testing.log_feedback(
+            key=one.key,
+            score=one.score,
+            value=one.value,  # type: ignore[arg-type] # its annotation lacks dicts
+            comment=one.comment,
+            source_run_id=one.source_run_id,
+            source_info=one.evaluator_info,
+            feedback_source_type="model",
+            extra=one.extra,
+        )

@@ -1,0 +1,167 @@
+"""What a judging Function answered, as LangSmith's feedback: score, value, comment, confidence."""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from math import isfinite
+from numbers import Real
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from langsmith.evaluation import EvaluationResult
+
+from langchain_sutro._results import FunctionResult
+from langchain_sutro._version import __version__
+from langchain_sutro.errors import SutroConfigurationError, SutroError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from langchain_sutro.functions import SutroFunction
+
+__all__ = ["Judgements", "Scores", "Verdicts"]
+
+Scores: TypeAlias = "Mapping[Any, float | None] | Callable[[FunctionResult], Any] | None"
+
+_log = logging.getLogger(__name__)
+
+# An unknown verdict is told up to here.
+_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class Judgements:
+    """Makes feedback of payloads.
+
+    Attributes:
+        function: The Function that judges.
+        key: Name of the verdict's feedback.
+        score: Makes the score of a payload; None takes an answer that is one.
+        comment: Makes the comment; None takes the rationale.
+        confidence_key: Name of the confidence's feedback; None gives none.
+        min_confidence: A verdict of less confidence gets no score.
+    """
+
+    function: SutroFunction
+    key: str
+    score: Callable[[FunctionResult], Any] | None
+    comment: Callable[[FunctionResult], str | None] | None
+    confidence_key: str | None
+    min_confidence: float | None
+
+    @property
+    def keys(self) -> list[str]:
+        """Names of all feedback."""
+        return [self.key] if self.confidence_key is None else [self.key, self.confidence_key]
+
+    def of(self, result: FunctionResult) -> list[EvaluationResult]:
+        """The verdict and, if there is one, its confidence.
+
+        Raises:
+            SutroError: There is no verdict, or no score is known of it.
+        """
+        answer = result.answer
+        if answer is None:
+            raise SutroError(f"Function {self.function.function!r} gave no verdict.")
+        said = self._verdict(result, answer)
+        if self._is_weak(result.confidence):
+            said |= {"score": None, "extra": {"low_confidence": True}}
+        if said["score"] is not answer:
+            # LangSmith wants no bare numbers as values.
+            said["value"] = answer if isinstance(answer, str | dict) else _text(answer)
+        found = [self._result(self.key, **said)]
+        if self.confidence_key is not None and result.confidence is not None:
+            found.append(self._result(self.confidence_key, score=result.confidence))
+        return found
+
+    def told(self, result: Mapping[str, Any] | Exception) -> list[EvaluationResult]:
+        """`of`, but an error is logged, and told as `langsmith.evaluate` does: without a score."""
+        if not isinstance(result, Exception):
+            try:
+                return self.of(FunctionResult(result))
+            except Exception as error:  # noqa: BLE001 - the user's callables may raise anything
+                result = error
+        why = repr(result)
+        _log.warning("Evaluator %s: %s", self.key, why)
+        return [self._result(key, comment=why, extra={"error": True}) for key in self.keys]
+
+    def _verdict(self, result: FunctionResult, answer: Any) -> dict[str, Any]:
+        if self.score is not None:
+            score = _number(self.score(result))
+        else:
+            score = answer if isinstance(answer, int | float) else None
+        comment = result.rationale if self.comment is None else self.comment(result)
+        return {"score": score, "comment": comment if comment is None else _text(comment)}
+
+    def _is_weak(self, confidence: float | None) -> bool:
+        least = self.min_confidence
+        return least is not None and (confidence is None or confidence < least)
+
+    def _result(self, key: str, **said: Any) -> EvaluationResult:
+        info = {
+            "provider": "sutro",
+            "function": self.function.function,
+            "package": "langchain-sutro",
+            "version": __version__,
+        }
+        with suppress(SutroConfigurationError):
+            info["generation"] = self.function.client.settings.generation
+        return EvaluationResult(key=key, evaluator_info=info, **said)
+
+
+class Verdicts:
+    """The score of each verdict, whatever its case.
+
+    Args:
+        scores: Verdicts and scores; None is a verdict without one.
+        function: The Function's name, for messages.
+
+    Raises:
+        SutroConfigurationError: Two verdicts are the same, or a score is none.
+    """
+
+    def __init__(self, scores: Mapping[Any, float | None], function: str) -> None:
+        self._function = function
+        self._scores = {_word(verdict): _number(score) for verdict, score in scores.items()}
+        if len(self._scores) < len(scores):
+            raise SutroConfigurationError("score has verdicts that differ in their case alone.")
+
+    def __call__(self, result: FunctionResult) -> float | None:
+        """The score of a payload's answer.
+
+        Raises:
+            SutroError: None is known.
+        """
+        answer = result.answer
+        if isinstance(answer, dict):
+            raise SutroError(
+                f"Function {self._function!r} answers with several fields, "
+                f"{', '.join(map(str, answer))}: score= must be a callable that makes one of them."
+            )
+        word = _word(answer)
+        if word not in self._scores:
+            raise SutroError(
+                f"Function {self._function!r} gave the verdict {word[:_SHOWN]!r}, and score= knows "
+                f"only {', '.join(map(repr, self._scores))}."
+            )
+        return self._scores[word]
+
+
+def _word(verdict: Any) -> str:
+    return _text(verdict).strip().casefold()
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _number(score: Any) -> float | None:
+    """A score as LangSmith takes it."""
+    if score is None or isinstance(score, bool | int):
+        return score
+    # Also those of numpy.
+    if isinstance(score, Real) and isfinite(score):
+        return float(score)
+    raise SutroConfigurationError(f"A score is a finite number, a boolean or None, not {score!r}.")

@@ -1,0 +1,255 @@
+"""Which values of an evaluated run become a Function's input fields."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pydantic import BaseModel
+
+from langchain_sutro.errors import SutroConfigurationError, SutroInputError
+
+if TYPE_CHECKING:
+    from langchain_sutro._rows import InputSchema
+
+__all__ = ["FieldMapping", "FieldSpec"]
+
+FieldSpec: TypeAlias = Mapping[str, str | Callable[..., Any]] | Callable[..., Any] | None
+
+_PARTS = ("inputs", "outputs", "reference_outputs")
+# Where a field is looked for that has only a name: what is judged comes first.
+_SEARCHED = ("outputs", "inputs", "reference_outputs")
+_ROOTS = (*_PARTS, "metadata")
+_OFFERED = (*_ROOTS, "run", "example")
+_ABSENT = object()
+# So many keys a message names at the most.
+_NAMED = 20
+
+
+class FieldMapping:
+    """Makes a Function's input of an example and of what a run made of it.
+
+    ```python
+    fields = {"question": "inputs.question", "answer": "outputs.messages.-1.content"}
+    messages = [{"role": "ai", "content": "Because."}]
+    FieldMapping.of(fields).row({"question": "Why?"}, {"messages": messages}, None)
+    ```
+    """
+
+    def __init__(self, picks: Mapping[str, _Path | _Call | _Named] | _Call, *, open_: bool) -> None:
+        self._picks = picks
+        self._open = open_
+
+    @classmethod
+    def of(cls, spec: FieldSpec = None, schema: InputSchema | None = None) -> FieldMapping:
+        """Read what a user says about fields.
+
+        Args:
+            spec: A dict gives each field a dotted path or a callable. A path begins with `inputs`,
+                `outputs`, `reference_outputs` or `metadata`, and goes on with keys, or with indices
+                of lists, which count from the end if negative. A callable, for one field or for the
+                whole row, takes any of these four, `run` and `example`, by name. None looks up each
+                field of `schema` by its name: one that is called `inputs`, `outputs` or
+                `reference_outputs` is all of that; any other is taken from the outputs, else the
+                inputs, else the reference outputs, and left out if it is optional and in none. None
+                without a schema gives fields `inputs`, `outputs` and `reference_outputs`, as far as
+                there are such.
+            schema: The Function's input fields, if they are known.
+
+        Raises:
+            SutroConfigurationError: A path or a callable that cannot be understood.
+        """
+        if spec is None and schema is None:
+            return cls({name: _Named(name, name == "outputs") for name in _PARTS}, open_=True)
+        if spec is None and schema is not None:
+            needed = schema.json_schema.get("required", ())
+            return cls({name: _Named(name, name in needed) for name in schema.fields}, open_=False)
+        if isinstance(spec, Mapping):
+            return cls({field: _pick(field, one) for field, one in spec.items()}, open_=False)
+        if callable(spec):
+            return cls(_Call("fields", spec), open_=False)
+        raise SutroConfigurationError(
+            f"fields must be a dict of paths and callables, or a callable, not {_kind(spec)}."
+        )
+
+    def row(
+        self,
+        inputs: Any,
+        outputs: Any,
+        reference_outputs: Any,
+        *,
+        run: Any = None,
+        example: Any = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """The Function's input.
+
+        Args:
+            inputs: The example's, mostly a dict.
+            outputs: The run's; None if there are none.
+            reference_outputs: The example's; None if there are none.
+            run: LangSmith's run, for its metadata and for callables.
+            example: LangSmith's example, likewise; its metadata wins over the run's.
+            extra: What else a caller has to give, for fields of these names that neither a path nor
+                a callable makes.
+
+        Raises:
+            SutroInputError: There is nothing where a field should come from. Field and path are
+                named, and of what there was the keys, never the values.
+        """
+        given = {
+            "inputs": inputs,
+            "outputs": outputs,
+            "reference_outputs": reference_outputs,
+            "metadata": _metadata(run, example),
+            "run": run,
+            "example": example,
+        }
+        if isinstance(self._picks, _Call):
+            return _as_row(self._picks(given, {}))
+        more = extra or {}
+        found = {field: pick(given, more) for field, pick in self._picks.items()}
+        row = {field: value for field, value in found.items() if value is not _ABSENT}
+        return {**row, **more} if self._open else row
+
+
+class _Path:
+    """A field that is at a known place."""
+
+    def __init__(self, field: str, path: str) -> None:
+        self._field, self._path = field, path
+        self._root, *self._steps = path.split(".")
+        if self._root not in _ROOTS or "" in self._steps:
+            raise SutroConfigurationError(
+                f"Field {field!r}: the path {path!r} does not begin with one of "
+                f"{', '.join(_ROOTS)}, followed by keys or indices after dots."
+            )
+
+    def __call__(self, given: Mapping[str, Any], _extra: Mapping[str, Any]) -> Any:
+        value, place = given[self._root], self._root
+        if value is None:
+            raise self._missing(place, value)
+        for step in self._steps:
+            inner = _inside(value, step)
+            if inner is _ABSENT:
+                raise self._missing(place, value)
+            value, place = inner, f"{place}.{step}"
+        return value
+
+    def _missing(self, place: str, value: Any) -> SutroInputError:
+        return SutroInputError(
+            f"Field {self._field!r} comes from {self._path!r}, which is not there: "
+            f"{place} {_holds(value)}.",
+            column=self._field,
+        )
+
+
+class _Named:
+    """A field of which only the name is known."""
+
+    def __init__(self, field: str, required: bool) -> None:
+        self._field, self._required = field, required
+
+    def __call__(self, given: Mapping[str, Any], extra: Mapping[str, Any]) -> Any:
+        field = self._field
+        if field in extra:
+            return extra[field]
+        if field in _PARTS and given[field] is not None:
+            return given[field]
+        for part in _SEARCHED:
+            value = _inside(given[part], field)
+            if value is not _ABSENT:
+                return value
+        if not self._required:
+            return _ABSENT
+        there = "; ".join(f"{part} {_holds(given[part])}" for part in _SEARCHED)
+        raise SutroInputError(
+            f"Field {field!r} is nowhere to be found: {there}. Say with fields= where it is.",
+            column=field,
+        )
+
+
+class _Call:
+    """A field, or a whole row, that a callable makes of what it names."""
+
+    def __init__(self, field: str, call: Callable[..., Any]) -> None:
+        self._call = call
+        try:
+            parameters = inspect.signature(call).parameters.values()
+        except ValueError:
+            parameters = {}.values()
+        if any(one.kind is one.VAR_KEYWORD for one in parameters):
+            self._names: tuple[str, ...] = _OFFERED
+        else:
+            self._names = tuple(one.name for one in parameters if one.name in _OFFERED)
+        others = [one for one in parameters if one.name not in _OFFERED and _is_needed(one)]
+        if others or not self._names or any(one.kind is one.POSITIONAL_ONLY for one in parameters):
+            raise SutroConfigurationError(
+                f"The callable for {field!r} must take any of {', '.join(_OFFERED)}, by name."
+            )
+
+    def __call__(self, given: Mapping[str, Any], _extra: Mapping[str, Any]) -> Any:
+        return self._call(**{name: given[name] for name in self._names})
+
+
+def _is_needed(parameter: inspect.Parameter) -> bool:
+    variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return parameter.default is parameter.empty and not variadic
+
+
+def _pick(field: str, spec: Any) -> _Path | _Call:
+    if isinstance(spec, str):
+        return _Path(field, spec)
+    if callable(spec):
+        return _Call(field, spec)
+    raise SutroConfigurationError(f"Field {field!r} needs a path or a callable, not {_kind(spec)}.")
+
+
+def _inside(value: Any, step: str) -> Any:
+    """What a key or an index leads to, or that there is nothing."""
+    if isinstance(value, Mapping):
+        return value.get(step, _ABSENT)
+    if isinstance(value, BaseModel):
+        # Messages, as they are before LangSmith has stored them.
+        return getattr(value, step) if step in _fields(value) else _ABSENT
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        try:
+            return value[int(step)]
+        except (ValueError, IndexError):
+            return _ABSENT
+    return _ABSENT
+
+
+def _holds(value: Any) -> str:
+    """What is in a value, without showing it."""
+    if value is None:
+        return "is empty"
+    if isinstance(value, Mapping | BaseModel):
+        names = [str(name) for name in (value if isinstance(value, Mapping) else _fields(value))]
+        rest = ["…"] if len(names) > _NAMED else []
+        return f"has {', '.join(names[:_NAMED] + rest)}" if names else "is empty"
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return f"has {len(value)} items"
+    return f"is of type {_kind(value)}"
+
+
+def _fields(value: BaseModel) -> Mapping[str, Any]:
+    return type(value).model_fields
+
+
+def _metadata(run: Any, example: Any) -> dict[str, Any]:
+    of_run = (getattr(run, "extra", None) or {}).get("metadata")
+    return {**(of_run or {}), **(getattr(example, "metadata", None) or {})}
+
+
+def _as_row(made: Any) -> dict[str, Any]:
+    if isinstance(made, BaseModel):
+        return made.model_dump(mode="json", by_alias=True)
+    if isinstance(made, Mapping):
+        return dict(made)
+    raise SutroInputError(f"The callable for the fields gave no dict but {_kind(made)}.")
+
+
+def _kind(value: Any) -> str:
+    return type(value).__name__

@@ -1,0 +1,382 @@
+"""LangSmith's side of `evaluate_dataset`: an experiment, its runs and feedback, each written once.
+
+Ids are made from what a thing is about, and the experiment's own metadata says which job belongs to
+it. So a second process finds everything that the first one wrote, and writes only the rest.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import count
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from langsmith.evaluation import EvaluationResult
+from langsmith.schemas import Dataset, Example
+from langsmith.utils import LangSmithConflictError, LangSmithNotFoundError
+
+from langchain_sutro._tracing import stable_id
+from langchain_sutro.errors import SutroConfigurationError, SutroInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from langsmith import Client
+    from langsmith.schemas import Feedback, RunBase, TracerSession
+
+__all__ = ["EVALUATORS", "Experiment", "JobNote", "load_examples"]
+
+# Where `langsmith.evaluate` puts the runs of its evaluators.
+EVALUATORS = "evaluators"
+_FUNCTION, _JOBS = "sutro_function", "sutro_jobs"
+# The client's queue takes 10,000 operations and drops what comes beyond; it is emptied in between.
+PORTION = 1000
+
+
+@dataclass(frozen=True)
+class JobNote:
+    """What an experiment's metadata says of one of its jobs, before it is submitted.
+
+    Attributes:
+        token: Of the submission.
+        function: The Function's name.
+        rows_sha256: Of its rows.
+        started_at: When; the runs made of its rows start then.
+    """
+
+    token: str
+    function: str
+    rows_sha256: str
+    started_at: str
+
+    @property
+    def started(self) -> datetime:
+        """`started_at`, with its zone."""
+        return datetime.fromisoformat(self.started_at)
+
+
+class Experiment:
+    """One experiment, in LangSmith or, without a project, in this process alone.
+
+    Args:
+        client: None if nothing is to be written.
+        project: The experiment as LangSmith has it.
+        resumed: Whether something of this call may have been written before.
+    """
+
+    def __init__(
+        self, client: Client | None, project: TracerSession | None, *, resumed: bool = False
+    ) -> None:
+        self.client = client
+        self.project = project
+        self._seed = uuid4() if project is None else project.id
+        self._metadata: dict[str, Any] = dict(project.metadata) if project is not None else {}
+        self._operations = count(1)
+        self._written_runs: set[UUID] = set()
+        self._written: dict[UUID, Feedback] = {}
+        if resumed and client is not None and project is not None:
+            found = client.list_feedback(session=project.id)
+            self._written = {one.id: one for one in found}
+
+    @classmethod
+    def create(
+        cls,
+        client: Client,
+        name: str,
+        function: str,
+        examples: Sequence[Example],
+        *,
+        description: str | None,
+        metadata: Mapping[str, Any],
+        num_repetitions: int,
+        evaluator_keys: Sequence[str],
+    ) -> Experiment:
+        """Make an experiment, or take up the one of this name that an earlier call began.
+
+        Raises:
+            SutroConfigurationError: The name belongs to something else.
+        """
+        dataset_id = examples[0].dataset_id
+        facts = {**_dataset_facts(examples), "num_repetitions": num_repetitions}
+        try:
+            project = client.create_project(
+                name,
+                description=description,
+                reference_dataset_id=dataset_id,
+                num_examples=len(examples),
+                num_repetitions=num_repetitions,
+                evaluator_keys=list(evaluator_keys),
+                metadata={**metadata, **facts, _FUNCTION: function},
+            )
+        except LangSmithConflictError:
+            return cls._taken_up(client, name, function, dataset_id)
+        return cls(client, project)
+
+    @classmethod
+    def _taken_up(
+        cls, client: Client, name: str, function: str, dataset_id: UUID | None
+    ) -> Experiment:
+        project = client.read_project(project_name=name)
+        same = (project.metadata.get(_FUNCTION), project.reference_dataset_id)
+        if same != (function, dataset_id):
+            raise SutroConfigurationError(
+                f"LangSmith has {name!r} already, and not for {function!r} over this data set: "
+                "choose another experiment_name."
+            )
+        experiment = cls(client, project, resumed=True)
+        experiment._written_runs.update(run.id for run in _root_runs(client, project))
+        return experiment
+
+    @classmethod
+    def load(cls, client: Client, name: str | UUID, *, upload: bool) -> Experiment:
+        """An experiment that exists already, by name or id."""
+        try:
+            project = client.read_project(project_id=str(UUID(str(name))))
+        except ValueError:
+            project = client.read_project(project_name=str(name))
+        return cls(client if upload else None, project, resumed=True)
+
+    @property
+    def name(self) -> str | None:
+        """Its name in LangSmith."""
+        return None if self.project is None else self.project.name
+
+    @property
+    def uploads(self) -> bool:
+        """Whether anything is written."""
+        return self.client is not None
+
+    @property
+    def id(self) -> str | None:
+        """Its id in LangSmith."""
+        return None if self.project is None else str(self.project.id)
+
+    @property
+    def url(self) -> str | None:
+        """Where LangSmith shows it."""
+        return None if self.project is None else self.project.url
+
+    def stable_id(self, at: datetime, *parts: object) -> UUID:
+        """The id of a run of this experiment, always the same for the same parts."""
+        return stable_id(at, self._seed, *parts)
+
+    def runs(self, client: Client) -> list[RunBase]:
+        """Its root runs, the oldest first."""
+        if self.project is None:
+            return []
+        return sorted(_root_runs(client, self.project), key=lambda run: (run.start_time, run.id))
+
+    def examples(self, client: Client) -> dict[UUID, Example]:
+        """The examples of its data set, as they were when it was made."""
+        if self.project is None or self.project.reference_dataset_id is None:
+            return {}
+        found = client.list_examples(
+            dataset_id=self.project.reference_dataset_id,
+            as_of=self.project.metadata.get("dataset_version"),
+        )
+        return {one.id: one for one in found}
+
+    def note(self, job: str) -> JobNote | None:
+        """What is known of a job: `"target"`, or `"judge:<key>"`."""
+        known = self._metadata.get(_JOBS, {}).get(job)
+        return JobNote(**known) if known else None
+
+    def keep_note(self, job: str, note: JobNote | None) -> None:
+        """Write down which job is about to be submitted; None for one that was refused."""
+        jobs = {**self._metadata.get(_JOBS, {}), job: None if note is None else asdict(note)}
+        self._metadata[_JOBS] = jobs
+        if self.client is not None and self.project is not None:
+            self.client.update_project(self.project.id, metadata=self._metadata)
+
+    def close(self, *, ended: bool) -> None:
+        """Wait until all has been sent; note that the experiment has ended, if it has."""
+        if self.client is None or self.project is None:
+            return
+        self.client.flush()
+        if ended:
+            self.client.update_project(
+                self.project.id, end_time=datetime.now(UTC), metadata=self._metadata
+            )
+
+    def write_runs(self, runs: Sequence[Any]) -> None:
+        """Send runs, each in one operation, but for those that were sent before."""
+        if self.client is None:
+            return
+        for run in runs:
+            if run.id not in self._written_runs:
+                run.post()
+                self._written_runs.add(run.id)
+                self._pace()
+        self.client.flush()
+
+    def _pace(self) -> None:
+        if self.client is not None and next(self._operations) % PORTION == 0:
+            self.client.flush()
+
+    def look_for_runs(self, project_name: str, runs: Sequence[RunBase]) -> None:
+        """Find which of these runs were sent to another project by an earlier call.
+
+        Where the server does not answer such a question, those that feedback comes from are known;
+        others are sent again, and LangSmith refuses those that it has.
+        """
+        if self.client is None:
+            return
+        if not _answers_by_id(self.client):
+            self._written_runs.update(filter(None, map(_source, self._written.values())))
+            return
+        try:
+            project = self.client.read_project(project_name=project_name)
+        except LangSmithNotFoundError:
+            return
+        for start in range(0, len(runs), 100):
+            ids = [run.id for run in runs[start : start + 100]]
+            found = _list_runs(self.client, project.id, run_ids=ids)
+            self._written_runs.update(run.id for run in found)
+
+    def given(self, run: RunBase, keys: Sequence[str]) -> list[EvaluationResult] | None:
+        """The feedback of these keys that a run has from an earlier call, if it has all."""
+        found = [self._written.get(_feedback_id(run, key)) for key in keys]
+        if not keys or None in found:
+            return None
+        return [
+            EvaluationResult(key=one.key, score=one.score, value=one.value, comment=one.comment)
+            for one in found
+            if one is not None
+        ]
+
+    def write_feedback(self, run: RunBase, results: Iterable[EvaluationResult]) -> None:
+        """Attach feedback to a run, but for what it has from an earlier call."""
+        if self.client is None or self.project is None:
+            return
+        for result, occurrence in _counted(results):
+            target = result.target_run_id or run.id
+            feedback_id = _feedback_id(run, result.key, occurrence)
+            if feedback_id in self._written:
+                continue
+            self.client.create_feedback(
+                run_id=target,
+                trace_id=getattr(run, "trace_id", None) if target == run.id else None,
+                session_id=self.project.id,
+                start_time=run.start_time,
+                feedback_id=feedback_id,
+                source_run_id=result.source_run_id,
+                feedback_source_type="model",
+                error=(result.extra or {}).get("error"),
+                **_said(result),
+            )
+            self._pace()
+
+    def write_summary(self, results: Iterable[EvaluationResult]) -> None:
+        """Attach feedback to the experiment as a whole."""
+        if self.client is None or self.project is None:
+            return
+        for result, occurrence in _counted(results):
+            feedback_id = stable_id(
+                self.project.start_time, self.project.id, result.key, occurrence
+            )
+            if feedback_id not in self._written:
+                self.client.create_feedback(
+                    project_id=self.project.id,
+                    feedback_id=feedback_id,
+                    source_run_id=result.source_run_id,
+                    feedback_source_type="model",
+                    **_said(result),
+                )
+
+
+def load_examples(data: Any, client: Callable[[], Client]) -> list[Example]:
+    """The examples of a data set: its name, id or object, or the examples themselves.
+
+    Raises:
+        SutroInputError: There are none, or it is something else.
+    """
+    if isinstance(data, str | UUID | Dataset):
+        examples = list(client().list_examples(**_named(data)))
+    else:
+        examples = list(data)
+    if not examples or not all(isinstance(one, Example) for one in examples):
+        raise SutroInputError(
+            "There are no examples to evaluate: give a LangSmith data set (its name, id or object) "
+            "that has some, or an iterable of langsmith.schemas.Example."
+        )
+    return examples
+
+
+def _named(data: Any) -> dict[str, Any]:
+    if isinstance(data, str):
+        try:
+            return {"dataset_id": UUID(data)}
+        except ValueError:
+            return {"dataset_name": data}
+    return {"dataset_id": data if isinstance(data, UUID) else data.id}
+
+
+def _root_runs(client: Client, project: TracerSession) -> list[RunBase]:
+    """The root runs of an experiment, whichever API its server answers."""
+    try:
+        # Private: the public ways are one for each generation of the server.
+        from langsmith.evaluation._runner import _load_traces_for_experiment  # noqa: PLC0415
+    except ImportError:
+        return _list_runs(client, project.id, is_root=True)
+    return list(_load_traces_for_experiment(project, client))
+
+
+def _list_runs(client: Client, project_id: UUID, **wanted: Any) -> list[RunBase]:
+    with warnings.catch_warnings():
+        # Deprecated in favour of what servers of today do not answer.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return list(client.list_runs(project_id=project_id, **wanted))
+
+
+def _answers_by_id(client: Client) -> bool:
+    """Whether the server answers `list_runs`; later generations do not."""
+    return bool((client.info.instance_flags or {}).get("ch_query_enabled", True))
+
+
+def _source(feedback: Feedback) -> UUID | None:
+    """The run that feedback comes from."""
+    source = feedback.feedback_source
+    run = ((source.metadata if source is not None else None) or {}).get("__run") or {}
+    return UUID(run["run_id"]) if "run_id" in run else None
+
+
+def _feedback_id(run: RunBase, key: str, occurrence: int = 0) -> UUID:
+    return stable_id(run.start_time, run.id, key, occurrence)
+
+
+def _counted(results: Iterable[EvaluationResult]) -> Iterator[tuple[EvaluationResult, int]]:
+    """Each result, and how many of its key came before."""
+    seen: dict[str, int] = {}
+    for result in results:
+        yield result, seen.setdefault(result.key, 0)
+        seen[result.key] += 1
+
+
+def _said(result: EvaluationResult) -> dict[str, Any]:
+    return {
+        "key": result.key,
+        "score": result.score,
+        "value": result.value,
+        "comment": result.comment,
+        "correction": result.correction,
+        "source_info": result.evaluator_info,
+        "feedback_config": result.feedback_config,
+        "extra": result.extra,
+    }
+
+
+def _dataset_facts(examples: Sequence[Example]) -> dict[str, Any]:
+    """What `langsmith.evaluate` notes of the data set, so that LangSmith compares alike."""
+    times = [one.modified_at for one in examples if one.modified_at is not None]
+    splits = {
+        split
+        for one in examples
+        for split in (one.metadata or {}).get("dataset_split") or ["base"]
+        if isinstance(split, str)
+    }
+    return {
+        "dataset_version": max(times).isoformat() if times else None,
+        "dataset_splits": sorted(splits),
+    }

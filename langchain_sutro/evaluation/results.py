@@ -1,0 +1,419 @@
+"""What `evaluate_dataset` returns: an experiment as rows, as a table, and as plots."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
+from itertools import islice
+from typing import TYPE_CHECKING, Any, overload
+
+from langchain_sutro._exports import exported_from
+from langchain_sutro._results import FunctionResult, usd
+from langchain_sutro.errors import SutroInputError
+from langchain_sutro.evaluation import plots
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from langsmith.evaluation import EvaluationResult
+    from langsmith.schemas import Example, RunBase
+    from matplotlib.axes import Axes
+
+    from langchain_sutro._results import BatchResults
+
+__all__ = ["ExperimentResults", "ExperimentRow", "ExperimentSummary"]
+
+_PREVIEW, _LONGEST = 5, 120
+
+
+@exported_from("langchain_sutro")
+@dataclass(frozen=True)
+class ExperimentRow:
+    """One example, its run, and what the evaluators say of it.
+
+    Attributes:
+        run: The run as LangSmith has it.
+        example: The example; None for a run that belongs to none.
+        feedback: What the evaluators gave, in their order.
+        repetition: Which time it is that the example is run, from 0.
+    """
+
+    run: RunBase
+    example: Example | None
+    feedback: list[EvaluationResult] = field(default_factory=list)
+    repetition: int = 0
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """The example's inputs, else the run's."""
+        given = self.run.inputs if self.example is None else self.example.inputs
+        return given or {}
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The run's outputs; empty if it failed."""
+        return self.run.outputs or {}
+
+    @property
+    def reference(self) -> dict[str, Any]:
+        """The example's reference outputs; empty if it has none."""
+        return (self.example.outputs if self.example is not None else None) or {}
+
+    @property
+    def error(self) -> str | None:
+        """Why the run failed."""
+        return self.run.error
+
+    @property
+    def answer(self) -> Any:
+        """What the run answered, by the rule of `FunctionResult.answer`; None if it failed."""
+        return _answer(self.run.outputs)
+
+    @property
+    def expected(self) -> Any:
+        """What the example expects, by the same rule; None if it has no reference outputs."""
+        return _answer(self.reference)
+
+    @property
+    def confidence(self) -> float | None:
+        """How likely the answer is right, 0 to 1; None if it was not scored."""
+        noted = (self.run.extra or {}).get("metadata", {}).get("sutro_confidence")
+        given = self.outputs.get("confidence") if noted is None else noted
+        return FunctionResult(confidence=given).confidence
+
+    def score(self, key: str) -> float | None:
+        """The score that the feedback of this key has, as a number; None if there is none."""
+        for one in self.feedback:
+            if one.key == key and one.score is not None:
+                return float(one.score)
+        return None
+
+
+@exported_from("langchain_sutro")
+@dataclass(frozen=True)
+class ExperimentSummary:
+    """An experiment at a glance.
+
+    Attributes:
+        rows: Runs in all.
+        errors: Runs that failed.
+        evaluator_errors: Pieces of feedback that only say that their evaluator failed.
+        scores: The mean score by feedback key.
+        labels: How often each text was given, by feedback key, the most frequent first.
+        summary_scores: What the summary evaluators gave, by key.
+        input_tokens: Of all jobs, if known.
+        output_tokens: Of all jobs, if known.
+        cost: Of all jobs in USD, if known.
+    """
+
+    rows: int
+    errors: int
+    evaluator_errors: int
+    scores: dict[str, float]
+    labels: dict[str, dict[str, int]]
+    summary_scores: dict[str, Any]
+    input_tokens: int | None
+    output_tokens: int | None
+    cost: float | None
+
+
+@exported_from("langchain_sutro")
+class ExperimentResults:
+    """The rows of an experiment, in the order of its examples.
+
+    Iteration gives an `ExperimentRow` for each run.
+
+    Args:
+        rows: In order.
+        experiment_name: Its name in LangSmith; None if nothing was uploaded.
+        experiment_id: Its id in LangSmith.
+        url: Where it is shown, if known.
+        summary_feedback: What the summary evaluators gave.
+        jobs: The results of its Batch jobs: `"target"` of the Function under test, `"judge:<key>"`
+            of each judge.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[ExperimentRow],
+        *,
+        experiment_name: str | None = None,
+        experiment_id: str | None = None,
+        url: str | None = None,
+        summary_feedback: Sequence[EvaluationResult] = (),
+        jobs: Mapping[str, BatchResults] | None = None,
+    ) -> None:
+        self._rows = list(rows)
+        self.experiment_name = experiment_name
+        self.experiment_id = experiment_id
+        self.url = url
+        self.summary_feedback = list(summary_feedback)
+        self.jobs = dict(jobs or {})
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[ExperimentRow]:
+        return iter(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> ExperimentRow: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[ExperimentRow]: ...
+
+    def __getitem__(self, index: int | slice) -> ExperimentRow | list[ExperimentRow]:
+        return self._rows[index]
+
+    @property
+    def errors(self) -> list[ExperimentRow]:
+        """The rows whose run failed."""
+        return [row for row in self._rows if row.error is not None]
+
+    @property
+    def feedback_keys(self) -> list[str]:
+        """Every key that some row has feedback for, in order of appearance."""
+        return list(dict.fromkeys(one.key for row in self._rows for one in row.feedback))
+
+    def to_pandas(self) -> Any:
+        """A `pandas.DataFrame` with one row per run.
+
+        Returns:
+            Columns `inputs.*`, `outputs.*`, `reference.*`, `feedback.*` (the score, or else the
+            value), `comment.*` where there are comments, `confidence`, `error`, `example_id`,
+            `run_id` and `repetition`.
+        """
+        import pandas as pd  # noqa: PLC0415
+
+        records = [_record(row) for row in self._rows]
+        names = dict.fromkeys(name for record in records for name in record)
+        order = sorted(names, key=lambda name: _GROUPS.index(name.partition(".")[0]))
+        return pd.DataFrame(records, columns=order)
+
+    def summary(self) -> ExperimentSummary:
+        """Rows, errors, mean scores, tokens and cost."""
+        scores: dict[str, list[float]] = {}
+        labels: dict[str, Counter[str]] = {}
+        failed = 0
+        for one in (one for row in self._rows for one in row.feedback):
+            if (one.extra or {}).get("error"):
+                failed += 1
+            if one.score is not None:
+                scores.setdefault(one.key, []).append(float(one.score))
+            if isinstance(one.value, str):
+                labels.setdefault(one.key, Counter())[one.value] += 1
+        return ExperimentSummary(
+            rows=len(self._rows),
+            errors=len(self.errors),
+            evaluator_errors=failed,
+            scores={key: sum(found) / len(found) for key, found in scores.items()},
+            labels={key: dict(found.most_common()) for key, found in labels.items()},
+            summary_scores={one.key: _shown(one) for one in self.summary_feedback},
+            **self._totals,
+        )
+
+    def plot_confusion(
+        self, *, answer: str | None = None, reference: str | None = None, ax: Axes | None = None
+    ) -> Axes:
+        """Expected labels against answered ones; see `plots.plot_confusion`.
+
+        Args:
+            answer: Dotted path of the label in a run's outputs, such as `"output.label"`; by
+                default the run's `answer`.
+            reference: The same in an example's reference outputs.
+            ax: Where to draw; by default a new figure.
+
+        Raises:
+            SutroInputError: No example has a reference.
+            SutroConfigurationError: matplotlib is not installed.
+        """
+        pairs = [
+            (_at(row.reference, reference, row.expected), _at(row.outputs, answer, row.answer))
+            for row in self._rows
+        ]
+        pairs = [pair for pair in pairs if pair[0] is not None]
+        if not pairs:
+            raise SutroInputError("No example has a reference output to compare with.")
+        return plots.plot_confusion([one for one, _ in pairs], [one for _, one in pairs], ax=ax)
+
+    def plot_reliability(
+        self, *, score: str | None = None, confidence: str | None = None, ax: Axes | None = None
+    ) -> Axes:
+        """Confidence against accuracy; see `plots.plot_reliability`.
+
+        Args:
+            score: Key of the feedback that says whether a row is right, from 0 to 1; by default a
+                row is right if its `answer` is the `expected` one.
+            confidence: Key of feedback to take for the confidence, such as that of a judge; by
+                default the confidence of the run.
+            ax: Where to draw; by default a new figure.
+
+        Raises:
+            SutroInputError: No row has both a confidence and a verdict, right or wrong.
+            SutroConfigurationError: matplotlib is not installed.
+        """
+        return plots.plot_reliability(*self._judged(score, confidence), ax=ax)
+
+    def plot_coverage(
+        self, *, score: str | None = None, confidence: str | None = None, ax: Axes | None = None
+    ) -> Axes:
+        """Coverage and accuracy by threshold of confidence; see `plots.plot_coverage`.
+
+        Args:
+            score: As for `plot_reliability`.
+            confidence: As for `plot_reliability`.
+            ax: Where to draw; by default a new figure.
+
+        Raises:
+            SutroInputError: As for `plot_reliability`.
+            SutroConfigurationError: matplotlib is not installed.
+        """
+        return plots.plot_coverage(*self._judged(score, confidence), ax=ax)
+
+    def __repr__(self) -> str:
+        named = [] if self.experiment_name is None else [repr(self.experiment_name)]
+        return f"<ExperimentResults: {', '.join([*named, f'{len(self._rows):,} rows'])}>"
+
+    def _repr_html_(self) -> str:
+        """What is known of the whole, and the first rows."""
+        known = self.summary()
+        facts = [f"{known.rows:,} rows", f"{known.errors:,} errors"]
+        if known.cost is not None:
+            facts.append(usd(known.cost))
+        facts += [f"{key}: {score:.3f}" for key, score in known.scores.items()]
+        facts += [f"{key}: {score}" for key, score in known.summary_scores.items()]
+        name = escape(self.experiment_name or "Experiment")
+        if self.url is not None and self.url.startswith(("https://", "http://")):
+            name = f'<a href="{escape(self.url)}">{name}</a>'
+        head = f"<p><b>{name}</b> · {' · '.join(map(escape, facts))}</p>"
+        keys = self.feedback_keys
+        titles = ["", "inputs", "answer", "expected", *keys, "confidence"]
+        body = "".join(
+            _html_row(
+                [
+                    index,
+                    row.inputs,
+                    row.answer if row.error is None else row.error,
+                    row.expected,
+                    *(_feedback(row, key) for key in keys),
+                    row.confidence,
+                ]
+            )
+            for index, row in enumerate(self._rows[:_PREVIEW])
+        )
+        columns = "".join(f"<th>{escape(title)}</th>" for title in titles)
+        return f"{head}<table><thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _judged(
+        self, score: str | None, confidence: str | None
+    ) -> tuple[list[float | None], list[float | None]]:
+        """Each row's confidence, and whether it is right, as far as known."""
+        known = self.feedback_keys
+        for key in (score, confidence):
+            if key is not None and key not in known:
+                raise SutroInputError(
+                    f"No row has feedback {key!r}; there is {', '.join(known) or 'none at all'}."
+                )
+        confidences = [
+            row.confidence if confidence is None else row.score(confidence) for row in self._rows
+        ]
+        right = [_right(row) if score is None else row.score(score) for row in self._rows]
+        return confidences, right
+
+    @cached_property
+    def _totals(self) -> dict[str, Any]:
+        """Tokens and cost of all jobs; None where a job does not tell."""
+        names = ("input_tokens", "output_tokens", "cost")
+        told = [job.summary() for job in self.jobs.values()]
+        each = {name: [getattr(one, name) for one in told] for name in names}
+        return {
+            name: sum(found) if found and None not in found else None
+            for name, found in each.items()
+        }
+
+
+# The columns of a table, in groups.
+_GROUPS = (
+    "inputs",
+    "outputs",
+    "reference",
+    "feedback",
+    "comment",
+    "confidence",
+    "error",
+    "example_id",
+    "run_id",
+    "repetition",
+)
+
+
+def _record(row: ExperimentRow) -> dict[str, Any]:
+    record: dict[str, Any] = {}
+    for group, fields in (
+        ("inputs", row.inputs),
+        ("outputs", row.outputs),
+        ("reference", row.reference),
+    ):
+        record.update({f"{group}.{name}": value for name, value in fields.items()})
+    for one in row.feedback:
+        record[f"feedback.{one.key}"] = _shown(one)
+        if one.comment is not None:
+            record[f"comment.{one.key}"] = one.comment
+    return record | {
+        "confidence": row.confidence,
+        "error": row.error,
+        "example_id": None if row.example is None else str(row.example.id),
+        "run_id": str(row.run.id),
+        "repetition": row.repetition,
+    }
+
+
+def _answer(fields: dict[str, Any] | None) -> Any:
+    if not fields:
+        return None
+    payload = fields if {"output", "response"} & fields.keys() else {"output": fields}
+    return FunctionResult(payload).answer
+
+
+def _right(row: ExperimentRow) -> float | None:
+    expected = row.expected
+    return None if expected is None else float(row.answer == expected)
+
+
+def _at(fields: Any, path: str | None, default: Any) -> Any:
+    """The value at a dotted path; None where there is none."""
+    if path is None:
+        return default
+    for name in path.split("."):
+        fields = fields.get(name) if isinstance(fields, dict) else None
+    return fields
+
+
+def _shown(one: EvaluationResult) -> Any:
+    return one.value if one.score is None else one.score
+
+
+def _feedback(row: ExperimentRow, key: str) -> Any:
+    return next((_shown(one) for one in row.feedback if one.key == key), None)
+
+
+def _html_row(cells: Sequence[Any]) -> str:
+    return f"<tr>{''.join(_html_cell(cell) for cell in cells)}</tr>"
+
+
+def _html_cell(cell: Any) -> str:
+    if not isinstance(cell, dict):
+        return f"<td>{_clipped(cell)}</td>"
+    fields = "<br>".join(
+        f"<b>{_clipped(name)}</b> {_clipped(value)}"
+        for name, value in islice(cell.items(), _PREVIEW)
+    )
+    # Notebooks align cells right, where a few lines of text are hard to read.
+    return f'<td style="text-align: left">{fields}</td>'
+
+
+def _clipped(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return escape(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")

@@ -1,0 +1,247 @@
+"""LangSmith's evaluators over the rows of an experiment, called as `langsmith.evaluate` does."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from langsmith import uuid7
+from langsmith.evaluation import EvaluationResult, RunEvaluator
+from langsmith.run_helpers import tracing_context
+from langsmith.utils import ContextThreadPoolExecutor
+
+from langchain_sutro.evaluation.jobs import Step, Steps, arun, run
+from langchain_sutro.evaluation.langsmith import EVALUATORS, Experiment
+
+if TYPE_CHECKING:
+    import uuid
+
+    from langchain_sutro.evaluation.results import ExperimentRow
+
+__all__ = ["about", "flat", "score_rows", "summarize"]
+
+_log = logging.getLogger(__name__)
+
+
+def score_rows(
+    experiment: Experiment,
+    rows: Sequence[ExperimentRow],
+    evaluators: Sequence[RunEvaluator],
+    *,
+    max_concurrency: int,
+    progress: bool,
+) -> Step[None]:
+    """Call evaluators for each row, and attach what they give.
+
+    Args:
+        experiment: Where the feedback goes.
+        rows: Get the feedback too.
+        evaluators: One after the other for a row.
+        max_concurrency: Rows at once.
+        progress: Show a bar.
+    """
+    at_once = max(max_concurrency, 1)
+    score = partial(_score, experiment, evaluators)
+
+    def now() -> None:
+        with (
+            _bar(len(rows), shown=progress) as tell,
+            ContextThreadPoolExecutor(max_workers=at_once) as threads,
+        ):
+            each = threads.map(lambda row: run(score(row)), rows)
+            for row, given in zip(rows, each, strict=True):
+                row.feedback.extend(given)
+                experiment.write_feedback(row.run, given)
+                tell()
+        _tell_failures(rows)
+
+    async def later() -> None:
+        limit = asyncio.Semaphore(at_once)
+        with _bar(len(rows), shown=progress) as tell:
+
+            async def one(row: ExperimentRow) -> None:
+                async with limit:
+                    given = await arun(score(row))
+                row.feedback.extend(given)
+                await asyncio.to_thread(experiment.write_feedback, row.run, given)
+                tell()
+
+            async with asyncio.TaskGroup() as tasks:
+                for row in rows:
+                    tasks.create_task(one(row))
+        _tell_failures(rows)
+
+    return Step(now, later)
+
+
+def _tell_failures(rows: Sequence[ExperimentRow]) -> None:
+    """Once for each key; the feedback itself says why."""
+    said = (one for row in rows for one in row.feedback)
+    for key, count in Counter(one.key for one in said if (one.extra or {}).get("error")).items():
+        _log.warning("%r could not be judged for %s of %s rows.", key, f"{count:,}", len(rows))
+
+
+def _score(
+    experiment: Experiment, evaluators: Sequence[RunEvaluator], row: ExperimentRow
+) -> Steps[list[EvaluationResult]]:
+    found: list[EvaluationResult] = []
+    for evaluator in evaluators:
+        given = experiment.given(row.run, evaluator.feedback_keys)
+        if given is None:
+            source = uuid7()
+            try:
+                said = yield _call(experiment, evaluator, row, source)
+                given = flat(said, _name(evaluator))
+            except Exception as error:  # noqa: BLE001 - an evaluator may raise anything
+                _log.debug("Evaluator %s failed on run %s.", _name(evaluator), row.run.id)
+                given = _failed(evaluator.feedback_keys or [_name(evaluator)], error, source)
+        found += given
+    if not experiment.uploads:
+        # Their runs are not written, so there is nothing to link to.
+        found = [one.model_copy(update={"source_run_id": None}) for one in found]
+    return found
+
+
+def _call(
+    experiment: Experiment, evaluator: RunEvaluator, row: ExperimentRow, source: uuid.UUID
+) -> Step[Any]:
+    """Call an evaluator in its own form where there is one.
+
+    LangSmith's own bridges between the two forms lose the id of the evaluator's run.
+    """
+    judged: Any = (row.run, row.example, source)
+    only_async = getattr(evaluator, "is_async", False) and not hasattr(evaluator, "func")
+    bridged = type(evaluator).aevaluate_run is RunEvaluator.aevaluate_run
+    only_sync = bridged or not getattr(evaluator, "is_async", True)
+
+    def now() -> Any:
+        with _context(experiment, about(row)):
+            if only_async:
+                return asyncio.run(evaluator.aevaluate_run(*judged))
+            return evaluator.evaluate_run(*judged)
+
+    async def later() -> Any:
+        with _context(experiment, about(row)):
+            if only_sync:
+                return await asyncio.to_thread(evaluator.evaluate_run, *judged)
+            return await evaluator.aevaluate_run(*judged)
+
+    return Step(now, later)
+
+
+def summarize(
+    experiment: Experiment,
+    rows: Sequence[ExperimentRow],
+    evaluators: Sequence[Callable[..., Any]],
+) -> list[EvaluationResult]:
+    """Call the evaluators of the experiment as a whole, and attach what they give."""
+    found: list[EvaluationResult] = []
+    for evaluator in evaluators:
+        name = getattr(evaluator, "__name__", type(evaluator).__name__)
+        with _context(experiment, {}):
+            try:
+                found += flat(evaluator(*_arguments(evaluator, rows)), name)
+            except Exception:  # noqa: BLE001 - as in langsmith.evaluate: the rows are worth more
+                _log.exception("Summary evaluator %s failed.", name)
+    experiment.write_summary(found)
+    return found
+
+
+def _arguments(evaluator: Callable[..., Any], rows: Sequence[ExperimentRow]) -> list[Any]:
+    """What a summary evaluator names; two other names are runs and examples."""
+    known = {
+        "runs": [row.run for row in rows],
+        "examples": [row.example for row in rows],
+        "inputs": [row.inputs for row in rows],
+        "outputs": [row.outputs for row in rows],
+        "reference_outputs": [row.reference for row in rows],
+    }
+    names = [
+        name
+        for name, parameter in inspect.signature(evaluator).parameters.items()
+        if name in known or parameter.default is inspect.Parameter.empty
+    ]
+    if all(name in known for name in names):
+        return [known[name] for name in names]
+    return [known["runs"], known["examples"]]
+
+
+def about(row: ExperimentRow) -> dict[str, Any]:
+    """What a row's judgement is about, as metadata of the judging run."""
+    found = {"reference_run_id": str(row.run.id), "target_run_id": str(row.run.id)}
+    if row.example is not None:
+        found["reference_example_id"] = str(row.example.id)
+    return found
+
+
+def _failed(
+    keys: Iterable[str], error: Exception, source: uuid.UUID | None
+) -> list[EvaluationResult]:
+    """Feedback without a score that says why, as `langsmith.evaluate` gives it."""
+    return [
+        EvaluationResult(key=key, source_run_id=source, comment=repr(error), extra={"error": True})
+        for key in keys
+    ]
+
+
+def flat(said: Any, key: str) -> list[EvaluationResult]:
+    """Whatever an evaluator returned, as a list.
+
+    Args:
+        said: A result or several, a number, a text, a dict.
+        key: Of what has none.
+
+    Raises:
+        TypeError: It is nothing that an evaluator may return.
+    """
+    if isinstance(said, EvaluationResult):
+        return [said]
+    if isinstance(said, Mapping) and "results" in said:
+        said = said["results"]
+    if isinstance(said, list | tuple):
+        return [one for part in said for one in flat(part, key)]
+    if isinstance(said, bool | int | float):
+        return [EvaluationResult(key=key, score=said)]
+    if isinstance(said, str):
+        return [EvaluationResult(key=key, value=said)]
+    if isinstance(said, Mapping):
+        return [EvaluationResult(**{"key": key, **said})]
+    raise TypeError(f"An evaluator returned {type(said).__name__}.")
+
+
+@contextmanager
+def _context(experiment: Experiment, metadata: Mapping[str, Any]) -> Iterator[None]:
+    """Where runs of evaluators belong, as `langsmith.evaluate` has it."""
+    if not experiment.uploads:
+        with tracing_context(enabled=False):
+            yield
+        return
+    with tracing_context(
+        project_name=EVALUATORS,
+        metadata={"experiment": experiment.name, **metadata},
+        parent=False,
+        enabled=True,
+        client=experiment.client,
+    ):
+        yield
+
+
+def _name(evaluator: RunEvaluator) -> str:
+    return getattr(evaluator, "__name__", None) or type(evaluator).__name__
+
+
+@contextmanager
+def _bar(rows: int, *, shown: bool) -> Iterator[Callable[[], Any]]:
+    if not shown:
+        yield lambda: None
+        return
+    from tqdm.auto import tqdm  # noqa: PLC0415 - only for those who look
+
+    with tqdm(total=rows, desc="evaluators", unit="row") as bar:
+        yield bar.update

@@ -1,0 +1,773 @@
+"""`SutroFunction`: a published Function as a LangChain Runnable."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import httpx
+from langchain_core.rate_limiters import BaseRateLimiter
+from langchain_core.runnables import RunnableConfig, RunnableSerializable
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    model_validator,
+)
+
+from langchain_sutro import _service
+from langchain_sutro._exports import exported_from
+from langchain_sutro._jobs import OnInterrupt, SutroClient, SutroJob, SutroJobGroup, take_rows
+from langchain_sutro._results import FunctionResult, parse_output_model
+from langchain_sutro._rows import InputSchema, RemoteTable, SpooledRows, dump_row, model_of
+from langchain_sutro._service import Generation, JobProgress, JobRequest, Submitted, check_name
+from langchain_sutro._tracing import (
+    JobTrace,
+    TraceContext,
+    TraceRows,
+    check_trace_rows,
+    job_trace,
+    quiet_when_local,
+    traced_inputs,
+)
+from langchain_sutro.errors import LowConfidenceError, SutroInputError
+from langchain_sutro.functions.row_batch import Interrupts, RowBatch
+from langchain_sutro.functions.runs import config_of_call, configs_of_rows, record_call
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+
+    from langchain_core.callbacks import (
+        AsyncCallbackManagerForChainRun,
+        BaseRunManager,
+        CallbackManagerForChainRun,
+    )
+    from langchain_core.runnables.retry import ExponentialJitterParams
+
+    from langchain_sutro.functions.compose import SutroAssign, SutroRetry
+    from langchain_sutro.functions.tool import SutroTool
+
+__all__ = ["SutroFunction"]
+
+
+@exported_from("langchain_sutro")
+class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
+    """A published Sutro Function.
+
+    `invoke` is one real-time run, `batch` is one Batch job. Nothing is read or connected before
+    the first call.
+
+    ```python
+    qualify = SutroFunction("lead-qualifier")
+    qualify.invoke({"query": "We want a demo for 40 seats", "region": "APAC"}).answer
+    ```
+
+    Attributes:
+        function: The published name, without namespace and revision.
+        description: What it decides; an agent's model reads it.
+        args_schema: Its input fields, as a pydantic model or JSON schema. With it, rows are checked
+            before they are sent. The service itself tells no schemas.
+        output: `"full"` gives the payload as a `FunctionResult`, `"answer"` its answer alone.
+        output_model: Validates the payload's `output` into this model, which is then the result.
+        min_confidence: Refuse answers of less confidence; see `require_confidence`.
+        sutro_api_key: Else `SUTRO_API_KEY`, else the login file.
+        api_url: Else `SUTRO_API_URL`, else the login file.
+        generation: Which of the service's HTTP APIs; `"auto"` decides by URL.
+        timeout: Seconds until a read gives up. Default: 100 for a run, 60 for other calls.
+        max_retries: Repetitions of what may safely be repeated.
+        rate_limiter: Asked before each real-time run.
+        http_client: Used as it is for synchronous calls, and never closed.
+        http_async_client: The same for asynchronous calls.
+        confidence_scoring: False saves the scoring of real-time runs.
+        job_priority: 0 for prototyping, 1 for production.
+        batch_mode: `"job"` makes `batch` one job, `"realtime"` many runs at once, at most
+            `max_concurrency` of the config.
+        reuse_jobs: Take a job of at most this age that has the same Function, rows and options,
+            unless it failed, rather than pay again.
+        on_interrupt: Whether the job of an interrupted `batch` goes on or is cancelled.
+        poll_interval: Most seconds between two looks at a job.
+        on_progress: Called with a `JobProgress` whenever more is known of a batch's job.
+        progress: Show a bar for a batch's job.
+        trace_rows: How many rows of a submitted job get a run of their own in its trace, from 0 to
+            20,000, or `"all"`, which is 20,000 at the most: rows with errors first, then those of
+            the lowest confidence, then an even sample.
+        forward_trace_context: Put the active trace's metadata and tags onto the calls' runs.
+        trace_context_hook: Given what was found, a `tracing.TraceContext` of metadata and tags, it
+            returns what is put onto the runs: to rename or drop keys.
+        metadata: Goes onto every run, over that of the active trace.
+        tags: The same for tags.
+    """
+
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, populate_by_name=True, extra="forbid", protected_namespaces=()
+    )
+
+    function: str
+    description: str | None = None
+    args_schema: type[BaseModel] | dict[str, Any] | None = None
+    output: Literal["full", "answer"] = "full"
+    output_model: type[BaseModel] | None = None
+    min_confidence: float | None = Field(default=None, ge=0, le=1)
+    sutro_api_key: SecretStr | None = Field(default=None, alias="api_key")
+    api_url: str | None = None
+    generation: Generation = "auto"
+    timeout: float | None = Field(default=None, gt=0)
+    max_retries: int = Field(default=3, ge=0)
+    rate_limiter: BaseRateLimiter | None = Field(default=None, exclude=True)
+    http_client: httpx.Client | None = Field(default=None, exclude=True)
+    http_async_client: httpx.AsyncClient | None = Field(default=None, exclude=True)
+    confidence_scoring: bool = True
+    job_priority: Literal[0, 1] = 0
+    batch_mode: Literal["job", "realtime"] = "job"
+    reuse_jobs: timedelta | None = None
+    on_interrupt: OnInterrupt = "detach"
+    poll_interval: float = Field(default=5.0, gt=0)
+    on_progress: Callable[[JobProgress], Any] | None = Field(default=None, exclude=True)
+    progress: bool = False
+    trace_rows: TraceRows = 1000
+    forward_trace_context: bool = True
+    trace_context_hook: Callable[[TraceContext], TraceContext] | None = Field(
+        default=None, exclude=True
+    )
+    metadata: dict[str, Any] | None = None
+    tags: list[str] | None = None
+
+    _client: SutroClient = PrivateAttr()
+    _schema: InputSchema | None = PrivateAttr(default=None)
+
+    def __init__(self, function: str, **kwargs: Any) -> None:
+        super().__init__(function=function, **kwargs)
+
+    @model_validator(mode="after")
+    def _validate(self) -> SutroFunction:
+        # Pydantic asks again where the object becomes a field of another, such as a tool's.
+        if not hasattr(self, "_client"):
+            self._prepare()
+        return self
+
+    def _prepare(self) -> None:
+        check_trace_rows(self.trace_rows)
+        self._prepare_client()
+        self._prepare_schema()
+
+    def _prepare_client(self) -> None:
+        self._client = SutroClient(
+            api_key=self.sutro_api_key,
+            api_url=self.api_url,
+            generation=self.generation,
+            timeout=self.timeout,
+            max_retries=self.max_retries,
+            http_client=self.http_client,
+            http_async_client=self.http_async_client,
+        )
+
+    def _prepare_schema(self) -> None:
+        check_name(self.function)
+        schema = self.args_schema
+        self._schema = None if schema is None else InputSchema(schema, self.function)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        # A pickle may leave the process: no key, and nothing that holds sockets or callables.
+        state = super().__getstate__()
+        fields = dict(state["__dict__"])
+        for name in _STAYS_HERE:
+            fields[name] = None
+        return {**state, "__dict__": fields, "__pydantic_private__": None}
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        super().__setstate__({**state, "__pydantic_private__": {"_schema": None}})
+        self._prepare()
+
+    def model_copy(
+        self, *, update: Mapping[str, Any] | None = None, deep: bool = False
+    ) -> SutroFunction:
+        """A copy, with other values of some fields.
+
+        Args:
+            update: The values; they are not validated.
+            deep: Whether what the fields hold is copied too; clients and limiters never are.
+        """
+        copy = super().model_copy(update=update, deep=deep)
+        if update and not _OF_CLIENT.isdisjoint(update):
+            copy._prepare_client()  # noqa: SLF001 - ours
+        if update and not _OF_SCHEMA.isdisjoint(update):
+            copy._prepare_schema()  # noqa: SLF001 - ours
+        return copy
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> SutroFunction:
+        # Clients and limiters are shared on purpose, and cannot be copied.
+        return self.model_copy()
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """LangChain's `dumps` and `load` work; the key is left out."""
+        return True
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """Where the key comes from again when the object is loaded."""
+        return {"sutro_api_key": "SUTRO_API_KEY", "api_key": "SUTRO_API_KEY"}
+
+    @property
+    def client(self) -> SutroClient:
+        """The service without LangChain, with this Function's settings."""
+        return self._client
+
+    def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
+        """The name of its runs: its own, else the Function's."""
+        return super().get_name(suffix, name=name or self.name or self.function)
+
+    def get_input_schema(self, config: RunnableConfig | None = None) -> type[BaseModel]:
+        """`args_schema` if it is a model, else a model around its JSON schema."""
+        if isinstance(self.args_schema, type):
+            return self.args_schema
+        if self.args_schema is None:
+            return cast("type[BaseModel]", super().get_input_schema(config))
+        return model_of(self.get_name("Input"), self.args_schema)
+
+    @property
+    def OutputType(self) -> Any:  # noqa: N802 - LangChain's name
+        """What `invoke` gives."""
+        if self.output_model is not None:
+            return self.output_model
+        return dict[str, Any] if self.output == "full" else Any
+
+    def checked(self, row: Any, row_index: int | None = None) -> Any:
+        """A row as it may be sent.
+
+        Args:
+            row: As for `invoke`.
+            row_index: Which row of a table it is, for the error.
+
+        Raises:
+            SutroInputError: It does not fit `args_schema`.
+        """
+        return row if self._schema is None else self._schema.check(row, row_index=row_index)
+
+    def shaped(self, result: FunctionResult) -> Any:
+        """What the caller asked for of a payload.
+
+        Raises:
+            LowConfidenceError: Its confidence is below `min_confidence`.
+            SutroError: Its output does not fit `output_model`.
+        """
+        if self.min_confidence is not None:
+            confidence = result.confidence
+            if confidence is None or confidence < self.min_confidence:
+                raise LowConfidenceError(
+                    f"{self.function!r} answered with a confidence of {confidence}, and "
+                    f"{self.min_confidence} is required.",
+                    result=result,
+                )
+        if self.output_model is not None:
+            return parse_output_model(result, self.output_model)
+        return result.answer if self.output == "answer" else result
+
+    def invoke(
+        self,
+        input: dict[str, Any] | BaseModel | str,
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Run the Function once, now.
+
+        Args:
+            input: Its fields, or a text if it has one field.
+            config: LangChain's; its metadata and tags go onto the call's run.
+            **kwargs: `timeout` and `confidence_scoring` of this call, for `bind`.
+
+        Returns:
+            A `FunctionResult`, or what `output` and `output_model` say. The Function's own prompt,
+            which the hosted generation sends along, is not in it, since LangChain traces what
+            flows; `SutroClient.run_function` gives the payload with it.
+
+        Raises:
+            SutroInputError: The input cannot be sent, or does not fit `args_schema`.
+            SutroAPIError: The subclass that fits the service's answer.
+            SutroConnectionError: No complete answer.
+        """
+        options = self._options(kwargs)
+        full = config_of_call(self, config)
+
+        def call(_: Any, run_manager: CallbackManagerForChainRun) -> Any:
+            encoded = dump_row(self.checked(input))
+            if self.rate_limiter is not None:
+                self.rate_limiter.acquire(blocking=True)
+            payload = self._client.execute(_service.run_function, self.function, encoded, **options)
+            return self._finish(payload, full, run_manager)
+
+        call.__signature__ = _CALL  # type: ignore[attr-defined]
+        with quiet_when_local():
+            return self._call_with_config(call, traced_inputs(input), full, run_type="llm")
+
+    async def ainvoke(
+        self,
+        input: dict[str, Any] | BaseModel | str,
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """`invoke` on the running event loop."""
+        options = self._options(kwargs)
+        full = config_of_call(self, config)
+
+        async def call(_: Any, run_manager: AsyncCallbackManagerForChainRun) -> Any:
+            encoded = dump_row(self.checked(input))
+            if self.rate_limiter is not None:
+                await self.rate_limiter.aacquire(blocking=True)
+            payload = await self._client.aexecute(
+                _service.run_function, self.function, encoded, **options
+            )
+            return self._finish(payload, full, run_manager)
+
+        call.__signature__ = _CALL  # type: ignore[attr-defined]
+        with quiet_when_local():
+            return await self._acall_with_config(call, traced_inputs(input), full, run_type="llm")
+
+    def batch(
+        self,
+        inputs: list[Any],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """Run the Function over rows, as one Batch job.
+
+        Args:
+            inputs: Rows, each as for `invoke`.
+            config: One for all rows, or one for each.
+            return_exceptions: Put a row's error in its place instead of raising the first.
+            **kwargs: As for `invoke`, where `batch_mode="realtime"`.
+
+        Returns:
+            One value or error per row, in input order. `[]` makes no job.
+
+        Raises:
+            SutroInputError: A row cannot be sent; no row was.
+            SutroJobError: The job did not succeed.
+            SutroRowError: The first row without a usable output.
+        """
+        if not inputs:
+            return []
+        if self.batch_mode == "realtime":
+            return super().batch(inputs, config, return_exceptions=return_exceptions, **kwargs)
+        interrupts = Interrupts()
+
+        def call(
+            _: list[Any],
+            run_manager: list[CallbackManagerForChainRun],
+            config: list[RunnableConfig],
+        ) -> list[Any]:
+            batch = RowBatch(self, inputs, run_manager, config, return_exceptions=return_exceptions)
+            with interrupts.noted():
+                return self._run_batch(batch)
+
+        with quiet_when_local():
+            outputs = self._batch_with_config(
+                call,
+                [traced_inputs(row) for row in inputs],
+                configs_of_rows(self, config, len(inputs)),
+                return_exceptions=return_exceptions,
+                run_type="llm",
+            )
+        interrupts.raise_again()
+        return outputs
+
+    async def abatch(
+        self,
+        inputs: list[Any],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """`batch` on the running event loop; tables and files are handled in a thread."""
+        if not inputs:
+            return []
+        if self.batch_mode == "realtime":
+            return await super().abatch(
+                inputs, config, return_exceptions=return_exceptions, **kwargs
+            )
+        interrupts = Interrupts()
+
+        async def call(
+            _: list[Any],
+            run_manager: list[AsyncCallbackManagerForChainRun],
+            config: list[RunnableConfig],
+        ) -> list[Any]:
+            batch = RowBatch(self, inputs, run_manager, config, return_exceptions=return_exceptions)
+            with interrupts.noted():
+                return await self._arun_batch(batch)
+
+        with quiet_when_local():
+            outputs = await self._abatch_with_config(
+                call,
+                [traced_inputs(row) for row in inputs],
+                configs_of_rows(self, config, len(inputs)),
+                return_exceptions=return_exceptions,
+                run_type="llm",
+            )
+        interrupts.raise_again()
+        return outputs
+
+    def batch_as_completed(
+        self,
+        inputs: Sequence[Any],
+        config: RunnableConfig | Sequence[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> Iterator[tuple[int, Any]]:
+        """`batch`, giving index and output of each row; still one job, so all come at its end."""
+        if self.batch_mode == "realtime":
+            each: Any = super().batch_as_completed
+            yield from each(inputs, config, return_exceptions=return_exceptions, **kwargs)
+            return
+        one = cast("RunnableConfig | list[RunnableConfig] | None", config)
+        yield from enumerate(
+            self.batch(list(inputs), one, return_exceptions=return_exceptions, **kwargs)
+        )
+
+    async def abatch_as_completed(
+        self,
+        inputs: Sequence[Any],
+        config: RunnableConfig | Sequence[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> AsyncIterator[tuple[int, Any]]:
+        """`batch_as_completed` on the running event loop."""
+        if self.batch_mode == "realtime":
+            each: Any = super().abatch_as_completed
+            async for indexed in each(
+                inputs, config, return_exceptions=return_exceptions, **kwargs
+            ):
+                yield indexed
+            return
+        one = cast("RunnableConfig | list[RunnableConfig] | None", config)
+        outputs = await self.abatch(
+            list(inputs), one, return_exceptions=return_exceptions, **kwargs
+        )
+        for indexed in enumerate(outputs):
+            yield indexed
+
+    def as_tool(
+        self,
+        args_schema: type[BaseModel] | dict[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        arg_types: dict[str, type] | None = None,
+        **extras: Any,
+    ) -> SutroTool:
+        """This Function as a tool for agents.
+
+        Args:
+            args_schema: Its input fields, by default those of the Function's own `args_schema`.
+            name: What the model calls it; by default made from the Function's name.
+            description: What it is for; by default the Function's own.
+            arg_types: Field names and types, as a short form of `args_schema`.
+            **extras: Other fields of the tool, such as `return_direct`, `tags` or `extras`.
+
+        Raises:
+            SutroConfigurationError: Neither fields nor description are known.
+        """
+        from langchain_sutro.functions.tool import SutroTool  # noqa: PLC0415
+
+        return SutroTool.from_function(
+            self,
+            args_schema=args_schema,
+            name=name,
+            description=description,
+            arg_types=arg_types,
+            **extras,
+        )
+
+    def assign_as(
+        self,
+        key: str,
+        *,
+        inputs: list[str] | dict[str, str] | Callable[[dict[str, Any]], Any] | None = None,
+    ) -> SutroAssign:
+        """A Runnable that adds this Function's result to a row, and whose batch is one job.
+
+        Args:
+            key: Where the result goes.
+            inputs: Which of the row's fields the Function gets: their names, or its field names
+                mapped to the row's, or a callable on the row. By default the fields of
+                `args_schema`, else the whole row.
+        """
+        from langchain_sutro.functions.compose import SutroAssign  # noqa: PLC0415
+
+        if inputs is None and self._schema is not None:
+            inputs = list(self._schema.fields)
+        return SutroAssign(bound=self, key=key, inputs=inputs)
+
+    def require_confidence(self, minimum: float) -> SutroFunction:
+        """This Function, but an answer of less confidence, or of none, is a `LowConfidenceError`.
+
+        With `with_fallbacks` only the weak rows of a batch go on to the fallback.
+
+        Args:
+            minimum: From 0 to 1.
+        """
+        if not 0 <= minimum <= 1:
+            raise SutroInputError(f"A confidence is between 0 and 1, not {minimum}.")
+        return self.model_copy(update={"min_confidence": minimum})
+
+    def with_retry(
+        self,
+        *,
+        retry_if_exception_type: tuple[type[BaseException], ...]
+        | Callable[[BaseException], bool] = (Exception,),
+        wait_exponential_jitter: bool = True,
+        exponential_jitter_params: ExponentialJitterParams | None = None,
+        stop_after_attempt: int = 3,
+    ) -> SutroRetry:
+        """Repeat what failed; in a batch each round is a new job with the failed rows alone.
+
+        `max_retries` already repeats what is safe to repeat. This repeats whatever you name, and
+        runs and jobs are billed each time.
+
+        Args:
+            retry_if_exception_type: Which errors are worth another try, or a callable that says.
+            wait_exponential_jitter: Whether to wait between the tries.
+            exponential_jitter_params: `initial`, `max`, `exp_base` and `jitter`, in seconds.
+            stop_after_attempt: Tries in all.
+        """
+        from langchain_sutro.functions.compose import SutroRetry  # noqa: PLC0415
+
+        return SutroRetry(
+            bound=self,
+            kwargs={},
+            config={},
+            retry_exception_types=retry_if_exception_type,
+            wait_exponential_jitter=wait_exponential_jitter,
+            exponential_jitter_params=exponential_jitter_params,
+            max_attempt_number=stop_after_attempt,
+        )
+
+    def _run_batch(self, batch: RowBatch) -> list[Any]:
+        rows = batch.encode()
+        if rows is None:
+            return batch.outputs(None, None)
+        with rows:
+            job = self._job(self._client.submit(self._request(), rows, reuse=self.reuse_jobs), rows)
+        job.wait(None, progress=self.progress, on_progress=batch.on_progress)
+        with job.fetching():
+            # Each row has its run already, so the job makes none.
+            results = self._client.fetch_results(job.job_id, rows=job.rows, function=self.function)
+            return batch.outputs(job, results)
+
+    async def _arun_batch(self, batch: RowBatch) -> list[Any]:
+        rows = await asyncio.to_thread(batch.encode)
+        if rows is None:
+            return batch.outputs(None, None)
+        with rows:
+            submitted = await self._client.asubmit(self._request(), rows, reuse=self.reuse_jobs)
+            job = self._job(submitted, rows)
+        await job.await_(None, progress=self.progress, on_progress=batch.on_progress_async)
+        with job.fetching():
+            await batch.told()
+            # Each row has its run already, so the job makes none.
+            results = await self._client.afetch_results(
+                job.job_id, rows=job.rows, function=self.function
+            )
+            return batch.outputs(job, results)
+
+    def submit(
+        self,
+        data: Any,
+        config: RunnableConfig | None = None,
+        *,
+        dry_run: bool = False,
+        job_name: str | None = None,
+        description: str | None = None,
+        id_column: str | None = None,
+    ) -> SutroJob:
+        """Submit a table of any size as one Batch job, and return at once.
+
+        Args:
+            data: Rows (mappings, pydantic models), a data frame, anything Arrow, a path or a URL.
+            config: LangChain's; its metadata and tags go onto the job's run.
+            dry_run: Make a job that estimates the cost: `SutroJob.cost_estimate`.
+            job_name: At most 45 characters.
+            description: Kept with the job.
+            id_column: Column that a table behind a URL carries into its results.
+
+        Raises:
+            SutroInputError: A value cannot be sent; names row and column; nothing was sent.
+            SubmissionUnknownError: A job may exist; look its token up before submitting again.
+            SutroAPIError: The service refused the job.
+        """
+        request = self._request(dry_run, job_name, description, id_column)
+        request.check()
+        rows = take_rows(data)
+        with self._job_trace(rows, config) as trace:
+            submitted = self._client.submit(request, rows, reuse=self.reuse_jobs, trace=trace)
+        return self._job(submitted, rows)
+
+    async def asubmit(
+        self,
+        data: Any,
+        config: RunnableConfig | None = None,
+        *,
+        dry_run: bool = False,
+        job_name: str | None = None,
+        description: str | None = None,
+        id_column: str | None = None,
+    ) -> SutroJob:
+        """`submit` on the running event loop; the table is encoded in a thread."""
+        request = self._request(dry_run, job_name, description, id_column)
+        request.check()
+        rows = await asyncio.to_thread(take_rows, data)
+        with self._job_trace(rows, config) as trace:
+            submitted = await self._client.asubmit(
+                request, rows, reuse=self.reuse_jobs, trace=trace
+            )
+        return self._job(submitted, rows)
+
+    def submit_in_parts(
+        self,
+        data: Any,
+        max_rows_per_job: int,
+        config: RunnableConfig | None = None,
+        *,
+        manifest: str | os.PathLike[str] | None = None,
+        dry_run: bool = False,
+        job_name: str | None = None,
+        description: str | None = None,
+    ) -> SutroJobGroup:
+        """Submit a table as several jobs behind one handle; all rows are checked first.
+
+        Args:
+            data: As for `submit`, but for a table behind a URL.
+            max_rows_per_job: Rows of a job at the most.
+            config: As for `submit`.
+            manifest: File with which `SutroJobGroup.resume` goes on after a crash.
+            dry_run: As for `submit`.
+            job_name: As for `submit`.
+            description: As for `submit`.
+        """
+        return SutroJobGroup.submit(
+            self._request(dry_run, job_name, description),
+            data,
+            max_rows_per_job,
+            client=self._client,
+            manifest=manifest,
+            reuse=self.reuse_jobs,
+            trace=partial(self._job_trace, config=config),
+            poll_interval=self.poll_interval,
+            on_interrupt=self.on_interrupt,
+        )
+
+    async def asubmit_in_parts(
+        self, data: Any, max_rows_per_job: int, **options: Any
+    ) -> SutroJobGroup:
+        """`submit_in_parts`, with the same `options`, all of it in a thread."""
+        return await asyncio.to_thread(self.submit_in_parts, data, max_rows_per_job, **options)
+
+    def _request(
+        self,
+        dry_run: bool = False,
+        job_name: str | None = None,
+        description: str | None = None,
+        id_column: str | None = None,
+    ) -> JobRequest:
+        return JobRequest(
+            self.function, self.job_priority, dry_run, job_name, description, id_column
+        )
+
+    def _job_trace(
+        self, rows: SpooledRows | RemoteTable, config: RunnableConfig | None = None
+    ) -> AbstractContextManager[JobTrace]:
+        return job_trace(
+            self.function,
+            rows,
+            config=config,
+            metadata=self.metadata,
+            tags=self.tags,
+            forward=self.forward_trace_context,
+            hook=self.trace_context_hook,
+            cap=self.trace_rows,
+        )
+
+    def _job(self, submitted: Submitted, rows: SpooledRows | RemoteTable) -> SutroJob:
+        return SutroJob(
+            submitted.job_id,
+            client=self._client,
+            function=self.function,
+            rows=rows.count if isinstance(rows, SpooledRows) else None,
+            token=submitted.token,
+            reused=submitted.reused,
+            poll_interval=self.poll_interval,
+            on_interrupt=self.on_interrupt,
+        )
+
+    def _options(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        options = {"timeout": self.timeout, "confidence_scoring": self.confidence_scoring}
+        unknown = kwargs.keys() - options.keys()
+        if unknown:
+            raise TypeError(
+                f"{type(self).__name__}.invoke takes no {', '.join(sorted(unknown))}: the prompt, "
+                "model and sampling of a Function are published with it."
+            )
+        return options | kwargs
+
+    def _finish(
+        self, payload: dict[str, Any], config: RunnableConfig, run_manager: BaseRunManager
+    ) -> Any:
+        """The result of a run, with its facts on the run that LangChain made for it."""
+        result = FunctionResult(payload).without_prompt()
+        record_call(
+            self,
+            run_manager,
+            config,
+            usage=result.usage,
+            facts={
+                "sutro_request_id": result.request_id,
+                "sutro_confidence": result.confidence,
+            },
+        )
+        return self.shaped(result)
+
+
+# LangChain asks each callable for its signature, which takes long to find out.
+_CALL = inspect.Signature(
+    [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        for name in ("_", "run_manager")
+    ]
+)
+
+# What a client and a schema are made of.
+_OF_CLIENT = frozenset(
+    {
+        "sutro_api_key",
+        "api_url",
+        "generation",
+        "timeout",
+        "max_retries",
+        "http_client",
+        "http_async_client",
+    }
+)
+_OF_SCHEMA = frozenset({"function", "args_schema"})
+
+# What a pickle leaves behind.
+_STAYS_HERE = (
+    "sutro_api_key",
+    "rate_limiter",
+    "http_client",
+    "http_async_client",
+    "on_progress",
+    "trace_context_hook",
+)

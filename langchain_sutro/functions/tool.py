@@ -1,0 +1,360 @@
+"""`SutroTool`: a Function as a tool that an agent's model can use safely.
+
+The model sees short JSON, the code around it the whole payload as the artifact. What the model can
+mend, such as a field of a wrong type, is told to it; anything else is raised. A batch of a tool is
+one job, as that of its Function.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+from langchain_core.callbacks import (
+    AsyncCallbackManager,
+    AsyncCallbackManagerForToolRun,
+    CallbackManager,
+    CallbackManagerForToolRun,
+)
+from langchain_core.runnables import RunnableConfig  # noqa: TC002 - langchain-core resolves it
+from langchain_core.runnables.config import patch_config
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    TypeAdapter,
+    model_validator,
+)
+from typing_extensions import TypedDict
+
+from langchain_sutro._exports import exported_from
+from langchain_sutro._results import parse_output_model
+from langchain_sutro._rows import InputSchema
+from langchain_sutro._tracing import quiet_when_local
+from langchain_sutro.errors import SutroConfigurationError
+from langchain_sutro.functions.function import SutroFunction
+from langchain_sutro.functions.tool_base import SutroToolError, TracedTool, mendable, short_answer
+from langchain_sutro.functions.tool_names import check_tool_name, tool_name
+from langchain_sutro.functions.tool_runs import ToolRuns
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from langchain_core.messages import ToolCall
+
+__all__ = ["SutroArtifact", "SutroTool", "SutroToolError", "tool_name"]
+
+_SETTINGS = ("api_key", "sutro_api_key", "api_url", "generation", "timeout", "max_retries")
+_HINT = " Correct the arguments and call the tool again."
+
+
+class SutroArtifact(TypedDict, total=False):
+    """The payload of the call, without the Function's prompt; plain JSON, so checkpoints keep it.
+
+    `FunctionResult(artifact)` has the answer's rule and the other attributes.
+    """
+
+    output: Any
+    response: Any
+    confidence: float | None
+    predictions: list[dict[str, Any]]
+    rationale: str | None
+    usage: dict[str, Any]
+    request_id: str
+    run_id: str
+
+
+@exported_from("langchain_sutro")
+class SutroTool(TracedTool):
+    """A published Function as a tool for agents.
+
+    Usually made by `SutroFunction.as_tool`, or by itself:
+
+    ```python
+    SutroTool(
+        function="lead-qualifier",
+        description="Decides whether a sales lead is qualified.",
+        args_schema=Lead,
+    )
+    ```
+
+    Called with a `ToolCall`, as agents do, it gives a `ToolMessage`: short JSON with `answer`,
+    `confidence` and `rationale`, and the payload as a `SutroArtifact`. What the model can mend
+    (missing, unknown and wrong fields, an answer refused for low confidence) is a message of status
+    `"error"` to it. Called with a plain dict it gives the content, and raises every error.
+
+    Attributes:
+        function: The Function, or its name; then the settings come from the environment.
+        name: What the model calls it; by default made from the Function's name.
+        description: What it is for; by default that of the Function, or of the schema.
+        args_schema: Its fields, as a pydantic model or JSON schema, kept as JSON schema; by default
+            that of the Function. Any field name works, `config`, `runtime` and `self` included.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    function: SutroFunction
+    # Kept as JSON schema: langchain-core and langgraph inject things into fields of certain names
+    # of a pydantic model, and lose others.
+    args_schema: dict[str, Any] = Field(default_factory=dict)
+
+    _schema: InputSchema = PrivateAttr()
+    _judge: SutroFunction = PrivateAttr()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: dict[str, Any]) -> dict[str, Any]:
+        values = dict(values)
+        function = values["function"] = _function(values)
+        schema = values.get("args_schema") or function.args_schema
+        if schema is None:
+            raise SutroConfigurationError(
+                f"The fields of {function.function!r} are not known, since the service does not "
+                "tell them: give args_schema, a pydantic model or a JSON schema."
+            )
+        if isinstance(schema, type):
+            if function.args_schema is not schema:
+                function = function.model_copy(update={"args_schema": schema})
+                values["function"] = function
+            schema = InputSchema(schema, function.function).json_schema
+        values["args_schema"] = schema
+        name = values.get("name")
+        values["name"] = tool_name(function.function) if name is None else check_tool_name(name)
+        values["description"] = (
+            values.get("description") or function.description or schema.get("description")
+        )
+        if not values["description"]:
+            raise SutroConfigurationError(
+                f"A tool of {function.function!r} needs a description: the model decides by it "
+                "when to call the tool."
+            )
+        values["metadata"] = {"sutro_function": function.function, **(values.get("metadata") or {})}
+        return values
+
+    @model_validator(mode="after")
+    def _validate(self) -> SutroTool:
+        self._prepare()
+        return self
+
+    def _prepare(self) -> None:
+        own = self.function.args_schema
+        self._schema = InputSchema(self.args_schema, self.function.function)
+        if isinstance(own, type):
+            theirs = InputSchema(own, self.function.function)
+            if theirs.json_schema == self.args_schema:
+                # The model's own validators check the arguments too.
+                self._schema = theirs
+        self._judge = self.function.model_copy(update={"output": "full", "output_model": None})
+
+    @classmethod
+    def from_function(
+        cls,
+        function: SutroFunction,
+        args_schema: type[BaseModel] | dict[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        arg_types: dict[str, type] | None = None,
+        **extras: Any,
+    ) -> SutroTool:
+        """Make the tool of `function`; `SutroFunction.as_tool` explains the other arguments."""
+        if args_schema is None and arg_types is not None:
+            args_schema = _typed(function.function, arg_types)
+        return cls(
+            function=function,
+            args_schema=args_schema,
+            name=name,
+            description=description,
+            **extras,
+        )
+
+    def __getstate__(self) -> dict[Any, Any]:
+        return {**super().__getstate__(), "__pydantic_private__": None}
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        super().__setstate__({**state, "__pydantic_private__": {"_tool_call_schema_memo": None}})
+        self._prepare()
+
+    @property
+    def sutro_api_key(self) -> SecretStr | None:
+        """The key, if it was given here or stood in the environment; it is masked."""
+        return self.function.sutro_api_key
+
+    def _run(
+        self,
+        row: Any,
+        config: RunnableConfig,
+        run_manager: CallbackManagerForToolRun,
+        *,
+        for_model: bool,
+    ) -> tuple[str, SutroArtifact]:
+        child = patch_config(config, callbacks=run_manager.get_child())
+        with mendable(for_model=for_model, hint=_HINT):
+            return self._outcome(self._judge.invoke(row, child))
+
+    async def _arun(
+        self,
+        row: Any,
+        config: RunnableConfig,
+        run_manager: AsyncCallbackManagerForToolRun,
+        *,
+        for_model: bool,
+    ) -> tuple[str, SutroArtifact]:
+        child = patch_config(config, callbacks=run_manager.get_child())
+        with mendable(for_model=for_model, hint=_HINT):
+            return self._outcome(await self._judge.ainvoke(row, child))
+
+    def _to_args_and_kwargs(
+        self, tool_input: str | dict[str, Any], tool_call_id: str | None
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        # The row stays whole: as keyword arguments, fields would collide with parameters.
+        return (self._row(tool_input, tool_call_id),), {"for_model": tool_call_id is not None}
+
+    def _row(self, tool_input: str | dict[str, Any], tool_call_id: str | None) -> Any:
+        """The arguments, checked."""
+        with mendable(for_model=tool_call_id is not None, hint=_HINT):
+            return self._schema.check(tool_input)
+
+    def _outcome(self, result: Any) -> tuple[str, SutroArtifact]:
+        """What the model reads, and what code gets."""
+        answer = result.answer
+        if self.function.output_model is not None:
+            model = parse_output_model(result, self.function.output_model)
+            answer = model.model_dump(mode="json", by_alias=True)
+        short = orjson.dumps(short_answer(result, answer)).decode()
+        return short, cast("SutroArtifact", dict(result))
+
+    def _row_outcome(self, output: Any, tool_call_id: str | None) -> tuple[str, SutroArtifact]:
+        with mendable(for_model=tool_call_id is not None, hint=_HINT):
+            if isinstance(output, Exception):
+                raise output
+            return self._outcome(output)
+
+    def batch(
+        self,
+        inputs: list[str | dict[str, Any] | ToolCall],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """Call the tool for each input, as one Batch job.
+
+        Args:
+            inputs: Rows or `ToolCall`s.
+            config: One for all, or one for each.
+            return_exceptions: Put an error in its place instead of raising the first.
+            **kwargs: As for `invoke`.
+
+        Returns:
+            For each input what `invoke` gives.
+        """
+        if not inputs:
+            return []
+        runs = ToolRuns(self, inputs, config, return_exceptions=return_exceptions)
+        with quiet_when_local():
+            managers = [
+                CallbackManager.configure(**scope).on_tool_start(**start)
+                for scope, start in runs.starts()
+            ]
+            try:
+                rows, configs = runs.checked(managers, self._row)
+                outputs = self._judge.batch(rows, configs, return_exceptions=True, **kwargs)
+                ends = runs.ends(outputs, self._row_outcome)
+            except BaseException as error:
+                for manager in managers:
+                    manager.on_tool_error(error)
+                raise
+            for manager, (output, failure) in zip(managers, ends, strict=True):
+                if failure is None:
+                    manager.on_tool_end(output, name=self.name)
+                else:
+                    manager.on_tool_error(failure)
+        return runs.results(ends)
+
+    async def abatch(
+        self,
+        inputs: list[str | dict[str, Any] | ToolCall],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """`batch` on the running event loop."""
+        if not inputs:
+            return []
+        runs = ToolRuns(self, inputs, config, return_exceptions=return_exceptions)
+        with quiet_when_local():
+            managers = [
+                await AsyncCallbackManager.configure(**scope).on_tool_start(**start)
+                for scope, start in runs.starts()
+            ]
+            try:
+                rows, configs = runs.checked(managers, self._row)
+                outputs = await self._judge.abatch(rows, configs, return_exceptions=True, **kwargs)
+                ends = runs.ends(outputs, self._row_outcome)
+            except BaseException as error:
+                for manager in managers:
+                    await manager.on_tool_error(error)
+                raise
+            for manager, (output, failure) in zip(managers, ends, strict=True):
+                if failure is None:
+                    await manager.on_tool_end(output, name=self.name)
+                else:
+                    await manager.on_tool_error(failure)
+        return runs.results(ends)
+
+    def batch_as_completed(
+        self,
+        inputs: Sequence[Any],
+        config: RunnableConfig | Sequence[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> Iterator[tuple[int, Any]]:
+        """`batch`, giving index and output of each; one job, so all come at its end."""
+        one = cast("RunnableConfig | list[RunnableConfig] | None", config)
+        yield from enumerate(
+            self.batch(list(inputs), one, return_exceptions=return_exceptions, **kwargs)
+        )
+
+    async def abatch_as_completed(
+        self,
+        inputs: Sequence[Any],
+        config: RunnableConfig | Sequence[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> AsyncIterator[tuple[int, Any]]:
+        """`batch_as_completed` on the running event loop."""
+        one = cast("RunnableConfig | list[RunnableConfig] | None", config)
+        outputs = await self.abatch(
+            list(inputs), one, return_exceptions=return_exceptions, **kwargs
+        )
+        for indexed in enumerate(outputs):
+            yield indexed
+
+
+def _function(values: dict[str, Any]) -> SutroFunction:
+    function = values.get("function")
+    settings = {key: values.pop(key) for key in _SETTINGS if key in values}
+    if isinstance(function, SutroFunction):
+        if settings:
+            raise SutroConfigurationError(
+                f"Give {', '.join(settings)} to the SutroFunction, not to its tool."
+            )
+        return function
+    if not isinstance(function, str):
+        raise SutroConfigurationError("A SutroTool needs function=, a SutroFunction or its name.")
+    if "api_key" not in settings and "sutro_api_key" not in settings:
+        settings["api_key"] = os.environ.get("SUTRO_API_KEY") or None
+    return SutroFunction(function, **settings)
+
+
+def _typed(function: str, arg_types: dict[str, type]) -> dict[str, Any]:
+    # A typed dict, unlike a model, allows any name for a field.
+    make: Any = TypedDict
+    return TypeAdapter(make(function, arg_types)).json_schema()

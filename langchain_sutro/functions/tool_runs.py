@@ -1,0 +1,152 @@
+"""The runs of a tool's batch: for each input one `tool` run, as `BaseTool.run` makes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages import ToolMessage
+from langchain_core.runnables.config import get_config_list, patch_config
+from langchain_core.tools import ToolException
+
+from langchain_sutro._tracing import traced_inputs, without_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from langchain_core.runnables import RunnableConfig
+    from langchain_core.tools import BaseTool
+
+__all__ = ["ToolRuns"]
+
+
+class ToolRuns:
+    """The inputs of one batch on their way through the tool.
+
+    Args:
+        tool: The tool.
+        inputs: Rows or `ToolCall`s.
+        config: One for all, or one for each.
+        return_exceptions: Whether an error stands in its input's place or is raised.
+    """
+
+    def __init__(
+        self,
+        tool: BaseTool,
+        inputs: Sequence[Any],
+        config: RunnableConfig | list[RunnableConfig] | None,
+        *,
+        return_exceptions: bool,
+    ) -> None:
+        self._tool = tool
+        self._calls = [_split(one) for one in inputs]
+        self._configs = get_config_list(config, len(inputs))
+        self._return_exceptions = return_exceptions
+        self._sent: list[int] = []
+        self._found: list[Any] = [None] * len(inputs)
+
+    def starts(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """For each input the arguments of a callback manager, and of its `on_tool_start`."""
+        tool = self._tool
+        for (arguments, call_id), config in zip(self._calls, self._configs, strict=True):
+            shown = traced_inputs(arguments)
+            scope = {
+                "inheritable_callbacks": config.get("callbacks"),
+                "local_callbacks": tool.callbacks,
+                "verbose": tool.verbose,
+                "inheritable_tags": without_secrets(config.get("tags")),
+                "local_tags": tool.tags,
+                "inheritable_metadata": without_secrets(config.get("metadata")),
+                "local_metadata": tool.metadata,
+            }
+            start = {
+                "serialized": {"name": tool.name, "description": tool.description},
+                "input_str": str(shown),
+                "name": config.get("run_name"),
+                "run_id": config.pop("run_id", None),
+                "inputs": dict(shown) if isinstance(shown, dict) else None,
+                "tool_call_id": call_id,
+            }
+            yield scope, start
+
+    def checked(
+        self, managers: Sequence[Any], check: Callable[[Any, str | None], Any]
+    ) -> tuple[list[Any], list[RunnableConfig]]:
+        """The rows that may be sent, with the configs of their runs' children.
+
+        Raises:
+            SutroInputError: A row may not be sent, and the caller wants no partial answer.
+        """
+        rows, configs = [], []
+        for index, (arguments, call_id) in enumerate(self._calls):
+            try:
+                rows.append(check(arguments, call_id))
+            except Exception as error:
+                if not self._return_exceptions and not self._handled(error):
+                    raise
+                self._found[index] = error
+                continue
+            self._sent.append(index)
+            child = managers[index].get_child()
+            configs.append(patch_config(self._configs[index], callbacks=child))
+        return rows, configs
+
+    def ends(
+        self, outputs: Sequence[Any], outcome: Callable[[Any, str | None], Any]
+    ) -> list[tuple[Any, Exception | None]]:
+        """For each input its output, or its error.
+
+        Args:
+            outputs: What came for each row that was sent: a result or an error.
+            outcome: Makes content and artifact of a result, or raises what becomes of an error.
+        """
+        for index, output in zip(self._sent, outputs, strict=True):
+            try:
+                self._found[index] = outcome(output, self._calls[index][1])
+            except Exception as error:  # noqa: BLE001 - it is this row's, and raised by `results`
+                self._found[index] = error
+        return [
+            self._end(found, call_id)
+            for found, (_, call_id) in zip(self._found, self._calls, strict=True)
+        ]
+
+    def results(self, ends: Sequence[tuple[Any, Exception | None]]) -> list[Any]:
+        """What the batch gives.
+
+        Raises:
+            Exception: The first error, unless the caller wants them in their places.
+        """
+        if not self._return_exceptions:
+            for _, error in ends:
+                if error is not None:
+                    raise error
+        return [output if error is None else error for output, error in ends]
+
+    def _end(self, found: Any, call_id: str | None) -> tuple[Any, Exception | None]:
+        if isinstance(found, Exception):
+            if not self._handled(found):
+                return None, found
+            content, artifact, status = self._handling(found), None, "error"
+        else:
+            (content, artifact), status = found, "success"
+        if call_id is None:
+            return content, None
+        message = ToolMessage(
+            content, artifact=artifact, tool_call_id=call_id, name=self._tool.name, status=status
+        )
+        return message, None
+
+    def _handled(self, error: Exception) -> bool:
+        return isinstance(error, ToolException) and bool(self._tool.handle_tool_error)
+
+    def _handling(self, error: Exception) -> Any:
+        how: Any = self._tool.handle_tool_error
+        if callable(how):
+            return how(error)
+        return how if isinstance(how, str) else str(error)
+
+
+def _split(one: Any) -> tuple[Any, str | None]:
+    """Arguments, and the id of the call if a model made it."""
+    if isinstance(one, dict) and one.get("type") == "tool_call":
+        return dict(one["args"]), one["id"]
+    return one, None

@@ -1,0 +1,82 @@
+"""No asynchronous call holds up its event loop: files, tables and encoding go to threads."""
+
+import csv
+import json
+
+import langsmith
+import pytest
+from blockbuster import BlockingError, blockbuster_ctx
+from langchain_core.runnables import RunnableLambda
+
+from langchain_sutro import SutroClient, SutroFunction, SutroJob
+from tests.functions.test_function import LEAD
+
+ROWS = [{"query": f"Quote for {n} seats", "region": "APAC"} for n in range(6000)]
+
+
+def guard():
+    """Turns blocking calls of this package on an event loop into errors."""
+    return blockbuster_ctx("langchain_sutro", excluded_modules=["langchain_sutro.local"])
+
+
+@pytest.fixture
+def unblocked(deployment):
+    """The settings of a deployment, under the guard."""
+    with guard():
+        yield {"api_url": deployment.url, "api_key": deployment.api_key}
+
+
+async def test_the_guard_notices_a_blocking_call(unblocked):
+    with pytest.raises(BlockingError):
+        SutroClient(**unblocked).list_jobs()
+
+
+async def test_a_run_does_not_block(unblocked):
+    assert (await SutroFunction("lead-qualifier", **unblocked).ainvoke(LEAD)).answer
+    assert (await SutroClient(**unblocked).arun_function("lead-qualifier", LEAD)).answer
+
+
+async def test_reading_the_login_file_does_not_block(unblocked, tmp_path, monkeypatch):
+    (tmp_path / ".sutro").mkdir()
+    (tmp_path / ".sutro" / "config.json").write_text(json.dumps(unblocked))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert (await SutroFunction("lead-qualifier").ainvoke(LEAD)).answer
+
+
+async def test_a_batch_does_not_block(unblocked):
+    function = SutroFunction("lead-qualifier", **unblocked)
+    assert len(await function.abatch(ROWS[:20])) == 20
+    assert len(await function.abatch(ROWS)) == len(ROWS)
+
+
+async def test_a_table_from_a_file_and_its_results_do_not_block(unblocked, tmp_path):
+    path = tmp_path / "leads.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(LEAD))
+        writer.writeheader()
+        writer.writerows(ROWS)
+    job = await SutroFunction("lead-qualifier", **unblocked).asubmit(path)
+    results = await job.aresults()
+    assert len(results) == len(ROWS)
+    taken = SutroJob.from_id(job.job_id, client=SutroClient(**unblocked))
+    assert await taken.astatus() == "SUCCEEDED"
+    assert len(await SutroClient(**unblocked).aget_job_results(job.job_id)) == len(ROWS)
+
+
+async def test_parts_and_reuse_do_not_block(unblocked, tmp_path):
+    function = SutroFunction("lead-qualifier", **unblocked)
+    group = await function.asubmit_in_parts(ROWS[:30], 10, manifest=tmp_path / "m.json")
+    assert len(await group.aresults()) == 30
+
+
+async def test_a_traced_run_does_not_block(deployment, langsmith_recorder):
+    # LangChain's tracer and LangSmith's client read files when they are first used.
+    await RunnableLambda(lambda _: None, name="first").ainvoke(0)
+    with langsmith.trace("second"):
+        pass
+    with guard():
+        settings = {"api_url": deployment.url, "api_key": deployment.api_key}
+        assert (await SutroFunction("lead-qualifier", **settings).ainvoke(LEAD)).answer
+        assert (await SutroClient(**settings).arun_function("lead-qualifier", LEAD)).answer
+    langsmith_recorder.wait()
+    assert len(langsmith_recorder.by_name("lead-qualifier")) == 2

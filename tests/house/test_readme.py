@@ -1,0 +1,182 @@
+"""The README, followed literally: its blocks run in order, and what it names is there."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+
+import langchain_sutro
+from langchain_sutro import SutroFunction, errors
+from tests.langsmith_recorder import LangSmithRecorder, forget_settings
+
+pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+TEXT = README.read_text()
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def blocks(language, text=TEXT):
+    """Each fenced block of a language: the line that it starts in, and its text."""
+    for block in FENCE.finditer(text):
+        if block[1] == language:
+            yield text.count("\n", 0, block.start(2)) + 1, block[2]
+
+
+def commands(text):
+    """The shell commands, without their comments."""
+    lines = [line for _, block in blocks("console", text) for line in block.splitlines()]
+    return [line.partition("#")[0].strip() for line in lines]
+
+
+class Model(BaseChatModel):
+    """The chat model that the README leaves to its reader: calls its first tool, and repeats it."""
+
+    tools: list = []
+
+    @property
+    def _llm_type(self):
+        return "scripted"
+
+    def bind_tools(self, tools, **kwargs):
+        return self.model_copy(update={"tools": list(tools)})
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        last = messages[-1]
+        if self.tools and not isinstance(last, ToolMessage):
+            args = {"query": last.text, "region": "APAC"}
+            call = {"type": "tool_call", "id": "1", "name": self.tools[0].name, "args": args}
+            message = AIMessage("", tool_calls=[call])
+        else:
+            message = AIMessage(f"The tool said {last.text}")
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+@pytest.fixture
+def readers(monkeypatch, tmp_path, sutro_deployment):
+    """A module as a reader has it: settings, a model, and the files that the text speaks of."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "exports").mkdir()
+    for _, text in blocks("yaml"):
+        (tmp_path / "functions.yaml").write_text(text)
+    module = ModuleType("readme")
+    module.model = Model()
+    # LangSmith's `evaluate` asks for its server also where nothing is uploaded.
+    with LangSmithRecorder() as langsmith:
+        monkeypatch.setenv("LANGSMITH_ENDPOINT", langsmith.url)
+        forget_settings()
+        yield module
+        assert not [path for method, path in langsmith.requests if method != "GET"]
+    forget_settings()
+
+
+def test_every_python_block_runs_after_those_before_it(readers, sutro_deployment, monkeypatch):
+    module = readers
+    monkeypatch.setitem(sys.modules, "readme", module)
+    for line, block in blocks("python"):
+        # With empty lines before it, a traceback names the README's line.
+        code = compile("\n" * (line - 1) + block, str(README), "exec")
+        try:
+            exec(code, vars(module))
+        except BaseException as error:
+            error.add_note(f"in the block at line {line} of README.md")
+            raise
+    assert sutro_deployment.requests
+
+
+def test_the_test_that_it_shows_passes(pytester):
+    (shown,) = [block for _, block in blocks("python") if "def test_" in block]
+    pytester.makeconftest('pytest_plugins = ["langchain_sutro.testing"]')
+    pytester.makepyfile(shown)
+    pytester.runpytest_subprocess("-q", "-p", "no:socket").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_every_make_target_exists(document):
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    lines = commands((ROOT / document).read_text())
+    named = {line.split()[1] for line in lines if line.startswith("make ")}
+    assert named
+    assert named <= targets
+
+
+@pytest.mark.parametrize("module", sorted(set(re.findall(r"python -m ([\w.]+)", TEXT))))
+def test_every_module_that_is_run_explains_itself(module, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("usage:")
+
+
+def test_extras_and_the_name_to_install_are_those_of_the_package():
+    installed = re.findall(r"pip install \"?([\w-]+)(?:\[([\w,-]+)\])?", TEXT)
+    assert installed
+    assert {name for name, _ in installed} <= {PROJECT["name"], "sutro"}
+    named = {extra for _, extras in installed for extra in extras.split(",") if extra}
+    # The table of extras also writes `[gcs]` alone.
+    named |= set(re.findall(r"`(?:langchain-sutro)?\[([a-z0-9]+)\]`", TEXT))
+    assert named == PROJECT["optional-dependencies"].keys()
+
+
+def test_pythons_are_those_of_the_package():
+    oldest, newest = re.search(r"Python (3\.\d+) to (3\.\d+)", TEXT).groups()
+    assert PROJECT["requires-python"] == f">={oldest}"
+    said = {f"Programming Language :: Python :: {each}" for each in (oldest, newest)}
+    assert said <= set(PROJECT["classifiers"])
+
+
+def test_every_name_of_ours_is_importable():
+    words = set(re.findall(r"`(Sutro\w+)", TEXT)) | set(re.findall(r"\b(Sutro\w+Error)\b", TEXT))
+    homes = [langchain_sutro, errors]
+    missing = {name for name in words if not any(hasattr(home, name) for home in homes)}
+    assert missing == set()
+    for module in set(re.findall(r"`(langchain_sutro(?:\.\w+)+)`", TEXT)):
+        import_module(module)
+
+
+def test_the_tree_of_errors_is_the_real_one():
+    (tree,) = [text for _, text in blocks("") if text.startswith("SutroError\n")]
+    parents = {}
+    above = []
+    for line in tree.splitlines():
+        words = re.findall(r"\w+Error\b", line)
+        depth = re.search(r"\w", line).start() // 4
+        for name in words:
+            parents[name] = above[depth - 1] if depth else None
+        above[depth:] = [words[-1]]
+    assert set(parents) == {name for name in errors.__all__ if name.endswith("Error")}
+    for name, parent in parents.items():
+        above = [base.__name__ for base in getattr(errors, name).__mro__[1:]]
+        assert next((base for base in above if base in parents), None) == parent, name
+
+
+def test_every_keyword_shown_for_a_function_is_one_of_its_fields():
+    shown = re.findall(r"SutroFunction\((?:\.\.\.|\"[\w-]+\"), ([^)]*)\)", TEXT)
+    assert shown
+    for keyword in re.findall(r"(\w+)=", ", ".join(shown)):
+        fields = SutroFunction.model_fields
+        assert keyword in fields.keys() | {field.alias for field in fields.values()}
+
+
+@pytest.mark.parametrize("document", sorted(path.name for path in ROOT.glob("*.md")))
+def test_links_and_file_names_lead_somewhere(document):
+    text = (ROOT / document).read_text()
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+    for target in links + re.findall(r"`((?:tests|cookbook|docs)/[\w/]+\.\w+)`", text):
+        assert (ROOT / target).exists(), target

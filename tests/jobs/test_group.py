@@ -1,0 +1,204 @@
+"""SutroJobGroup: one table as several jobs, finished after a crash too."""
+
+import asyncio
+import json
+import signal
+import threading
+from datetime import timedelta
+
+import pytest
+
+from langchain_sutro import SutroJob, SutroJobGroup, errors
+from langchain_sutro._service import submission as _submit_api
+from langchain_sutro._service.exchange import Policy
+from langchain_sutro._service.submission import JobRequest
+from tests.functions.test_function import call, modes
+from tests.jobs.test_job import echo, labels, rows
+
+__all__ = ["echo"]
+
+
+def test_a_table_in_parts_is_one_handle_with_results_in_input_order(echo, deployment, tmp_path):
+    manifest = tmp_path / "job.json"
+    group = echo.submit_in_parts(rows(25), 10, manifest=manifest)
+    assert len(group) == len(deployment.jobs) == 3
+    assert [r.answer for r in group.results()] == labels(25)
+    assert sum(group.status().values()) == 3
+    assert [one.rows_total for one in group.progress()] == [10, 10, 5]
+    assert deployment.api_key not in manifest.read_text()
+    with pytest.raises(errors.SutroConfigurationError, match="resume"):
+        echo.submit_in_parts(rows(25), 10, manifest=manifest)
+
+
+async def test_a_table_in_parts_works_on_an_event_loop(echo, deployment, tmp_path):
+    manifest = tmp_path / "job.json"
+    group = await echo.asubmit_in_parts(rows(25), 10, manifest=manifest)
+    results = await group.aresults()
+    assert [r.answer for r in results] == labels(25)
+    again = await SutroJobGroup.aresume(manifest, client=echo.client)
+    assert [one.rows_done for one in await again.aprogress()] == [10, 10, 5]
+    assert len(deployment.jobs) == 3
+
+
+def test_a_group_is_finished_from_its_manifest_after_a_crash(echo, deployment, tmp_path):
+    manifest = tmp_path / "job.json"
+    # The third POST never leaves this process.
+    deployment.faults.add("batch-inference", status=422, json={"detail": "no"}, skip=2)
+    with pytest.raises(errors.SutroValidationError):
+        echo.submit_in_parts(rows(40), 10, manifest=manifest)
+    echo.client.policy = echo.client.policy.__class__(lookup_seconds=0.2)
+    with pytest.raises(errors.SutroInputError, match="give the table again"):
+        SutroJobGroup.resume(manifest, client=echo.client)
+    with pytest.raises(errors.SutroInputError, match="another table"):
+        SutroJobGroup.resume(manifest, rows(41), client=echo.client)
+    group = SutroJobGroup.resume(manifest, rows(40), client=echo.client)
+    assert [r.answer for r in group.results()] == labels(40)
+    assert len(deployment.jobs) == 4
+
+
+def test_a_part_whose_answer_was_lost_in_the_crash_is_found(echo, deployment, tmp_path):
+    manifest = tmp_path / "job.json"
+    echo.submit_in_parts(rows(20), 10, manifest=manifest)
+    state = json.loads(manifest.read_text())
+    # As if the process had been killed between the submission and the note of its answer.
+    state["parts"][1]["job_id"] = None
+    manifest.write_text(json.dumps(state))
+    group = SutroJobGroup.resume(manifest, client=echo.client)
+    assert [r.answer for r in group.results()] == labels(20)
+    assert len(deployment.jobs) == 2
+
+
+def forget(manifest, number):
+    """As if the process had been killed between a submission and the note of its answer."""
+    state = json.loads(manifest.read_text())
+    state["parts"][number]["job_id"] = None
+    manifest.write_text(json.dumps(state))
+
+
+def test_a_part_that_cannot_be_looked_for_is_not_submitted_again(echo, deployment, tmp_path):
+    manifest = tmp_path / "job.json"
+    echo.submit_in_parts(rows(20), 10, manifest=manifest)
+    forget(manifest, 1)
+    echo.client.policy = Policy(max_retries=0, lookup_seconds=0.2)
+    deployment.faults.add("list-jobs", status=503, times=None)
+    with pytest.raises(errors.SutroServerError):
+        SutroJobGroup.resume(manifest, rows(20), client=echo.client)
+    deployment.faults.clear()
+    group = SutroJobGroup.resume(manifest, rows(20), client=echo.client)
+    assert [r.answer for r in group.results()] == labels(20)
+    assert len(deployment.jobs) == 2
+
+
+def test_a_lost_part_is_found_behind_any_number_of_newer_jobs(
+    echo, deployment, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(_submit_api, "_PAGE", 2)
+    manifest = tmp_path / "job.json"
+    echo.submit_in_parts(rows(20), 10, manifest=manifest)
+    for _ in range(8):
+        echo.submit(rows(1))
+    forget(manifest, 0)
+    echo.client.policy = Policy(lookup_seconds=0.2)
+    group = SutroJobGroup.resume(manifest, rows(20), client=echo.client)
+    assert [r.answer for r in group.results()] == labels(20)
+    assert len(deployment.jobs) == 10
+
+
+@pytest.mark.parametrize("with_manifest", [True, False])
+def test_a_group_that_is_broken_off_says_which_jobs_it_has_made(
+    echo, deployment, tmp_path, with_manifest
+):
+    manifest = tmp_path / "job.json" if with_manifest else None
+    deployment.faults.add("batch-inference", status=422, json={"detail": "no"}, skip=2)
+    with pytest.raises(errors.SutroValidationError) as caught:
+        echo.submit_in_parts(rows(40), 10, manifest=manifest)
+    notes = "".join(caught.value.__notes__)
+    assert all(job["job_id"] in notes for job in deployment.jobs)
+    assert len(deployment.jobs) == 2
+    assert (str(manifest) in notes) == with_manifest
+
+
+def test_a_group_goes_on_taking_earlier_jobs_after_a_crash(echo, deployment, tmp_path):
+    manifest = tmp_path / "job.json"
+    echo.submit(rows(30)[20:]).results()
+    function = echo.model_copy(update={"reuse_jobs": timedelta(hours=1)})
+    deployment.faults.add("batch-inference", status=422, json={"detail": "no"}, skip=1)
+    with pytest.raises(errors.SutroValidationError):
+        function.submit_in_parts(rows(30), 10, manifest=manifest)
+    echo.client.policy = Policy(lookup_seconds=0.2)
+    group = SutroJobGroup.resume(manifest, rows(30), client=echo.client)
+    assert [r.answer for r in group.results()] == labels(30)
+    assert len(deployment.jobs) == 3
+    assert SutroJob.find(group.jobs[2].token, client=echo.client) == group.jobs[2]
+
+
+def test_an_empty_table_makes_no_group(echo, deployment, tmp_path):
+    with pytest.raises(errors.SutroInputError, match="no rows"):
+        echo.submit_in_parts([], 10, manifest=tmp_path / "job.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+@modes
+async def test_every_job_of_a_group_is_asked_to_cancel_though_one_cannot_be(echo, deployment, mode):
+    deployment.faults.add_job("echo", rows_per_second=5, times=None)
+    group = await call(mode, echo, "submit_in_parts", rows(30), 10)
+    deployment.faults.add("job-cancel/*", status=422, json={"detail": "no"})
+    with pytest.raises(errors.SutroValidationError) as caught:
+        await call(mode, group, "cancel")
+    asked = {r.path.rpartition("/")[2] for r in deployment.requests if "job-cancel" in r.path}
+    assert asked == {job.job_id for job in group.jobs}
+    assert any(job.job_id in "".join(caught.value.__notes__) for job in group.jobs)
+
+
+async def test_a_group_that_failed_is_not_asked_after_any_more(echo, deployment):
+    deployment.faults.add_job("echo", fail=True)
+    deployment.faults.add_job("echo", rows_per_second=2, times=None)
+    group = await echo.asubmit_in_parts(rows(30), 10)
+    before = asyncio.all_tasks()
+    with pytest.raises(errors.SutroJobFailedError):
+        await group.await_()
+    assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize("on_interrupt", ["detach", "cancel"])
+async def test_a_group_whose_wait_is_cancelled_says_which_jobs_go_on(
+    echo, deployment, on_interrupt
+):
+    deployment.faults.add_job("echo", rows_per_second=5, times=None)
+    group = SutroJobGroup.submit(
+        JobRequest("echo"), rows(30), 10, client=echo.client, on_interrupt=on_interrupt
+    )
+    task = asyncio.create_task(group.await_())
+    await asyncio.sleep(0.2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    notes = "".join(caught.value.__notes__)
+    assert all(job.job_id in notes for job in group.jobs)
+    asked = [r for r in deployment.requests if "job-cancel" in r.path]
+    assert len(asked) == (3 if on_interrupt == "cancel" else 0)
+
+
+@pytest.mark.parametrize("on_interrupt", ["detach", "cancel"])
+def test_ctrl_c_during_the_wait_for_a_group_says_which_jobs_go_on(echo, deployment, on_interrupt):
+    deployment.faults.add_job("echo", rows_per_second=5, times=None)
+    group = SutroJobGroup.submit(
+        JobRequest("echo"), rows(30), 10, client=echo.client, on_interrupt=on_interrupt
+    )
+    timer = threading.Timer(
+        0.3, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)
+    )
+    timer.start()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        group.wait()
+    timer.join()
+    notes = "".join(caught.value.__notes__)
+    assert all(job.job_id in notes for job in group.jobs)
+    asked = [r for r in deployment.requests if "job-cancel" in r.path]
+    assert len(asked) == (3 if on_interrupt == "cancel" else 0)
+
+
+def test_a_group_asks_as_often_as_it_is_told(echo):
+    request = JobRequest("echo")
+    group = SutroJobGroup.submit(request, rows(4), 2, client=echo.client, poll_interval=0.5)
+    assert [job.poll_interval for job in group.jobs] == [0.5, 0.5]
