@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from langchain_sutro.functions.function import SutroFunction
     from langchain_sutro.functions.router import SutroRouter
     from langchain_sutro.functions.row_batch import PROGRESS_EVENT, event
+    from langchain_sutro.functions.row_outcomes import RowOutcomes
     from langchain_sutro.functions.tool import SutroTool
     from langchain_sutro.functions.tool_base import TracedTool, mendable, short_answer
     from langchain_sutro.functions.tool_names import marked_name, tool_name
 
 __all__ = [
     "PROGRESS_EVENT",
+    "RowOutcomes",
     "SutroAssign",
     "SutroFunction",
     "SutroRetry",
@@ -42,6 +44,7 @@ __getattr__, __dir__ = lazy_exports(
         "SutroRouter": "router",
         "PROGRESS_EVENT": "row_batch",
         "event": "row_batch",
+        "RowOutcomes": "row_outcomes",
         "SutroTool": "tool",
         "TracedTool": "tool_base",
         "mendable": "tool_base",
