@@ -24,6 +24,7 @@ from langchain_sutro._service.jobs import (
     wait_for_job,
 )
 from langchain_sutro._service.settings import Generation, Settings, check_url, is_loopback, resolve
+from langchain_sutro._service.steps import Step, Steps, arun_steps, blocking, run_steps
 from langchain_sutro._service.submission import (
     JobRequest,
     Marker,
@@ -44,8 +45,12 @@ __all__ = [
     "PrivateFile",
     "Session",
     "Settings",
+    "Step",
+    "Steps",
     "Submitted",
     "arun",
+    "arun_steps",
+    "blocking",
     "cancel_job",
     "check_authentication",
     "check_name",
@@ -66,6 +71,7 @@ __all__ = [
     "results_json",
     "run",
     "run_function",
+    "run_steps",
     "submit_job",
     "wait_for_job",
     "when_gone",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 import httpx
 
 from langchain_sutro._service.connections import async_transport, sync_transport
+from langchain_sutro._service.steps import adrive, drive
 from langchain_sutro._version import __version__
 from langchain_sutro.errors import SutroConfigurationError, SutroConnectionError, SutroTimeoutError
 
@@ -131,50 +132,28 @@ Operation = Generator[Request | Sleep | Offload, Any, _T]
 
 def run(operation: Operation[_T], session: Session) -> _T:
     """Carry an operation out in this thread."""
-    try:
-        step = next(operation)
-        while True:
-            try:
-                answer: Any = None
-                if isinstance(step, Request):
-                    answer = session.send(step)
-                elif isinstance(step, Sleep):
-                    time.sleep(step.seconds)
-                else:
-                    answer = step.work()
-            except BaseException as error:  # noqa: BLE001 - the operation decides
-                step = operation.throw(error)
-            else:
-                step = operation.send(answer)
-    except StopIteration as stop:
-        result: _T = stop.value
-        return result
-    finally:
-        operation.close()
+
+    def carry_out(step: Request | Sleep | Offload) -> Any:
+        if isinstance(step, Request):
+            return session.send(step)
+        if isinstance(step, Sleep):
+            return time.sleep(step.seconds)
+        return step.work()
+
+    return drive(operation, carry_out)
 
 
 async def arun(operation: Operation[_T], session: Session) -> _T:
-    """Carry an operation out on the running event loop."""
-    try:
-        step = next(operation)
-        while True:
-            try:
-                answer: Any = None
-                if isinstance(step, Request):
-                    answer = await session.asend(step)
-                elif isinstance(step, Sleep):
-                    await asyncio.sleep(step.seconds)
-                else:
-                    answer = await asyncio.to_thread(step.work)
-            except BaseException as error:  # noqa: BLE001 - the operation decides
-                step = operation.throw(error)
-            else:
-                step = operation.send(answer)
-    except StopIteration as stop:
-        result: _T = stop.value
-        return result
-    finally:
-        operation.close()
+    """Carry an operation out without blocking the event loop."""
+
+    async def carry_out(step: Request | Sleep | Offload) -> Any:
+        if isinstance(step, Request):
+            return await session.asend(step)
+        if isinstance(step, Sleep):
+            return await asyncio.sleep(step.seconds)
+        return await asyncio.to_thread(step.work)
+
+    return await adrive(operation, carry_out)
 
 
 class Session:

@@ -9,10 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from langchain_sutro._exports import exported_from
+from langchain_sutro._service import Steps, arun_steps, blocking, run_steps
 from langchain_sutro._tracing import active_context
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 from langchain_sutro.evaluation.fields import FieldMapping
-from langchain_sutro.evaluation.jobs import JobRows, RowsDone, Steps, arun, blocking, run, run_job
+from langchain_sutro.evaluation.jobs import JobRows, RowsDone, run_job
 from langchain_sutro.evaluation.langsmith import EVALUATORS, Experiment, load_examples
 from langchain_sutro.evaluation.plan import Plan
 from langchain_sutro.evaluation.results import ExperimentResults, ExperimentRow
@@ -123,7 +124,7 @@ def evaluate_dataset(
         upload_results,
         client,
     )
-    return run(_evaluation(plan))
+    return run_steps(_evaluation(plan))
 
 
 @exported_from("langchain_sutro")
@@ -171,7 +172,7 @@ async def aevaluate_dataset(
         upload_results,
         client,
     )
-    return await arun(_evaluation(plan))
+    return await arun_steps(_evaluation(plan))
 
 
 @dataclass

@@ -1,18 +1,13 @@
-"""The rows of an evaluation as one Batch job, submitted once even if the process dies in between.
-
-What takes time is written once, as generators of steps; a step has a synchronous and an
-asynchronous form.
-"""
+"""The rows of an evaluation as one Batch job, submitted once even if the process is killed."""
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from langsmith.run_helpers import tracing_context
 from langsmith.run_trees import RunTree
@@ -20,7 +15,7 @@ from langsmith.run_trees import RunTree
 from langchain_sutro import _service
 from langchain_sutro._jobs import SutroJob
 from langchain_sutro._rows import encode_row, spool_rows
-from langchain_sutro._service import JobRequest, JobStatus
+from langchain_sutro._service import JobRequest, JobStatus, Step, Steps, blocking
 from langchain_sutro._tracing import function_metadata, traced_inputs, traced_outputs
 from langchain_sutro.errors import SutroAPIError, SutroError, SutroInputError
 from langchain_sutro.evaluation.langsmith import Experiment, JobNote
@@ -32,62 +27,7 @@ if TYPE_CHECKING:
     from langchain_sutro._rows import SpooledRows
     from langchain_sutro.functions import SutroFunction
 
-__all__ = ["JobRows", "RowsDone", "Step", "Steps", "arun", "blocking", "run", "run_job"]
-
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class Step(Generic[_T]):
-    """A piece of work that takes time, in both forms."""
-
-    now: Callable[[], _T]
-    later: Callable[[], Awaitable[_T]]
-
-
-Steps: TypeAlias = Generator[Step[Any], Any, _T]
-
-
-def blocking(work: Callable[..., _T], *args: Any, **kwargs: Any) -> Step[_T]:
-    """Work that has no asynchronous form, and gets a thread there."""
-    call = partial(work, *args, **kwargs)
-    return Step(call, partial(asyncio.to_thread, call))
-
-
-def run(steps: Steps[_T]) -> _T:
-    """Carry out steps; what one raises is raised where it was yielded."""
-    try:
-        step = next(steps)
-        while True:
-            try:
-                done = step.now()
-            except Exception as error:  # noqa: BLE001 - the generator decides
-                step = steps.throw(error)
-            else:
-                step = steps.send(done)
-    except StopIteration as end:
-        result: _T = end.value
-        return result
-    finally:
-        steps.close()
-
-
-async def arun(steps: Steps[_T]) -> _T:
-    """`run` on the running event loop."""
-    try:
-        step = next(steps)
-        while True:
-            try:
-                done = await step.later()
-            except Exception as error:  # noqa: BLE001 - the generator decides
-                step = steps.throw(error)
-            else:
-                step = steps.send(done)
-    except StopIteration as end:
-        result: _T = end.value
-        return result
-    finally:
-        steps.close()
+__all__ = ["JobRows", "RowsDone", "run_job"]
 
 
 @dataclass

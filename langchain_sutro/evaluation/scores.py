@@ -16,7 +16,7 @@ from langsmith.evaluation import EvaluationResult, RunEvaluator
 from langsmith.run_helpers import tracing_context
 from langsmith.utils import ContextThreadPoolExecutor
 
-from langchain_sutro.evaluation.jobs import Step, Steps, arun, run
+from langchain_sutro._service import Step, Steps, arun_steps, run_steps
 from langchain_sutro.evaluation.langsmith import EVALUATORS, Experiment
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def score_rows(
             _bar(len(rows), shown=progress) as tell,
             ContextThreadPoolExecutor(max_workers=at_once) as threads,
         ):
-            each = threads.map(lambda row: run(score(row)), rows)
+            each = threads.map(lambda row: run_steps(score(row)), rows)
             for row, given in zip(rows, each, strict=True):
                 row.feedback.extend(given)
                 experiment.write_feedback(row.run, given)
@@ -67,7 +67,7 @@ def score_rows(
 
             async def one(row: ExperimentRow) -> None:
                 async with limit:
-                    given = await arun(score(row))
+                    given = await arun_steps(score(row))
                 row.feedback.extend(given)
                 await asyncio.to_thread(experiment.write_feedback, row.run, given)
                 tell()
