@@ -1,7 +1,7 @@
 """The one way to be both sync and async: a generator of steps, driven by a thread or an event loop.
 
 The generator yields a step, receives its result, and returns a value or raises. What a step raises
-is raised at its `yield`. So the order of the work is written once, and cannot differ between the two.
+is raised at its `yield`. So the order of the work is written once, and is the same for both.
 """
 
 from __future__ import annotations
