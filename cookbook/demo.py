@@ -23,7 +23,7 @@ from langsmith import traceable
 from langchain_sutro import FunctionResult, SutroFunction
 from langchain_sutro._tracing.job_traces import wait_for_job_traces
 from langchain_sutro.errors import SutroError
-from tests.langsmith_recorder import LangSmithRecorder
+from tests.support.langsmith_recorder import LangSmithRecorder
 
 BOLD, DIM, END = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
 # Of runs that are alike, so many are shown.

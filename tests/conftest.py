@@ -5,12 +5,12 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest.register_assert_rewrite("tests.langsmith_recorder")
+pytest.register_assert_rewrite("tests.support")
 
 from langchain_sutro._jobs.sdk import default_client  # noqa: E402
 from langchain_sutro.local import LocalDeployment  # noqa: E402
 from langchain_sutro.testing import sutro_deployment, sutro_function  # noqa: E402
-from tests.langsmith_recorder import langsmith_recorder  # noqa: E402
+from tests.support.langsmith_recorder import langsmith_recorder  # noqa: E402
 
 __all__ = ["langsmith_recorder", "sutro_deployment", "sutro_function"]
 

@@ -9,13 +9,10 @@ import argparse
 import re
 import subprocess
 import sys
-import tomllib
 
 import pytest
 
-from tests.packaging.environments import ROOT, environment, exclusive, install
-
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+from tests.support.environments import PROJECT, ROOT, environment, exclusive, install
 
 
 def lowest():

@@ -1,7 +1,5 @@
 """Files that an agent's model names: only tables below the root are read, and no other."""
 
-# ruff: noqa: F401, F811 - fixtures of another file
-
 import json
 import os
 import string
@@ -14,17 +12,7 @@ from hypothesis import strategies as st
 from langchain_sutro.agents.job_toolkit import SutroJobToolkit
 from langchain_sutro.agents.safe_files import RootFiles
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
-from tests.agents.test_job_toolkit import (
-    LEADS,
-    as_call,
-    both_ways,
-    qualify,
-    root,
-    sent_rows,
-    told,
-    tools_of,
-    unreachable,
-)
+from tests.support.job_tools import LEADS, as_call, both_ways, sent_rows, told, tools_of
 
 
 class TestFiles:

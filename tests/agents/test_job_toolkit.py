@@ -2,14 +2,11 @@
 
 import asyncio
 import json
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
-import pandas as pd
 import pytest
-from langchain_core.messages import ToolMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel
 
@@ -21,92 +18,16 @@ from langchain_sutro.errors import (
     SutroJobError,
     SutroNotFoundError,
 )
-from tests.house.test_never_blocks import guard
-
-LEADS = [
-    {"query": "300 seats, PO attached, budget approved", "region": "APAC"},
-    {"query": "Please unsubscribe me", "region": "EMEA"},
-    {"query": "Quote for 40 seats this week please", "region": "AMER"},
-]
-
-
-class Lead(BaseModel):
-    query: str
-    region: str
-
-
-@pytest.fixture
-def qualify(deployment):
-    return SutroFunction(
-        "lead-qualifier",
-        args_schema=Lead,
-        description="Decides whether a sales lead is qualified.",
-        api_url=deployment.url,
-        api_key=deployment.api_key,
-        poll_interval=0.1,
-    )
-
-
-@pytest.fixture
-def unreachable():
-    """A Function behind a port that nobody answers: whatever is sent is another error."""
-    return SutroFunction(
-        "lead-qualifier",
-        args_schema=Lead,
-        api_url="http://127.0.0.1:9",
-        api_key="sk-local",
-        max_retries=0,
-    )
-
-
-@pytest.fixture
-def root(tmp_path):
-    """A root with tables, beside things that nobody may read."""
-    root = tmp_path / "root"
-    (root / "sub").mkdir(parents=True)
-    pd.DataFrame(LEADS).assign(salary="secret").to_csv(root / "leads.csv", index=False)
-    pd.DataFrame(LEADS).to_parquet(root / "sub" / "leads.parquet")
-    (root / "notes.txt").write_text("query,region\nnotes,x\n")
-    (root / "folder.csv").mkdir()
-    os.mkfifo(root / "pipe.csv")
-    outside = tmp_path / "outside.csv"
-    outside.write_text("query,region\noutside,x\n")
-    (root / "link.csv").symlink_to(outside)
-    (root / "inner.csv").symlink_to(root / "leads.csv")
-    (root / "up").symlink_to(tmp_path)
-    (root / "device.csv").symlink_to("/dev/zero")
-    return root
-
-
-def tools_of(function, **limits):
-    toolkit = SutroJobToolkit(function=function, prefix="", **limits)
-    return {tool.name: tool for tool in toolkit.get_tools()}
-
-
-def as_call(tool, **arguments):
-    return {"type": "tool_call", "name": tool.name, "args": arguments, "id": "call-1"}
-
-
-async def told(tools, name, *, sync=True, config=None, **arguments):
-    """What a model is told: the message's status, and its content."""
-    call = as_call(tools[name], **arguments)
-    message = tools[name].invoke(call, config) if sync else await tools[name].ainvoke(call, config)
-    assert isinstance(message, ToolMessage)
-    return message.status, json.loads(message.content) if message.status == "success" else (
-        message.content
-    )
-
-
-def full_jobs(deployment):
-    return [job for job in deployment.jobs if job["run_type"] == "FULL"]
-
-
-def sent_rows(deployment):
-    [request] = [one for one in deployment.requests if one.path.endswith("batch-inference")]
-    return request.body["inputs"]
-
-
-both_ways = pytest.mark.parametrize("sync", [True, False], ids=["sync", "async"])
+from tests.support.blocking_calls import guard
+from tests.support.job_tools import (
+    LEADS,
+    Lead,
+    as_call,
+    both_ways,
+    full_jobs,
+    told,
+    tools_of,
+)
 
 
 @pytest.fixture

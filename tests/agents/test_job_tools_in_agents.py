@@ -1,7 +1,5 @@
 """Jobs that a real agent starts: it reads their results, shows their progress, asks a human."""
 
-# ruff: noqa: F401, F811 - fixtures of another file
-
 import asyncio
 import json
 from types import SimpleNamespace
@@ -18,7 +16,7 @@ from langgraph.types import Command
 
 from langchain_sutro.agents.job_toolkit import SutroJobToolkit
 from langchain_sutro.functions.row_batch import PROGRESS_EVENT
-from tests.agents.test_job_toolkit import LEADS, both_ways, full_jobs, qualify, root, unreachable
+from tests.support.job_tools import LEADS, both_ways, full_jobs
 
 
 class Listener(BaseCallbackHandler):

@@ -4,14 +4,10 @@ import asyncio
 import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
-from langchain_core.utils.function_calling import convert_to_openai_tool
+from langchain_core.messages import HumanMessage, ToolMessage
 from pydantic import BaseModel
 
 from langchain_sutro import SutroFunction
@@ -21,7 +17,7 @@ from langchain_sutro.errors import (
     SutroServerError,
     SutroTimeoutError,
 )
-from tests.functions.test_tool import LEAD, asking, call, node
+from tests.support.tool_calls import LEAD, Scripted, agent_for, both_ways, call, run
 
 
 class Lead(BaseModel):
@@ -29,40 +25,6 @@ class Lead(BaseModel):
 
     query: str
     region: str
-
-
-class Scripted(BaseChatModel):
-    """Makes these calls, one after the other, and then is done; any number of runs share it."""
-
-    calls: list[dict[str, Any]]
-    tools: list[Any] = []
-
-    @property
-    def _llm_type(self):
-        return "scripted"
-
-    def bind_tools(self, tools, **kwargs):
-        self.tools.extend(convert_to_openai_tool(tool) for tool in tools)
-        return self
-
-    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
-        made = sum(isinstance(message, ToolMessage) for message in messages)
-        calls = [] if made == len(self.calls) else [self.calls[made]]
-        message = AIMessage("" if calls else "done", tool_calls=calls)
-        return ChatResult(generations=[ChatGeneration(message=message)])
-
-
-def agent_for(tool, *calls):
-    return create_agent(Scripted(calls=list(calls)), [tool])
-
-
-async def run(place, tool, *calls, sync):
-    """The messages after a real agent, or a bare ToolNode, has made the calls."""
-    if place == "agent":
-        graph, given = agent_for(tool, *calls), {"messages": [HumanMessage("Is it qualified?")]}
-    else:
-        graph, given = node([tool]), asking(*calls)
-    return (graph.invoke(given) if sync else await graph.ainvoke(given))["messages"]
 
 
 def answers(messages):
@@ -87,7 +49,7 @@ def make(deployment):
 
 
 places = pytest.mark.parametrize("place", ["agent", "node"])
-both_ways = pytest.mark.parametrize("sync", [True, False], ids=["sync", "async"])
+
 
 MENDED = {
     "missing": ({"query": "300 seats"}, "'region': field required"),

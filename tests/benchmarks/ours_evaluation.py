@@ -7,7 +7,7 @@ from langsmith import Client, evaluate
 from langchain_sutro import SutroEvaluator, SutroFunction, evaluate_dataset
 from langchain_sutro.local import Answer, LocalDeployment
 from tests.benchmarks.worker import serve
-from tests.langsmith_recorder import LangSmithRecorder
+from tests.support.langsmith_recorder import LangSmithRecorder
 
 ROW = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 PAIR = {

@@ -3,8 +3,8 @@
 import subprocess
 from pathlib import Path
 
-from tests.packaging.environments import ROOT, environment
-from tests.sdk.conftest import sdk
+from tests.support.environments import ROOT, environment
+from tests.support.official_sdk import sdk
 
 SDK = "0.1.67"
 

@@ -6,7 +6,6 @@ import time
 import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -18,104 +17,32 @@ from langsmith.schemas import Example
 from matplotlib import pyplot as plt
 from pydantic import BaseModel
 
-from langchain_sutro import SutroFunction, errors
+from langchain_sutro import errors
 from langchain_sutro._tracing.context import TraceContext
 from langchain_sutro._tracing.row_sample import stable_id
 from langchain_sutro.evaluation import langsmith as _experiment_runs
 from langchain_sutro.evaluation.dataset import aevaluate_dataset, evaluate_dataset
-from langchain_sutro.evaluation.evaluator import SutroEvaluator
-from langchain_sutro.local import Answer
-from tests import langsmith_recorder as recorder_module
-from tests.functions.test_function import modes, posts
-from tests.langsmith_store import LangSmithStore
+from tests.support import langsmith_recorder as recorder_module
+from tests.support.calls import modes
+from tests.support.experiments import (
+    agrees,
+    complete_feedback,
+    dataset,
+    evaluated,
+    expected,
+    no_doubles,
+    runs_of,
+    scores,
+    session,
+    share_right,
+)
 
 # LangSmith's older clients know no other word for an example's reference outputs.
 pytestmark = pytest.mark.filterwarnings("ignore:'outputs' is deprecated")
 
-ANY = {"type": "object", "properties": {}, "additionalProperties": True}
-LABEL = {"type": "object", "properties": {"label": {"type": "string"}}}
-VERDICT = {
-    "type": "object",
-    "properties": {"verdict": {"type": "string"}, "rationale": {"type": "string"}},
-}
-FIELDS = {"answer": "outputs.output.label", "expected": "reference_outputs.label"}
-
-
-def size(row):
-    """A Function whose answer and confidence follow from its input."""
-    n = int(row["n"])
-    return Answer({"label": "big" if n >= 30 else "small"}, confidence=0.5 + n % 50 / 100)
-
-
-def agrees(row):
-    verdict = "pass" if row["answer"] == row["expected"] else "fail"
-    why = f"{row['answer']} beside {row['expected']}"
-    return Answer({"verdict": verdict, "rationale": why}, confidence=0.75)
-
 
 def exact(outputs, reference_outputs):
     return outputs["output"]["label"] == reference_outputs["label"]
-
-
-def share_right(outputs, reference_outputs):
-    pairs = zip(outputs, reference_outputs, strict=True)
-    right = sum(one["output"]["label"] == other["label"] for one, other in pairs)
-    return {"key": "share_right", "score": right / len(outputs)}
-
-
-@pytest.fixture
-def house(deployment, monkeypatch):
-    """A deployment with a Function and a judge."""
-    for name, value in deployment.environ.items():
-        monkeypatch.setenv(name, value)
-    deployment.publish("size", size, input_schema=ANY, output_schema=LABEL)
-    deployment.publish("agrees", agrees, input_schema=ANY, output_schema=VERDICT)
-    return SimpleNamespace(
-        deployment=deployment,
-        function=SutroFunction("size", poll_interval=0.1),
-        judge=SutroEvaluator(
-            SutroFunction("agrees", poll_interval=0.1),
-            key="agrees",
-            fields=FIELDS,
-            score={"pass": 1, "fail": 0},
-        ),
-        jobs=lambda: len(posts(deployment, "/batch-inference")),
-    )
-
-
-def complete_feedback(monkeypatch):
-    """LangSmith's answers have keys that feedback on an experiment is sent without."""
-    find = LangSmithStore.find_feedback
-
-    def found(store, wanted):
-        return [{"run_id": None, "trace_id": None, **one} for one in find(store, wanted)]
-
-    monkeypatch.setattr(LangSmithStore, "find_feedback", found)
-
-
-@pytest.fixture
-def smith(langsmith_recorder, monkeypatch):
-    """LangSmith with a data set of 50 examples, of which each tenth expects the wrong thing."""
-
-    complete_feedback(monkeypatch)
-    client = langsmith_recorder.client()
-    dataset(client, "sizes", 50)
-    langsmith_recorder.smith = client
-    return langsmith_recorder
-
-
-def expected(n):
-    right = n >= 30
-    return "big" if right == bool(n % 10) else "small"
-
-
-def dataset(client, name, count):
-    made = client.create_dataset(name)
-    client.create_examples(
-        dataset_id=made.id,
-        examples=[{"inputs": {"n": n}, "outputs": {"label": expected(n)}} for n in range(count)],
-    )
-    return made
 
 
 def examples(count=50):
@@ -125,12 +52,6 @@ def examples(count=50):
     ]
 
 
-async def evaluated(mode, *args, **kwargs):
-    if mode == "async":
-        return await aevaluate_dataset(*args, **kwargs)
-    return await asyncio.to_thread(evaluate_dataset, *args, **kwargs)
-
-
 def one_by_one(function):
     """A target of `langsmith.evaluate` that calls the Function."""
 
@@ -138,36 +59,6 @@ def one_by_one(function):
         return function.invoke(inputs)
 
     return target
-
-
-def session(smith, name):
-    (found,) = [one for one in smith.sessions.values() if one["name"] == name]
-    return found
-
-
-def runs_of(smith, name):
-    """The root runs of a project."""
-    wanted = session(smith, name)["id"]
-    return [
-        run
-        for run in smith.ordered()
-        if run.get("session_id") == wanted and not run.get("parent_run_id")
-    ]
-
-
-def scores(smith, experiment, key):
-    """Each example's score, as LangSmith has it."""
-    runs = {run["id"]: run["reference_example_id"] for run in runs_of(smith, experiment)}
-    return {
-        runs[one["run_id"]]: float(one["score"])
-        for one in smith.feedback
-        if one["key"] == key and one.get("run_id") in runs
-    }
-
-
-def no_doubles(smith):
-    given = Counter((one.get("run_id"), one["key"]) for one in smith.feedback)
-    return max(given.values()) == 1
 
 
 @modes

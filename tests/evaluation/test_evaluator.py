@@ -19,8 +19,8 @@ from pydantic import BaseModel
 from langchain_sutro import SutroFunction, errors
 from langchain_sutro.evaluation.evaluator import SutroEvaluator
 from langchain_sutro.local import Answer
-from tests.functions.test_function import modes, posts
-from tests.langsmith_recorder import LangSmithRecorder, tracing_to
+from tests.support.calls import modes, posts
+from tests.support.langsmith_recorder import LangSmithRecorder, tracing_to
 
 ANY = {"type": "object", "properties": {}, "additionalProperties": True}
 VERDICT = {

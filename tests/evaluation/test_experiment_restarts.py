@@ -1,23 +1,19 @@
 """An evaluation that was interrupted is finished by calling it again, and nothing is done twice."""
 
-# ruff: noqa: F401, F811 - fixtures of another file
-
 import pytest
 
 from langchain_sutro import SutroFunction, errors
 from langchain_sutro.evaluation.dataset import evaluate_dataset
-from tests.evaluation.test_dataset import (
+from tests.support.calls import modes
+from tests.support.experiments import (
     dataset,
     evaluated,
-    house,
     no_doubles,
     runs_of,
     scores,
     session,
     share_right,
-    smith,
 )
-from tests.functions.test_function import modes
 
 # LangSmith's older clients know no other word for an example's reference outputs.
 pytestmark = pytest.mark.filterwarnings("ignore:'outputs' is deprecated")

@@ -17,7 +17,7 @@ from tests.faults.functions import FUNCTIONS, labels, rows
 from tests.faults.promises import check, check_error, check_rows, told
 from tests.faults.story import token
 from tests.faults.weather import Quick
-from tests.functions.test_function import call, modes
+from tests.support.calls import call, modes
 
 SEEDS = int(os.environ.get("SUTRO_FAULTS_OUTAGES", "16"))
 KEY = "sk_of_these_tests"

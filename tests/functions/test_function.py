@@ -15,8 +15,8 @@ from pydantic import BaseModel, SecretStr
 
 from langchain_sutro import SutroFunction, SutroJobToolkit, SutroToolkit, errors
 from langchain_sutro.local import LocalDeployment
+from tests.support.calls import LEAD, call, modes, posts
 
-LEAD = {"query": "We need 200 seats by Friday, budget approved", "region": "APAC"}
 ROWS = [{"query": f"Send a quote for {n} seats", "region": "EMEA"} for n in range(1, 9)]
 
 
@@ -34,20 +34,6 @@ class Company(BaseModel):
 @pytest.fixture
 def qualify(deployment):
     return SutroFunction("lead-qualifier", api_url=deployment.url, api_key=deployment.api_key)
-
-
-def posts(deployment, ending):
-    return [r for r in deployment.requests if r.method == "POST" and r.path.endswith(ending)]
-
-
-async def call(mode, runnable, method, *args, **kwargs):
-    """Call a method or its async twin."""
-    if mode == "async":
-        return await getattr(runnable, f"a{method}")(*args, **kwargs)
-    return getattr(runnable, method)(*args, **kwargs)
-
-
-modes = pytest.mark.parametrize("mode", ["sync", "async"])
 
 
 def test_construction_reads_and_sends_nothing(deployment, monkeypatch):

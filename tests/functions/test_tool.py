@@ -4,14 +4,12 @@ import json
 import pickle
 
 import pytest
-from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import BaseTool, ToolException
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_tests.integration_tests import ToolsIntegrationTests
 from langchain_tests.unit_tests import ToolsUnitTests
-from langgraph.graph import END, START, MessagesState, StateGraph
-from langgraph.prebuilt import ToolNode
 from pydantic import BaseModel, Field, field_validator
 
 from langchain_sutro import SutroFunction
@@ -24,8 +22,7 @@ from langchain_sutro.errors import (
     SutroTimeoutError,
 )
 from langchain_sutro.functions.tool import SutroTool, SutroToolError, tool_name
-
-LEAD = {"query": "300 seats, PO attached", "region": "APAC"}
+from tests.support.tool_calls import LEAD, asking, call, node
 
 
 class Lead(BaseModel):
@@ -43,10 +40,6 @@ def qualify(deployment):
 @pytest.fixture
 def tool(qualify):
     return qualify.as_tool(Lead)
-
-
-def call(tool, args, call_id="call-1"):
-    return {"type": "tool_call", "name": tool.name, "args": args, "id": call_id}
 
 
 async def use(tool, given, config=None, *, how):
@@ -337,19 +330,6 @@ async def test_every_field_name_arrives(echoing, langsmith_recorder, as_call, ho
     assert json.loads(json.loads(content)["answer"]) == row
     (run,) = [run for run in langsmith_recorder.ordered() if run["run_type"] == "tool"]
     assert run["inputs"] == row
-
-
-def node(tools):
-    """A bare ToolNode in a graph of its own."""
-    graph = StateGraph(MessagesState)
-    graph.add_node("tools", ToolNode(tools))
-    graph.add_edge(START, "tools")
-    graph.add_edge("tools", END)
-    return graph.compile()
-
-
-def asking(*calls):
-    return {"messages": [AIMessage("", tool_calls=list(calls))]}
 
 
 @pytest.mark.parametrize("sync", [True, False])

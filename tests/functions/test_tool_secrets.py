@@ -13,8 +13,7 @@ from langchain_sutro import SutroFunction
 from langchain_sutro._tracing.job_traces import wait_for_job_traces
 from langchain_sutro.agents.job_toolkit import SutroJobToolkit
 from langchain_sutro.errors import SutroError
-from tests.agents.test_tools_in_agents import both_ways, run
-from tests.functions.test_tool import LEAD, call
+from tests.support.tool_calls import LEAD, both_ways, call, run
 
 PROMPT = "You are a judge, and this is the secret prompt."
 HTTP = {"max_retries": 0, "timeout": 0.3, "poll_interval": 0.1}

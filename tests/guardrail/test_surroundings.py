@@ -19,7 +19,7 @@ from tests.guardrail.scene import (
     places,
     resume,
 )
-from tests.house.test_never_blocks import guard
+from tests.support.blocking_calls import guard
 
 
 async def streamed(agent, given, *, sync):

@@ -5,18 +5,14 @@ import json
 
 import langsmith
 import pytest
-from blockbuster import BlockingError, blockbuster_ctx
+from blockbuster import BlockingError
 from langchain_core.runnables import RunnableLambda
 
 from langchain_sutro import SutroClient, SutroFunction, SutroJob
-from tests.functions.test_function import LEAD
+from tests.support.blocking_calls import guard
+from tests.support.calls import LEAD
 
 ROWS = [{"query": f"Quote for {n} seats", "region": "APAC"} for n in range(6000)]
-
-
-def guard():
-    """Turns blocking calls of this package on an event loop into errors."""
-    return blockbuster_ctx("langchain_sutro", excluded_modules=["langchain_sutro.local"])
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 import langchain_sutro
 from langchain_sutro import SutroFunction, errors
-from tests.langsmith_recorder import LangSmithRecorder, forget_settings
+from tests.support.langsmith_recorder import LangSmithRecorder, forget_settings
 
 pytest_plugins = ["pytester"]
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from langsmith.run_trees import RunTree
 
-from tests.langsmith_store import LangSmithStore
+from tests.support.langsmith_store import LangSmithStore
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -103,7 +103,7 @@ def test_a_wrong_update_is_noticed(store, said):
 
 
 def test_a_trace_that_is_too_large_is_noticed(store, monkeypatch):
-    monkeypatch.setattr("tests.langsmith_store._RUNS_PER_TRACE", 3)
+    monkeypatch.setattr("tests.support.langsmith_store._RUNS_PER_TRACE", 3)
     store.take_run(dict(PARENT), update=False)
     for number in range(1, 4):
         child = run(PARENT, start=START + timedelta(microseconds=number))

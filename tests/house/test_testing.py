@@ -4,7 +4,7 @@ import pytest
 
 from langchain_sutro import SutroFunction, run_function
 from langchain_sutro.local import Answer
-from tests.functions.test_function import LEAD
+from tests.support.calls import LEAD
 
 pytest_plugins = ["pytester"]
 

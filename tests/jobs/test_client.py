@@ -12,7 +12,7 @@ import pytest
 
 import langchain_sutro
 from langchain_sutro import SutroClient, errors
-from tests.functions.test_function import LEAD, call, modes, posts
+from tests.support.calls import LEAD, call, modes, posts
 
 LEADS = pd.DataFrame(
     {"query": [f"Quote for {n} seats" for n in range(20)], "region": ["APAC"] * 20},

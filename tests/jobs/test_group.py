@@ -12,10 +12,8 @@ from langchain_sutro import SutroJob, SutroJobGroup, errors
 from langchain_sutro._service import submission as _submit_api
 from langchain_sutro._service.exchange import Policy
 from langchain_sutro._service.submission import JobRequest
-from tests.functions.test_function import call, modes
-from tests.jobs.test_job import echo, labels, rows
-
-__all__ = ["echo"]
+from tests.support.calls import call, modes
+from tests.support.numbered_rows import labels, rows
 
 
 def test_a_table_in_parts_is_one_handle_with_results_in_input_order(echo, deployment, tmp_path):

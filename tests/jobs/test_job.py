@@ -22,29 +22,8 @@ from langchain_sutro import (
     SutroJob,
     errors,
 )
-from tests.functions.test_function import call, modes, posts
-
-SCHEMA = {"type": "object", "properties": {"n": {"type": "string"}}, "required": ["n"]}
-LABEL = {"type": "object", "properties": {"label": {"type": "string"}}}
-
-
-@pytest.fixture
-def echo(deployment):
-    """A Function whose answer is its input, so that shifted rows would show."""
-    deployment.publish(
-        "echo", lambda row: {"label": f"<{row['n']}>"}, input_schema=SCHEMA, output_schema=LABEL
-    )
-    return SutroFunction(
-        "echo", api_url=deployment.url, api_key=deployment.api_key, poll_interval=0.2
-    )
-
-
-def rows(count):
-    return [{"n": f"{index:05}"} for index in range(count)]
-
-
-def labels(count):
-    return [f"<{index:05}>" for index in range(count)]
+from tests.support.calls import call, modes, posts
+from tests.support.numbered_rows import labels, rows
 
 
 def a_csv(tmp_path):

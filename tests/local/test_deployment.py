@@ -13,7 +13,7 @@ import pytest
 from blockbuster import blockbuster_ctx
 
 from langchain_sutro.local import LocalDeployment
-from tests.local.conftest import FUNCTIONS, TEXT, client, echo, end, results, submit
+from tests.support.local_api import FUNCTIONS, TEXT, client, echo, end, results, submit
 
 ROWS = [{"text": str(number)} for number in range(50)]
 

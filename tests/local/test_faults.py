@@ -5,7 +5,7 @@ import time
 import httpx
 import pytest
 
-from tests.local.conftest import end, results, submit
+from tests.support.local_api import end, results, submit
 
 ROWS = [{"text": str(number)} for number in range(100)]
 

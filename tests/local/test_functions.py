@@ -13,7 +13,7 @@ from langchain_core.runnables import RunnableLambda
 from pydantic import BaseModel, Field
 
 from langchain_sutro.local import Answer, LocalDeployment, LocalFunction, from_examples
-from tests.local.conftest import LABEL, TEXT, client, end, results, submit
+from tests.support.local_api import LABEL, TEXT, client, end, results, submit
 
 
 class Lead(BaseModel):

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from langchain_sutro.local import LocalDeployment, Quota, worker
-from tests.local.conftest import client, echo, end, results, submit
+from tests.support.local_api import client, echo, end, results, submit
 
 ROWS = [{"text": "a"}, {"text": "bb"}, {"text": "ccc"}]
 

@@ -12,8 +12,8 @@ import orjson
 import pytest
 
 from langchain_sutro.local import LocalDeployment
-from tests.local.conftest import FUNCTIONS, end, submit
-from tests.packaging.environments import environment
+from tests.support.environments import environment
+from tests.support.local_api import FUNCTIONS, end, submit
 
 CONFIG = """\
 [generation]

@@ -4,7 +4,7 @@ import json
 
 import httpx
 
-from tests.local.conftest import echo, end, submit
+from tests.support.local_api import echo, end, submit
 
 ROWS = [{"text": str(number)} for number in range(20)]
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from langchain_sutro.local import LocalDeployment
-from tests.local.conftest import client, echo, end, results, submit
+from tests.support.local_api import client, echo, end, results, submit
 
 MODULE = """
 import time

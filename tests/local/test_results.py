@@ -12,7 +12,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
-from tests.local.conftest import end, results, submit
+from tests.support.local_api import end, results, submit
 
 ROWS = [{"text": "a"}, {"text": "bad"}, {"text": "ccc"}]
 LABELS = ['{"label":"1"}', None, '{"label":"3"}']

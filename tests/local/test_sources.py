@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from langchain_sutro.local import LocalDeployment
-from tests.local.conftest import FUNCTIONS, client, end, results, submit
+from tests.support.local_api import FUNCTIONS, client, end, results, submit
 
 
 class QuietFiles(SimpleHTTPRequestHandler):

@@ -4,13 +4,10 @@ import hashlib
 import os
 import sysconfig
 import tarfile
-import tomllib
 
 import pytest
 
-from tests.packaging.environments import ROOT, environment, exclusive, install, run
-
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+from tests.support.environments import PROJECT, ROOT, environment, exclusive, install, run
 
 
 @pytest.fixture(scope="session")

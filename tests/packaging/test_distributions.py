@@ -8,8 +8,7 @@ import zipfile
 import pytest
 
 from langchain_sutro import __version__
-from tests.packaging.conftest import PROJECT
-from tests.packaging.environments import ROOT
+from tests.support.environments import PROJECT, ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -10,8 +10,7 @@ from itertools import chain
 
 import pytest
 
-from tests.packaging.conftest import PROJECT
-from tests.packaging.environments import ROOT, environment, interpreter_of
+from tests.support.environments import PROJECT, ROOT, environment, interpreter_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

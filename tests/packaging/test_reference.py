@@ -7,7 +7,7 @@ import pytest
 
 import langchain_sutro
 from langchain_sutro import errors
-from tests.packaging.environments import ROOT
+from tests.support.environments import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import typing_program
-from tests.packaging.environments import ROOT, run
+from tests.support.environments import ROOT, run
 
 PROGRAM = ROOT / "tests" / "typing_program.py"
 

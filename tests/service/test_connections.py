@@ -24,7 +24,7 @@ from langchain_sutro.errors import (
     SutroConnectionError,
     SutroTimeoutError,
 )
-from tests.simulation.wire import wire
+from tests.support.wire import wire
 
 ROOT = Path(__file__).parents[2]
 

@@ -20,7 +20,7 @@ from langchain_sutro.errors import (
     SutroNotFoundError,
     SutroServerError,
 )
-from tests.simulation.script import DEPLOYMENT, HOSTED, LOST, Script, answer
+from tests.support.script import DEPLOYMENT, HOSTED, LOST, Script, answer
 
 STORED = "https://storage.example/results.parquet?X-Signature=secret"
 URL = answer(200, {"urls": {"get": STORED}})

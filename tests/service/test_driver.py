@@ -17,10 +17,10 @@ from langchain_sutro.errors import (
     SutroConnectionError,
     SutroTimeoutError,
 )
-from tests.functions.test_function import modes
-from tests.simulation.wire import wire
+from tests.support.calls import modes
+from tests.support.transport import SETTINGS, Recorder, get
+from tests.support.wire import wire
 
-SETTINGS = Settings("deployment", "https://d.example/v1", "https://d.example/v1", SecretStr("sk_1"))
 HOSTED = Settings("hosted", "https://api.example", "https://serve.example", SecretStr("sk_1"))
 PRESIGNED = "https://storage.example/a/b?X-Signature=secret"
 
@@ -29,30 +29,6 @@ PRESIGNED = "https://storage.example/a/b?X-Signature=secret"
 def server():
     with wire() as running:
         yield running
-
-
-class Recorder(httpx.MockTransport):
-    """A transport in memory, for both kinds of client."""
-
-    def __init__(self, handler=lambda _: httpx.Response(200, json={"output": 1})):
-        self.seen: list[httpx.Request] = []
-
-        def handle(request):
-            self.seen.append(request)
-            return handler(request)
-
-        super().__init__(handle)
-
-    def session(self, settings=SETTINGS, **options):
-        return Session(
-            settings,
-            httpx.Client(transport=self, **options),
-            httpx.AsyncClient(transport=self, **options),
-        )
-
-
-def get(url="https://d.example/v1/x", **options):
-    return Request("GET", url, **options)
 
 
 async def send(mode, session, request):

@@ -29,14 +29,9 @@ from langchain_sutro.errors import (
     SutroTimeoutError,
     SutroValidationError,
 )
-from tests.simulation.script import DEPLOYMENT, HOSTED, KEY, LOST, REFUSED, Script, answer
+from tests.support.answers import HTML, JSON
+from tests.support.script import DEPLOYMENT, HOSTED, KEY, LOST, REFUSED, Script, answer
 
-HTML = b"<html><body>502 Bad Gateway</body></html>"
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=12,
-)
 # Answers that hold the words which are looked for, with values of any kind.
 FIELDS = st.sampled_from(
     ["detail", "code", "request_id", "error", "message", "retry_after", "jobs", "next_cursor",

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from langchain_sutro._service import Step, arun_steps, blocking, run_steps
-from tests.functions.test_function import modes
+from tests.support.calls import modes
 
 
 async def carried_out(mode, steps):

@@ -1,7 +1,6 @@
 """One submission, one job: what is sent, how it is found again, and what is refused before."""
 
 from asyncio import CancelledError
-from datetime import UTC, datetime
 
 import httpx
 import orjson
@@ -10,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_sutro._service import submission as _submit_api
-from langchain_sutro._service.submission import JobRequest, Marker, find_job, look_for, submit_job
+from langchain_sutro._service.submission import JobRequest, Marker, find_job, look_for
 from langchain_sutro.errors import (
     SubmissionUnknownError,
     SutroAPIError,
@@ -20,47 +19,17 @@ from langchain_sutro.errors import (
     SutroRateLimitError,
 )
 from tests.simulation.jobs import Table
-from tests.simulation.script import DEPLOYMENT, LOST, REFUSED, Script, answer
+from tests.support.script import DEPLOYMENT, LOST, REFUSED, Script, answer
+from tests.support.submissions import ACCEPTED, TOKEN, listed, page, posts, submitted
 
-TOKEN = "0123456789abcdef" * 2
-NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TABLE = "https://tables.example/leads.csv?X-Signature=one"
 TOKENS = st.from_regex(r"[0-9a-f]{32}", fullmatch=True)
 FINGERPRINTS = st.just("") | st.from_regex(r"[0-9a-f]{1,64}", fullmatch=True)
 
 
-def submitted(*answers, rows=None, request=None, policy=None, **options):
-    script = Script(*answers, **(policy or {}))
-    table = Table(3) if rows is None else rows
-    operation = submit_job(
-        DEPLOYMENT,
-        script.policy,
-        request or JobRequest("judge"),
-        table,
-        now=lambda: NOW,
-        **{"token": TOKEN, **options},
-    )
-    return script.tell(operation)
-
-
-def posts(told):
-    return [request for request in told.requests if request.method == "POST"]
-
-
 def body(request):
     content = request.content
     return orjson.loads(content if isinstance(content, bytes) else b"".join(content.pieces()))
-
-
-def listed(job_id="job-1", token=TOKEN, **facts):
-    return {"job_id": job_id, "description": str(Marker(token)), **facts}
-
-
-def page(*jobs, cursor=None):
-    return answer(200, {"jobs": list(jobs), "next_cursor": cursor})
-
-
-ACCEPTED = answer(200, {"results": "job-1"})
 
 
 # Markers

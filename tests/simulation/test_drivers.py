@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langchain_sutro._service.driver import Offload, Sleep, arun, run
-from tests.functions.test_function import modes
-from tests.service.test_driver import Recorder, get
+from tests.support.calls import modes
+from tests.support.transport import Recorder, get
 
 
 async def carry_out(mode, operation, session):

@@ -18,8 +18,8 @@ from langchain_sutro.errors import (
     SutroJobFailedError,
     SutroJobTimeoutError,
 )
-from tests.service.test_exchange import HTML, JSON
-from tests.simulation.script import DEPLOYMENT, LOST, Script, answer
+from tests.support.answers import HTML, JSON
+from tests.support.script import DEPLOYMENT, LOST, Script, answer
 
 
 @pytest.mark.parametrize(

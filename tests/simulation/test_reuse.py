@@ -7,9 +7,9 @@ import pytest
 
 from langchain_sutro._service.submission import JobRequest, Marker
 from langchain_sutro.errors import SutroServerError
-from tests.service.test_submission import ACCEPTED, NOW, listed, page, posts, submitted
 from tests.simulation.jobs import Table
-from tests.simulation.script import answer
+from tests.support.script import answer
+from tests.support.submissions import ACCEPTED, NOW, listed, page, posts, submitted
 
 
 def earlier(age_hours=1, status="SUCCEEDED", rows=3, **facts):

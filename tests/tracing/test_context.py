@@ -224,7 +224,7 @@ def test_explicit_metadata_wins_over_the_traces(langsmith_recorder, qualify):
 def test_a_tracer_that_comes_without_the_environment_gets_the_facts(
     monkeypatch, deployment, qualify
 ):
-    from tests.langsmith_recorder import LangSmithRecorder
+    from tests.support.langsmith_recorder import LangSmithRecorder
 
     with LangSmithRecorder() as recorder:
         tracer = LangChainTracer(client=recorder.client(), project_name="given")

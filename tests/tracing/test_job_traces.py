@@ -29,7 +29,7 @@ from langchain_sutro.errors import (
     SutroJobCancelledError,
     SutroJobFailedError,
 )
-from tests.langsmith_recorder import LangSmithRecorder, tracing_to
+from tests.support.langsmith_recorder import LangSmithRecorder, tracing_to
 
 LEAD = {"query": "We need 200 seats by Friday", "region": "APAC"}
 OTHER = {"query": "please unsubscribe me", "region": "EMEA"}

@@ -14,8 +14,8 @@ from langchain_sutro import SutroClient, SutroEvaluator, SutroFunction
 from langchain_sutro._tracing.job_traces import wait_for_job_traces
 from langchain_sutro.agents.job_toolkit import SutroJobToolkit
 from langchain_sutro.local import LocalDeployment
-from tests.langsmith_recorder import LangSmithRecorder, forget_settings
-from tests.langsmith_store import LangSmithStore
+from tests.support.langsmith_recorder import LangSmithRecorder, forget_settings
+from tests.support.langsmith_store import LangSmithStore
 
 FIELDS = {"type": "object", "properties": {"picture": {}, "n": {}}}
 LABEL = {"type": "object", "properties": {"label": {"type": "string"}}}

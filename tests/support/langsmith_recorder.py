@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import zstandard
 
-from tests.langsmith_store import LangSmithStore, page
+from tests.support.langsmith_store import LangSmithStore, page
 
 
 class LangSmithRecorder(LangSmithStore):

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tomllib
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PEERS = ROOT / ".peers"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 # What pip, uv and npm say when there is no way to the registry, and nothing else is wrong.
 UNREACHABLE = (

@@ -1,0 +1,39 @@
+"""Submissions against answers that are written beforehand."""
+
+from datetime import UTC, datetime
+
+from langchain_sutro._service.submission import JobRequest, Marker, submit_job
+from tests.simulation.jobs import Table
+from tests.support.script import DEPLOYMENT, Script, answer
+
+TOKEN = "0123456789abcdef" * 2
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def submitted(*answers, rows=None, request=None, policy=None, **options):
+    script = Script(*answers, **(policy or {}))
+    table = Table(3) if rows is None else rows
+    operation = submit_job(
+        DEPLOYMENT,
+        script.policy,
+        request or JobRequest("judge"),
+        table,
+        now=lambda: NOW,
+        **{"token": TOKEN, **options},
+    )
+    return script.tell(operation)
+
+
+def posts(told):
+    return [request for request in told.requests if request.method == "POST"]
+
+
+def listed(job_id="job-1", token=TOKEN, **facts):
+    return {"job_id": job_id, "description": str(Marker(token)), **facts}
+
+
+def page(*jobs, cursor=None):
+    return answer(200, {"jobs": list(jobs), "next_cursor": cursor})
+
+
+ACCEPTED = answer(200, {"results": "job-1"})
