@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
@@ -16,6 +14,7 @@ from typing_extensions import TypedDict
 from langchain_sutro._exports import exported_from
 from langchain_sutro._rows import InputSchema
 from langchain_sutro.errors import SutroConfigurationError
+from langchain_sutro.functions import named_arguments, verdict_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -110,9 +109,8 @@ def row_maker(
             "fields must be the name of the field that gets the text, or a callable that makes "
             f"the row, not {type(fields).__name__}."
         )
-    parameters = inspect.signature(fields).parameters.values()
-    names = [one.name for one in parameters if one.name in _OFFERED]
-    if not names or len(names) < len([one for one in parameters if one.default is one.empty]):
+    names = named_arguments(fields, _OFFERED)
+    if not names:
         raise SutroConfigurationError(
             f"The callable for fields must take any of {', '.join(_OFFERED)}, by these names."
         )
@@ -180,7 +178,7 @@ class Rules:
     def _check_mapping(self, actions: Mapping[Any, GuardrailAction]) -> None:
         for answer, action in actions.items():
             _check(f"actions[{answer!r}]", action)
-        words = {_word(answer): action for answer, action in actions.items()}
+        words = {verdict_key(answer): action for answer, action in actions.items()}
         if len(words) < len(actions):
             raise SutroConfigurationError("actions has answers that differ in their case alone.")
         if not {*words.values(), self.otherwise} & {"allow", "interrupt"}:
@@ -217,7 +215,7 @@ class Rules:
                 f"The Function answers with several fields, {', '.join(map(str, answer))}: "
                 "actions= must be a callable that makes an action of them."
             )
-        return self.actions.get(_word(answer), self.otherwise)
+        return self.actions.get(verdict_key(answer), self.otherwise)
 
 
 def _check(what: str, action: Any, *more: str) -> None:
@@ -226,10 +224,6 @@ def _check(what: str, action: Any, *more: str) -> None:
         raise SutroConfigurationError(
             f"{what} must be one of {', '.join(map(repr, known))}, not {action!r}."
         )
-
-
-def _word(answer: Any) -> str:
-    return (answer if isinstance(answer, str) else json.dumps(answer)).strip().casefold()
 
 
 def merge_decisions(

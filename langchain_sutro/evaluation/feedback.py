@@ -15,6 +15,7 @@ from langsmith.evaluation import EvaluationResult
 from langchain_sutro._results import FunctionResult
 from langchain_sutro._version import __version__
 from langchain_sutro.errors import SutroConfigurationError, SutroError
+from langchain_sutro.functions import verdict_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -124,7 +125,7 @@ class Verdicts:
 
     def __init__(self, scores: Mapping[Any, float | None], function: str) -> None:
         self._function = function
-        self._scores = {_word(verdict): _number(score) for verdict, score in scores.items()}
+        self._scores = {verdict_key(verdict): _number(score) for verdict, score in scores.items()}
         if len(self._scores) < len(scores):
             raise SutroConfigurationError("score has verdicts that differ in their case alone.")
 
@@ -140,17 +141,13 @@ class Verdicts:
                 f"Function {self._function!r} answers with several fields, "
                 f"{', '.join(map(str, answer))}: score= must be a callable that makes one of them."
             )
-        word = _word(answer)
+        word = verdict_key(answer)
         if word not in self._scores:
             raise SutroError(
                 f"Function {self._function!r} gave the verdict {word[:_SHOWN]!r}, and score= knows "
                 f"only {', '.join(map(repr, self._scores))}."
             )
         return self._scores[word]
-
-
-def _word(verdict: Any) -> str:
-    return _text(verdict).strip().casefold()
 
 
 def _text(value: Any) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import BaseModel
 
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
+from langchain_sutro.functions import named_arguments
 
 if TYPE_CHECKING:
     from langchain_sutro._rows import InputSchema
@@ -175,27 +175,14 @@ class _Call:
 
     def __init__(self, field: str, call: Callable[..., Any]) -> None:
         self._call = call
-        try:
-            parameters = inspect.signature(call).parameters.values()
-        except ValueError:
-            parameters = {}.values()
-        if any(one.kind is one.VAR_KEYWORD for one in parameters):
-            self._names: tuple[str, ...] = _OFFERED
-        else:
-            self._names = tuple(one.name for one in parameters if one.name in _OFFERED)
-        others = [one for one in parameters if one.name not in _OFFERED and _is_needed(one)]
-        if others or not self._names or any(one.kind is one.POSITIONAL_ONLY for one in parameters):
+        self._names = named_arguments(call, _OFFERED)
+        if not self._names:
             raise SutroConfigurationError(
                 f"The callable for {field!r} must take any of {', '.join(_OFFERED)}, by name."
             )
 
     def __call__(self, given: Mapping[str, Any], _extra: Mapping[str, Any]) -> Any:
         return self._call(**{name: given[name] for name in self._names})
-
-
-def _is_needed(parameter: inspect.Parameter) -> bool:
-    variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    return parameter.default is parameter.empty and not variadic
 
 
 def _pick(field: str, spec: Any) -> _Path | _Call:

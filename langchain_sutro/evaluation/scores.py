@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from langsmith.utils import ContextThreadPoolExecutor
 
 from langchain_sutro._service import Step, Steps, arun_steps, run_steps
 from langchain_sutro.evaluation.langsmith import EVALUATORS, Experiment
+from langchain_sutro.functions import named_arguments
 
 if TYPE_CHECKING:
     import uuid
@@ -146,15 +146,15 @@ def summarize(
         name = getattr(evaluator, "__name__", type(evaluator).__name__)
         with _context(experiment, {}):
             try:
-                found += flat(evaluator(*_arguments(evaluator, rows)), name)
+                found += flat(_call_summary(evaluator, rows), name)
             except Exception:  # noqa: BLE001 - as in langsmith.evaluate: the rows are worth more
                 _log.exception("Summary evaluator %s failed.", name)
     experiment.write_summary(found)
     return found
 
 
-def _arguments(evaluator: Callable[..., Any], rows: Sequence[ExperimentRow]) -> list[Any]:
-    """What a summary evaluator names; two other names are runs and examples."""
+def _call_summary(evaluator: Callable[..., Any], rows: Sequence[ExperimentRow]) -> Any:
+    """Call with the arguments that it names; two of other names are runs and examples."""
     known = {
         "runs": [row.run for row in rows],
         "examples": [row.example for row in rows],
@@ -162,14 +162,10 @@ def _arguments(evaluator: Callable[..., Any], rows: Sequence[ExperimentRow]) -> 
         "outputs": [row.outputs for row in rows],
         "reference_outputs": [row.reference for row in rows],
     }
-    names = [
-        name
-        for name, parameter in inspect.signature(evaluator).parameters.items()
-        if name in known or parameter.default is inspect.Parameter.empty
-    ]
-    if all(name in known for name in names):
-        return [known[name] for name in names]
-    return [known["runs"], known["examples"]]
+    names = named_arguments(evaluator, tuple(known))
+    if names:
+        return evaluator(**{name: known[name] for name in names})
+    return evaluator(known["runs"], known["examples"])
 
 
 def about(row: ExperimentRow) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from langchain_sutro._exports import lazy_exports
 
 if TYPE_CHECKING:
+    from langchain_sutro.functions.call_by_name import named_arguments
     from langchain_sutro.functions.compose import SutroAssign, SutroRetry
     from langchain_sutro.functions.function import SutroFunction
     from langchain_sutro.functions.router import SutroRouter
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from langchain_sutro.functions.tool import SutroTool
     from langchain_sutro.functions.tool_base import TracedTool, mendable, short_answer
     from langchain_sutro.functions.tool_names import marked_name, tool_name
+    from langchain_sutro.functions.verdicts import verdict_key
 
 __all__ = [
     "PROGRESS_EVENT",
@@ -31,8 +33,10 @@ __all__ = [
     "event",
     "marked_name",
     "mendable",
+    "named_arguments",
     "short_answer",
     "tool_name",
+    "verdict_key",
 ]
 
 __getattr__, __dir__ = lazy_exports(
@@ -51,5 +55,7 @@ __getattr__, __dir__ = lazy_exports(
         "short_answer": "tool_base",
         "marked_name": "tool_names",
         "tool_name": "tool_names",
+        "named_arguments": "call_by_name",
+        "verdict_key": "verdicts",
     },
 )
