@@ -18,7 +18,7 @@ from langchain_sutro.evaluation.langsmith import EVALUATORS, Experiment, load_ex
 from langchain_sutro.evaluation.plan import Plan
 from langchain_sutro.evaluation.results import ExperimentResults, ExperimentRow
 from langchain_sutro.evaluation.scores import about, flat, score_rows, summarize
-from langchain_sutro.functions import SutroFunction
+from langchain_sutro.functions import SutroFunction, answer_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -289,7 +289,7 @@ def _target_run(
         study.experiment.stable_id(done.started, example.id, repetition),
         name=done.function.get_name(),
         inputs=example.inputs,
-        shaped=done.function.shaped,
+        shaped=answer_form(done.function).of,
         project=study.experiment.name,
         metadata={**context.metadata, "example_version": version},
         client=study.experiment.client,

@@ -19,6 +19,7 @@ from langchain_sutro._service import JobRequest, JobStatus, Step, Steps, blockin
 from langchain_sutro._tracing import function_metadata, traced_inputs, traced_outputs
 from langchain_sutro.errors import SutroAPIError, SutroError, SutroInputError
 from langchain_sutro.evaluation.langsmith import Experiment, JobNote
+from langchain_sutro.functions import check_row
 
 if TYPE_CHECKING:
     from langsmith import Client
@@ -57,7 +58,7 @@ class JobRows:
         for index, make in enumerate(makers):
             try:
                 inputs[index] = make()
-                row = encode_row(function.checked(inputs[index], index), row_index=index)
+                row = encode_row(check_row(function, inputs[index], index), row_index=index)
             except Exception as error:  # noqa: BLE001 - a mapping may be the caller's own callable
                 outcomes[index] = error
             else:

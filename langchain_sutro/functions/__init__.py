@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING
 from langchain_sutro._exports import lazy_exports
 
 if TYPE_CHECKING:
+    from langchain_sutro.functions.assign import SutroAssign
     from langchain_sutro.functions.call_by_name import named_arguments
-    from langchain_sutro.functions.compose import SutroAssign, SutroRetry
-    from langchain_sutro.functions.function import SutroFunction
+    from langchain_sutro.functions.function import (
+        SutroFunction,
+        answer_form,
+        check_row,
+        input_schema,
+        payload_function,
+    )
+    from langchain_sutro.functions.retry import SutroRetry
     from langchain_sutro.functions.router import SutroRouter
     from langchain_sutro.functions.row_batch import PROGRESS_EVENT, event
     from langchain_sutro.functions.row_outcomes import RowOutcomes
+    from langchain_sutro.functions.settings import client_settings
     from langchain_sutro.functions.tool import SutroTool
     from langchain_sutro.functions.tool_base import TracedTool, mendable, short_answer
     from langchain_sutro.functions.tool_names import marked_name, tool_name
@@ -30,10 +38,15 @@ __all__ = [
     "SutroRouter",
     "SutroTool",
     "TracedTool",
+    "answer_form",
+    "check_row",
+    "client_settings",
     "event",
+    "input_schema",
     "marked_name",
     "mendable",
     "named_arguments",
+    "payload_function",
     "short_answer",
     "tool_name",
     "verdict_key",
@@ -42,20 +55,25 @@ __all__ = [
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
-        "SutroAssign": "compose",
-        "SutroRetry": "compose",
+        "SutroAssign": "assign",
+        "named_arguments": "call_by_name",
         "SutroFunction": "function",
+        "answer_form": "function",
+        "check_row": "function",
+        "input_schema": "function",
+        "payload_function": "function",
+        "SutroRetry": "retry",
         "SutroRouter": "router",
         "PROGRESS_EVENT": "row_batch",
         "event": "row_batch",
         "RowOutcomes": "row_outcomes",
+        "client_settings": "settings",
         "SutroTool": "tool",
         "TracedTool": "tool_base",
         "mendable": "tool_base",
         "short_answer": "tool_base",
         "marked_name": "tool_names",
         "tool_name": "tool_names",
-        "named_arguments": "call_by_name",
         "verdict_key": "verdicts",
     },
 )

@@ -24,7 +24,7 @@ from pydantic import (
 from langchain_sutro import _service
 from langchain_sutro._exports import exported_from
 from langchain_sutro._jobs import OnInterrupt, SutroClient, SutroJob, SutroJobGroup, take_rows
-from langchain_sutro._results import FunctionResult, parse_output_model
+from langchain_sutro._results import FunctionResult, check_min_confidence
 from langchain_sutro._rows import InputSchema, RemoteTable, SpooledRows, dump_row, model_of
 from langchain_sutro._service import Generation, JobProgress, JobRequest, Submitted, check_name
 from langchain_sutro._tracing import (
@@ -36,9 +36,12 @@ from langchain_sutro._tracing import (
     quiet_when_local,
     traced_inputs,
 )
-from langchain_sutro.errors import LowConfidenceError, SutroInputError
-from langchain_sutro.functions.row_batch import Interrupts, RowBatch
-from langchain_sutro.functions.runs import config_of_call, configs_of_rows, record_call
+from langchain_sutro.functions.answers import AnswerForm
+from langchain_sutro.functions.assign import SutroAssign
+from langchain_sutro.functions.row_batch import RowBatch
+from langchain_sutro.functions.runs import CallRuns
+from langchain_sutro.functions.settings import client_settings
+from langchain_sutro.functions.whole_batch import WholeBatch, abatch_with_runs, batch_with_runs
 
 if TYPE_CHECKING:
     import os
@@ -52,14 +55,20 @@ if TYPE_CHECKING:
     )
     from langchain_core.runnables.retry import ExponentialJitterParams
 
-    from langchain_sutro.functions.compose import SutroAssign, SutroRetry
+    from langchain_sutro.functions.retry import SutroRetry
     from langchain_sutro.functions.tool import SutroTool
 
-__all__ = ["SutroFunction"]
+__all__ = [
+    "SutroFunction",
+    "answer_form",
+    "check_row",
+    "input_schema",
+    "payload_function",
+]
 
 
 @exported_from("langchain_sutro")
-class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
+class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
     """A published Sutro Function.
 
     `invoke` is one real-time run, `batch` is one Batch job. Nothing is read or connected before
@@ -159,15 +168,7 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
         self._prepare_schema()
 
     def _prepare_client(self) -> None:
-        self._client = SutroClient(
-            api_key=self.sutro_api_key,
-            api_url=self.api_url,
-            generation=self.generation,
-            timeout=self.timeout,
-            max_retries=self.max_retries,
-            http_client=self.http_client,
-            http_async_client=self.http_async_client,
-        )
+        self._client = SutroClient(**client_settings(self.__dict__))
 
     def _prepare_schema(self) -> None:
         check_name(self.function)
@@ -196,9 +197,9 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             deep: Whether what the fields hold is copied too; clients and limiters never are.
         """
         copy = super().model_copy(update=update, deep=deep)
-        if update and not _OF_CLIENT.isdisjoint(update):
+        if update and client_settings(update):
             copy._prepare_client()  # noqa: SLF001 - ours
-        if update and not _OF_SCHEMA.isdisjoint(update):
+        if update and not update.keys().isdisjoint(("function", "args_schema")):
             copy._prepare_schema()  # noqa: SLF001 - ours
         return copy
 
@@ -240,37 +241,6 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             return self.output_model
         return dict[str, Any] if self.output == "full" else Any
 
-    def checked(self, row: Any, row_index: int | None = None) -> Any:
-        """A row as it may be sent.
-
-        Args:
-            row: As for `invoke`.
-            row_index: Which row of a table it is, for the error.
-
-        Raises:
-            SutroInputError: It does not fit `args_schema`.
-        """
-        return row if self._schema is None else self._schema.check(row, row_index=row_index)
-
-    def shaped(self, result: FunctionResult) -> Any:
-        """What the caller asked for of a payload.
-
-        Raises:
-            LowConfidenceError: Its confidence is below `min_confidence`.
-            SutroError: Its output does not fit `output_model`.
-        """
-        if self.min_confidence is not None:
-            confidence = result.confidence
-            if confidence is None or confidence < self.min_confidence:
-                raise LowConfidenceError(
-                    f"{self.function!r} answered with a confidence of {confidence}, and "
-                    f"{self.min_confidence} is required.",
-                    result=result,
-                )
-        if self.output_model is not None:
-            return parse_output_model(result, self.output_model)
-        return result.answer if self.output == "answer" else result
-
     def invoke(
         self,
         input: dict[str, Any] | BaseModel | str,
@@ -295,14 +265,15 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             SutroConnectionError: No complete answer.
         """
         options = self._options(kwargs)
-        full = config_of_call(self, config)
+        runs = self._runs()
+        full = runs.config(config)
 
         def call(_: Any, run_manager: CallbackManagerForChainRun) -> Any:
-            encoded = dump_row(self.checked(input))
+            encoded = dump_row(check_row(self, input))
             if self.rate_limiter is not None:
                 self.rate_limiter.acquire(blocking=True)
             payload = self._client.execute(_service.run_function, self.function, encoded, **options)
-            return self._finish(payload, full, run_manager)
+            return self._finish(payload, runs, full, run_manager)
 
         call.__signature__ = _CALL  # type: ignore[attr-defined]
         with quiet_when_local():
@@ -316,16 +287,17 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
     ) -> Any:
         """`invoke` on the running event loop."""
         options = self._options(kwargs)
-        full = config_of_call(self, config)
+        runs = self._runs()
+        full = runs.config(config)
 
         async def call(_: Any, run_manager: AsyncCallbackManagerForChainRun) -> Any:
-            encoded = dump_row(self.checked(input))
+            encoded = dump_row(check_row(self, input))
             if self.rate_limiter is not None:
                 await self.rate_limiter.aacquire(blocking=True)
             payload = await self._client.aexecute(
                 _service.run_function, self.function, encoded, **options
             )
-            return self._finish(payload, full, run_manager)
+            return self._finish(payload, runs, full, run_manager)
 
         call.__signature__ = _CALL  # type: ignore[attr-defined]
         with quiet_when_local():
@@ -359,27 +331,20 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             return []
         if self.batch_mode == "realtime":
             return super().batch(inputs, config, return_exceptions=return_exceptions, **kwargs)
-        interrupts = Interrupts()
+        runs = self._runs()
 
-        def call(
-            _: list[Any],
-            run_manager: list[CallbackManagerForChainRun],
-            config: list[RunnableConfig],
-        ) -> list[Any]:
-            batch = RowBatch(self, inputs, run_manager, config, return_exceptions=return_exceptions)
-            with interrupts.noted():
-                return self._run_batch(batch)
+        def call(managers: Sequence[BaseRunManager], configs: list[RunnableConfig]) -> list[Any]:
+            batch = self._row_batch(runs, inputs, managers, configs, return_exceptions)
+            return self._run_batch(batch)
 
-        with quiet_when_local():
-            outputs = self._batch_with_config(
-                call,
-                [traced_inputs(row) for row in inputs],
-                configs_of_rows(self, config, len(inputs)),
-                return_exceptions=return_exceptions,
-                run_type="llm",
-            )
-        interrupts.raise_again()
-        return outputs
+        return batch_with_runs(
+            self,
+            call,
+            [traced_inputs(row) for row in inputs],
+            runs.configs(config, len(inputs)),
+            return_exceptions=return_exceptions,
+            run_type="llm",
+        )
 
     async def abatch(
         self,
@@ -396,27 +361,22 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             return await super().abatch(
                 inputs, config, return_exceptions=return_exceptions, **kwargs
             )
-        interrupts = Interrupts()
+        runs = self._runs()
 
         async def call(
-            _: list[Any],
-            run_manager: list[AsyncCallbackManagerForChainRun],
-            config: list[RunnableConfig],
+            managers: Sequence[BaseRunManager], configs: list[RunnableConfig]
         ) -> list[Any]:
-            batch = RowBatch(self, inputs, run_manager, config, return_exceptions=return_exceptions)
-            with interrupts.noted():
-                return await self._arun_batch(batch)
+            batch = self._row_batch(runs, inputs, managers, configs, return_exceptions)
+            return await self._arun_batch(batch)
 
-        with quiet_when_local():
-            outputs = await self._abatch_with_config(
-                call,
-                [traced_inputs(row) for row in inputs],
-                configs_of_rows(self, config, len(inputs)),
-                return_exceptions=return_exceptions,
-                run_type="llm",
-            )
-        interrupts.raise_again()
-        return outputs
+        return await abatch_with_runs(
+            self,
+            call,
+            [traced_inputs(row) for row in inputs],
+            runs.configs(config, len(inputs)),
+            return_exceptions=return_exceptions,
+            run_type="llm",
+        )
 
     def batch_as_completed(
         self,
@@ -426,14 +386,11 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
         return_exceptions: bool = False,
         **kwargs: Any,
     ) -> Iterator[tuple[int, Any]]:
-        """`batch`, giving index and output of each row; still one job, so all come at its end."""
-        if self.batch_mode == "realtime":
-            each: Any = super().batch_as_completed
-            yield from each(inputs, config, return_exceptions=return_exceptions, **kwargs)
-            return
-        one = cast("RunnableConfig | list[RunnableConfig] | None", config)
-        yield from enumerate(
-            self.batch(list(inputs), one, return_exceptions=return_exceptions, **kwargs)
+        """Yield index and output of each row; still one job, so all come at its end."""
+        # `WholeBatch` is for jobs; realtime runs complete one by one, as LangChain runs them.
+        base: Any = super(WholeBatch if self.batch_mode == "realtime" else SutroFunction, self)
+        yield from base.batch_as_completed(
+            inputs, config, return_exceptions=return_exceptions, **kwargs
         )
 
     async def abatch_as_completed(
@@ -444,19 +401,11 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
         return_exceptions: bool = False,
         **kwargs: Any,
     ) -> AsyncIterator[tuple[int, Any]]:
-        """`batch_as_completed` on the running event loop."""
-        if self.batch_mode == "realtime":
-            each: Any = super().abatch_as_completed
-            async for indexed in each(
-                inputs, config, return_exceptions=return_exceptions, **kwargs
-            ):
-                yield indexed
-            return
-        one = cast("RunnableConfig | list[RunnableConfig] | None", config)
-        outputs = await self.abatch(
-            list(inputs), one, return_exceptions=return_exceptions, **kwargs
-        )
-        for indexed in enumerate(outputs):
+        """Asynchronous form of `batch_as_completed`."""
+        base: Any = super(WholeBatch if self.batch_mode == "realtime" else SutroFunction, self)
+        async for indexed in base.abatch_as_completed(
+            inputs, config, return_exceptions=return_exceptions, **kwargs
+        ):
             yield indexed
 
     def as_tool(
@@ -480,6 +429,7 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
         Raises:
             SutroConfigurationError: Neither fields nor description are known.
         """
+        # It loads langchain-core's tools.
         from langchain_sutro.functions.tool import SutroTool  # noqa: PLC0415
 
         return SutroTool.from_function(
@@ -505,8 +455,6 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
                 mapped to the row's, or a callable on the row. By default the fields of
                 `args_schema`, else the whole row.
         """
-        from langchain_sutro.functions.compose import SutroAssign  # noqa: PLC0415
-
         if inputs is None and self._schema is not None:
             inputs = list(self._schema.fields)
         return SutroAssign(bound=self, key=key, inputs=inputs)
@@ -519,8 +467,7 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
         Args:
             minimum: From 0 to 1.
         """
-        if not 0 <= minimum <= 1:
-            raise SutroInputError(f"A confidence is between 0 and 1, not {minimum}.")
+        check_min_confidence(minimum)
         return self.model_copy(update={"min_confidence": minimum})
 
     def with_retry(
@@ -543,7 +490,8 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             exponential_jitter_params: `initial`, `max`, `exp_base` and `jitter`, in seconds.
             stop_after_attempt: Tries in all.
         """
-        from langchain_sutro.functions.compose import SutroRetry  # noqa: PLC0415
+        # It loads tenacity.
+        from langchain_sutro.functions.retry import SutroRetry  # noqa: PLC0415
 
         return SutroRetry(
             bound=self,
@@ -555,33 +503,53 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             max_attempt_number=stop_after_attempt,
         )
 
+    def _row_batch(
+        self,
+        runs: CallRuns,
+        inputs: Sequence[Any],
+        managers: Sequence[BaseRunManager],
+        configs: Sequence[RunnableConfig],
+        return_exceptions: bool,
+    ) -> RowBatch:
+        return RowBatch(
+            inputs,
+            self._schema,
+            answer_form(self),
+            runs,
+            managers,
+            configs,
+            self.on_progress,
+            return_exceptions,
+        )
+
     def _run_batch(self, batch: RowBatch) -> list[Any]:
-        rows = batch.encode()
-        if rows is None:
-            return batch.outputs(None, None)
-        with rows:
-            job = self._job(self._client.submit(self._request(), rows, reuse=self.reuse_jobs), rows)
+        rows, encoded = batch.encode()
+        if encoded is None:
+            return rows.outcomes
+        with encoded:
+            submitted = self._client.submit(self._request(), encoded, reuse=self.reuse_jobs)
+            job = self._job(submitted, encoded)
         job.wait(None, progress=self.progress, on_progress=batch.on_progress)
         with job.fetching():
             # Each row has its run already, so the job makes none.
             results = self._client.fetch_results(job.job_id, rows=job.rows, function=self.function)
-            return batch.outputs(job, results)
+            return batch.finish(rows, job.job_id, results)
 
     async def _arun_batch(self, batch: RowBatch) -> list[Any]:
-        rows = await asyncio.to_thread(batch.encode)
-        if rows is None:
-            return batch.outputs(None, None)
-        with rows:
-            submitted = await self._client.asubmit(self._request(), rows, reuse=self.reuse_jobs)
-            job = self._job(submitted, rows)
+        rows, encoded = await asyncio.to_thread(batch.encode)
+        if encoded is None:
+            return rows.outcomes
+        with encoded:
+            submitted = await self._client.asubmit(self._request(), encoded, reuse=self.reuse_jobs)
+            job = self._job(submitted, encoded)
         await job.await_(None, progress=self.progress, on_progress=batch.on_progress_async)
         with job.fetching():
-            await batch.told()
+            await batch.events_delivered()
             # Each row has its run already, so the job makes none.
             results = await self._client.afetch_results(
                 job.job_id, rows=job.rows, function=self.function
             )
-            return batch.outputs(job, results)
+            return batch.finish(rows, job.job_id, results)
 
     def submit(
         self,
@@ -722,13 +690,25 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
             )
         return options | kwargs
 
+    def _runs(self) -> CallRuns:
+        return CallRuns(
+            self.function,
+            self.metadata,
+            self.tags,
+            self.forward_trace_context,
+            self.trace_context_hook,
+        )
+
     def _finish(
-        self, payload: dict[str, Any], config: RunnableConfig, run_manager: BaseRunManager
+        self,
+        payload: dict[str, Any],
+        runs: CallRuns,
+        config: RunnableConfig,
+        run_manager: BaseRunManager,
     ) -> Any:
         """The result of a run, with its facts on the run that LangChain made for it."""
         result = FunctionResult(payload).without_prompt()
-        record_call(
-            self,
+        runs.record(
             run_manager,
             config,
             usage=result.usage,
@@ -737,7 +717,44 @@ class SutroFunction(RunnableSerializable[dict[str, Any], Any]):
                 "sutro_confidence": result.confidence,
             },
         )
-        return self.shaped(result)
+        return answer_form(self).of(result)
+
+
+def input_schema(function: SutroFunction) -> InputSchema | None:
+    """The schema that a Function checks its rows with; None without an `args_schema`."""
+    return function._schema  # noqa: SLF001 - ours, and no part of what users see
+
+
+def check_row(function: SutroFunction, row: Any, row_index: int | None = None) -> Any:
+    """A row as it may be sent.
+
+    Args:
+        function: What the row is for.
+        row: As for `SutroFunction.invoke`.
+        row_index: Index of the row in its table, for the error.
+
+    Raises:
+        SutroInputError: It does not fit `args_schema`.
+    """
+    schema = input_schema(function)
+    return row if schema is None else schema.check(row, row_index=row_index)
+
+
+def answer_form(function: SutroFunction) -> AnswerForm:
+    """The form of a Function's answers."""
+    return AnswerForm(
+        function.function, function.output, function.output_model, function.min_confidence
+    )
+
+
+def payload_function(function: SutroFunction, **update: Any) -> SutroFunction:
+    """The Function with whole payloads as its results, for those who judge by them.
+
+    Args:
+        function: In whatever form its user wants its answers.
+        **update: Other fields that are to change.
+    """
+    return function.model_copy(update={"output": "full", "output_model": None, **update})
 
 
 # LangChain asks each callable for its signature, which takes long to find out.
@@ -747,20 +764,6 @@ _CALL = inspect.Signature(
         for name in ("_", "run_manager")
     ]
 )
-
-# What a client and a schema are made of.
-_OF_CLIENT = frozenset(
-    {
-        "sutro_api_key",
-        "api_url",
-        "generation",
-        "timeout",
-        "max_retries",
-        "http_client",
-        "http_async_client",
-    }
-)
-_OF_SCHEMA = frozenset({"function", "args_schema"})
 
 # What a pickle leaves behind.
 _STAYS_HERE = (

@@ -9,10 +9,12 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializa
 from pydantic import ConfigDict, Field
 
 from langchain_sutro._exports import exported_from
+from langchain_sutro._results import is_confident
 from langchain_sutro._tracing import quiet_when_local
 from langchain_sutro.errors import LowConfidenceError, SutroConfigurationError, SutroRowError
-from langchain_sutro.functions.compose import SutroAssign
-from langchain_sutro.functions.row_batch import Interrupts
+from langchain_sutro.functions.assign import SutroAssign
+from langchain_sutro.functions.row_outcomes import RowOutcomes
+from langchain_sutro.functions.whole_batch import abatch_with_runs, batch_with_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,27 +119,16 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
         Returns:
             What each row's branch gives, in input order.
         """
-        interrupts = Interrupts()
 
-        def call(
-            rows: list[dict[str, Any]],
-            run_manager: list[CallbackManagerForChainRun],  # noqa: ARG001 - for the configs
-            config: list[RunnableConfig],
-        ) -> list[Any]:
-            with interrupts.noted():
-                judged = self.judge.batch(rows, config, return_exceptions=True, **kwargs)
-                routes = self._routes(rows, judged, config)
-                for branch in routes.branches:
-                    values, configs = routes.inputs(branch)
-                    routes.take(branch, branch.batch(values, configs, return_exceptions=True))
-            return routes.outputs
+        def call(_: Sequence[Any], configs: list[RunnableConfig]) -> list[Any]:
+            judged = self.judge.batch(inputs, configs, return_exceptions=True, **kwargs)
+            routes = self._routes(inputs, judged)
+            for branch in routes.branches:
+                given, each = routes.inputs(branch, configs)
+                routes.put(branch, branch.batch(given, each, return_exceptions=True))
+            return routes.rows.outcomes
 
-        with quiet_when_local():
-            outputs = self._batch_with_config(
-                call, inputs, config, return_exceptions=return_exceptions
-            )
-        interrupts.raise_again()
-        return outputs
+        return batch_with_runs(self, call, inputs, config, return_exceptions=return_exceptions)
 
     async def abatch(
         self,
@@ -148,32 +139,21 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
         **kwargs: Any,
     ) -> list[Any]:
         """`batch` on the running event loop; branches run at once."""
-        interrupts = Interrupts()
 
-        async def call(
-            rows: list[dict[str, Any]],
-            run_manager: list[AsyncCallbackManagerForChainRun],  # noqa: ARG001 - for the configs
-            config: list[RunnableConfig],
-        ) -> list[Any]:
-            with interrupts.noted():
-                judged = await self.judge.abatch(rows, config, return_exceptions=True, **kwargs)
-                routes = self._routes(rows, judged, config)
-                work = (
-                    branch.abatch(*routes.inputs(branch), return_exceptions=True)
-                    for branch in routes.branches
-                )
-                for branch, results in zip(
-                    routes.branches, await asyncio.gather(*work), strict=True
-                ):
-                    routes.take(branch, results)
-            return routes.outputs
+        async def call(_: Sequence[Any], configs: list[RunnableConfig]) -> list[Any]:
+            judged = await self.judge.abatch(inputs, configs, return_exceptions=True, **kwargs)
+            routes = self._routes(inputs, judged)
+            work = [
+                branch.abatch(*routes.inputs(branch, configs), return_exceptions=True)
+                for branch in routes.branches
+            ]
+            for branch, outputs in zip(routes.branches, await asyncio.gather(*work), strict=True):
+                routes.put(branch, outputs)
+            return routes.rows.outcomes
 
-        with quiet_when_local():
-            outputs = await self._abatch_with_config(
-                call, inputs, config, return_exceptions=return_exceptions
-            )
-        interrupts.raise_again()
-        return outputs
+        return await abatch_with_runs(
+            self, call, inputs, config, return_exceptions=return_exceptions
+        )
 
     def _route(self, row: dict[str, Any], judged: Any) -> tuple[Runnable[Any, Any], Any]:
         """The branch of a row, and what it gets."""
@@ -183,10 +163,10 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
             answer = getattr(verdict, "answer", verdict)
             branch = self.branches.get(answer) if isinstance(answer, str | bool | int) else None
             confidence = getattr(verdict, "confidence", None)
-            least = self.min_confidence
-            if least is not None and (confidence is None or confidence < least):
+            if not is_confident(confidence, self.min_confidence):
                 problem = LowConfidenceError(
-                    f"The answer has a confidence of {confidence}, and {least} is required.",
+                    f"The answer has a confidence of {confidence}, and {self.min_confidence} is "
+                    "required.",
                     result=verdict,
                 )
             elif branch is not None:
@@ -201,39 +181,39 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
             raise problem
         return self.fallback, value
 
-    def _routes(
-        self, rows: Sequence[dict[str, Any]], judged: Sequence[Any], configs: Sequence[Any]
-    ) -> _Routes:
-        routes = _Routes(len(rows))
-        for place, (row, one, config) in enumerate(zip(rows, judged, configs, strict=True)):
-            try:
-                branch, value = self._route(row, one)
-            except Exception as error:  # noqa: BLE001 - it is this row's
-                routes.outputs[place] = error
-            else:
-                routes.add(branch, place, value, config)
-        return routes
+    def _routes(self, inputs: Sequence[dict[str, Any]], judged: Sequence[Any]) -> _Routes:
+        rows = RowOutcomes(len(inputs))
+        # Whatever goes wrong here concerns one row alone.
+        routed = rows.prepare(
+            lambda index: self._route(inputs[index], judged[index]), keep=Exception
+        )
+        return _Routes(rows, routed)
 
 
 class _Routes:
-    """The rows of each branch, and where their outputs go."""
+    """The rows of each branch.
 
-    def __init__(self, rows: int) -> None:
-        self.outputs: list[Any] = [None] * rows
+    Args:
+        rows: Those that go to a branch are open.
+        routed: The branch of each open row, and what it is given.
+    """
+
+    def __init__(self, rows: RowOutcomes, routed: Sequence[tuple[Runnable[Any, Any], Any]]) -> None:
+        self.rows = rows
         self.branches: list[Runnable[Any, Any]] = []
-        self._parts: dict[int, list[tuple[int, Any, RunnableConfig]]] = {}
+        self._parts: dict[int, list[tuple[int, Any]]] = {}
+        for index, (branch, value) in zip(rows.open, routed, strict=True):
+            if id(branch) not in self._parts:
+                self.branches.append(branch)
+            self._parts.setdefault(id(branch), []).append((index, value))
 
-    def add(
-        self, branch: Runnable[Any, Any], place: int, value: Any, config: RunnableConfig
-    ) -> None:
-        if id(branch) not in self._parts:
-            self.branches.append(branch)
-        self._parts.setdefault(id(branch), []).append((place, value, config))
-
-    def inputs(self, branch: Runnable[Any, Any]) -> tuple[list[Any], list[RunnableConfig]]:
+    def inputs(
+        self, branch: Runnable[Any, Any], configs: Sequence[RunnableConfig]
+    ) -> tuple[list[Any], list[RunnableConfig]]:
+        """What a branch is given, and the config of each of its rows."""
         part = self._parts[id(branch)]
-        return [value for _, value, _ in part], [config for _, _, config in part]
+        return [value for _, value in part], [configs[index] for index, _ in part]
 
-    def take(self, branch: Runnable[Any, Any], results: Sequence[Any]) -> None:
-        for (place, _, _), result in zip(self._parts[id(branch)], results, strict=True):
-            self.outputs[place] = result
+    def put(self, branch: Runnable[Any, Any], outputs: Sequence[Any]) -> None:
+        """Put the outputs of a branch into the places of its rows."""
+        self.rows.put(outputs, [index for index, _ in self._parts[id(branch)]])

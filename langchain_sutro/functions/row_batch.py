@@ -1,159 +1,130 @@
-"""One Batch job for the rows of a `batch` call: each row its own run, its own value or error."""
+"""`RowBatch`: the rows of a `batch` call, between LangChain's runs and the Batch job."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks.manager import adispatch_custom_event, dispatch_custom_event
 
 from langchain_sutro._rows import encode_row, spool_rows
 from langchain_sutro.errors import SutroError, SutroInputError
-from langchain_sutro.functions.runs import record_call
+from langchain_sutro.functions.row_outcomes import RowOutcomes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from langchain_core.callbacks import BaseRunManager
     from langchain_core.runnables import RunnableConfig
 
-    from langchain_sutro._jobs import SutroJob
     from langchain_sutro._results import BatchResults
-    from langchain_sutro._rows import SpooledRows
+    from langchain_sutro._rows import InputSchema, SpooledRows
     from langchain_sutro._service import JobProgress
-    from langchain_sutro.functions.function import SutroFunction
+    from langchain_sutro.functions.answers import AnswerForm
+    from langchain_sutro.functions.runs import CallRuns
 
-__all__ = ["PROGRESS_EVENT", "Interrupts", "RowBatch", "event"]
+__all__ = ["PROGRESS_EVENT", "RowBatch", "event"]
 
 PROGRESS_EVENT = "sutro_job_progress"
 
 
-class Interrupts:
-    """Lets Ctrl-C and cancellation through LangChain's batch helpers.
-
-    With `return_exceptions` those take an interrupt for the result of every row.
-    """
-
-    def __init__(self) -> None:
-        self._first: BaseException | None = None
-
-    @contextmanager
-    def noted(self) -> Iterator[None]:
-        """Note an interrupt on its way out."""
-        try:
-            yield
-        except Exception:
-            raise
-        except BaseException as interrupt:
-            self._first = interrupt
-            raise
-
-    def raise_again(self) -> None:
-        """Raise the interrupt that was noted."""
-        if self._first is not None:
-            raise self._first
-
-
+@dataclass(frozen=True)
 class RowBatch:
-    """The rows of one call, between LangChain's runs and the job.
+    """The rows of one `batch` call, each with its own run and its own value or error.
 
-    Args:
-        function: The Runnable that is called.
-        rows: Its inputs.
+    Attributes:
+        inputs: The rows as the caller gave them.
+        schema: Checks each row; None sends them as they are.
+        form: The form of the outcomes.
+        runs: Writes the facts of each row onto its run.
         managers: The run of each row.
         configs: The config of each row's children.
+        listener: Called with the progress of the job.
         return_exceptions: Whether a bad row leaves the others alone.
     """
 
-    def __init__(
-        self,
-        function: SutroFunction,
-        rows: Sequence[Any],
-        managers: Sequence[BaseRunManager],
-        configs: Sequence[RunnableConfig],
-        *,
-        return_exceptions: bool,
-    ) -> None:
-        self._function = function
-        self._rows = rows
-        self._managers = managers
-        self._configs = configs
-        self._return_exceptions = return_exceptions
-        self._outputs: list[Any] = [None] * len(rows)
-        self._sent: list[int] = []
-        self._events: set[asyncio.Task[None]] = set()
+    inputs: Sequence[Any]
+    schema: InputSchema | None
+    form: AnswerForm
+    runs: CallRuns
+    managers: Sequence[BaseRunManager]
+    configs: Sequence[RunnableConfig]
+    listener: Callable[[JobProgress], Any] | None
+    return_exceptions: bool
+    _events: set[asyncio.Future[Any]] = field(default_factory=set)
 
-    def encode(self) -> SpooledRows | None:
-        """Check and encode the rows; None if there is none to send.
+    def encode(self) -> tuple[RowOutcomes, SpooledRows | None]:
+        """Check and encode the rows.
+
+        Returns:
+            The rows, of which those that can be sent are open, and these encoded; None if there
+            are none.
 
         Raises:
             SutroInputError: A row cannot be sent, and the caller wants no partial answer.
         """
-        good = []
-        for index, row in enumerate(self._rows):
-            try:
-                good.append(encode_row(self._function.checked(row, index), row_index=index))
-            except SutroInputError as error:
-                if not self._return_exceptions:
-                    raise
-                self._outputs[index] = error
-            else:
-                self._sent.append(index)
-        return spool_rows(good) if good else None
+        rows = RowOutcomes(len(self.inputs))
 
-    def outputs(self, job: SutroJob | None, results: BatchResults | None) -> list[Any]:
-        """One value or error for each row, in input order; each goes onto its row's run."""
-        if job is not None and results is not None:
-            for index, result in zip(self._sent, results, strict=True):
-                if isinstance(result, SutroError):
-                    result.row_index = index
-                    self._outputs[index] = result
-                else:
-                    self._outputs[index] = self._shaped(result)
-                self._record(index, job, result)
-        return self._outputs
+        def encoded(index: int) -> Any:
+            row = self.inputs[index]
+            if self.schema is not None:
+                row = self.schema.check(row, row_index=index)
+            return encode_row(row, row_index=index)
 
-    def _shaped(self, result: Any) -> Any:
+        good = rows.prepare(encoded, keep=SutroInputError if self.return_exceptions else ())
+        return rows, spool_rows(good) if good else None
+
+    def finish(self, rows: RowOutcomes, job_id: str, results: BatchResults) -> list[Any]:
+        """One value or error for each row, in input order; each is written onto its row's run.
+
+        Args:
+            rows: From `encode`.
+            job_id: The job.
+            results: Those of the job.
+        """
+        outcomes = []
+        for place, (index, result) in enumerate(zip(rows.open, results, strict=True)):
+            outcomes.append(self._outcome(result, job_id, place))
+            self.runs.record(
+                self.managers[index],
+                self.configs[index],
+                facts={
+                    "sutro_job_id": job_id,
+                    "sutro_row_index": index,
+                    "sutro_confidence": getattr(result, "confidence", None),
+                },
+            )
+        rows.put(outcomes)
+        return rows.outcomes
+
+    def _outcome(self, result: Any, job_id: str, row_index: int) -> Any:
+        if isinstance(result, SutroError):
+            return result
         try:
-            return self._function.shaped(result)
+            return self.form.of(result, job_id=job_id, row_index=row_index)
         except SutroError as error:
             return error
 
-    def _record(self, index: int, job: SutroJob, result: Any) -> None:
-        record_call(
-            self._function,
-            self._managers[index],
-            self._configs[index],
-            facts={
-                "sutro_job_id": job.job_id,
-                "sutro_row_index": index,
-                "sutro_confidence": getattr(result, "confidence", None),
-            },
-        )
-
     def on_progress(self, known: JobProgress) -> None:
-        """Tell the caller's callable and every callback handler."""
-        if self._function.on_progress is not None:
-            self._function.on_progress(known)
-        # A custom event needs a run to hang on: that of the first row.
-        dispatch_custom_event(PROGRESS_EVENT, event(known), config=self._configs[0])
+        """Pass progress on to the listener and to every callback handler."""
+        if self.listener is not None:
+            self.listener(known)
+        # A custom event needs a run that it belongs to: that of the first row.
+        dispatch_custom_event(PROGRESS_EVENT, event(known), config=self.configs[0])
 
     def on_progress_async(self, known: JobProgress) -> None:
-        """The same on an event loop, which goes on meanwhile."""
-        if self._function.on_progress is not None:
-            told = self._function.on_progress(known)
-            if inspect.isawaitable(told):
-                self._start(told)
-        self._start(adispatch_custom_event(PROGRESS_EVENT, event(known), config=self._configs[0]))
+        """The same on an event loop, without waiting for the listeners."""
+        if self.listener is not None:
+            heard = self.listener(known)
+            if inspect.isawaitable(heard):
+                self._events.add(asyncio.ensure_future(heard))
+        event_sent = adispatch_custom_event(PROGRESS_EVENT, event(known), config=self.configs[0])
+        self._events.add(asyncio.ensure_future(event_sent))
 
-    def _start(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
-        self._events.add(task)
-
-    async def told(self) -> None:
-        """Wait until everybody has heard; what a listener raises is raised here."""
+    async def events_delivered(self) -> None:
+        """Wait for all asynchronous listeners; what one raises is raised here."""
         await asyncio.gather(*self._events)
 
 

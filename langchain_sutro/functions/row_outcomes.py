@@ -40,14 +40,13 @@ class RowOutcomes:
         self,
         make: Callable[[int], _T],
         *,
-        keep: type[Exception] | Callable[[Exception], bool] = SutroInputError,
+        keep: type[Exception] | tuple[type[Exception], ...] = SutroInputError,
     ) -> list[_T]:
         """Make what is sent for each open row.
 
         Args:
             make: Called with the index of a row.
-            keep: Which errors of `make` become the outcome of their row, as a class or a
-                predicate. Any other error is raised.
+            keep: Which errors of `make` become the outcome of their row; any other is raised.
 
         Returns:
             What was made, one for each row that is still open.
@@ -56,9 +55,7 @@ class RowOutcomes:
         for index in self.open:
             try:
                 made.append(make(index))
-            except Exception as error:
-                if not (isinstance(error, keep) if isinstance(keep, type) else keep(error)):
-                    raise
+            except keep as error:
                 self.outcomes[index] = error
             else:
                 good.append(index)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._rows import InputSchema, SpooledRows, encode_row, split_rows, spool_rows
+from langchain_sutro._rows import SpooledRows, encode_row, split_rows, spool_rows
 from langchain_sutro.errors import SutroInputError
+from langchain_sutro.functions import check_row, input_schema
 
 if TYPE_CHECKING:
     from langchain_sutro.agents.safe_files import RootFiles
@@ -25,8 +26,7 @@ class JobRows:
 
     def __init__(self, function: SutroFunction, files: RootFiles | None, most: int) -> None:
         self._function = function
-        schema = function.args_schema
-        self._schema = None if schema is None else InputSchema(schema, function.function)
+        self._schema = input_schema(function)
         self._files = files
         self._most = most
 
@@ -43,7 +43,7 @@ class JobRows:
         self._check_count(len(rows))
         return spool_rows(
             [
-                encode_row(self._function.checked(row, index), row_index=index)
+                encode_row(check_row(self._function, row, index), row_index=index)
                 for index, row in enumerate(rows)
             ]
         )
