@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 import threading
 from datetime import timedelta
 
@@ -178,14 +177,14 @@ async def test_a_group_whose_wait_is_cancelled_says_which_jobs_go_on(
 
 
 @pytest.mark.parametrize("on_interrupt", ["detach", "cancel"])
-def test_ctrl_c_during_the_wait_for_a_group_says_which_jobs_go_on(echo, deployment, on_interrupt):
+def test_ctrl_c_during_the_wait_for_a_group_says_which_jobs_go_on(
+    echo, deployment, press_ctrl_c, on_interrupt
+):
     deployment.faults.add_job("echo", rows_per_second=5, times=None)
     group = SutroJobGroup.submit(
         JobRequest("echo"), rows(30), 10, client=echo.client, on_interrupt=on_interrupt
     )
-    timer = threading.Timer(
-        0.3, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)
-    )
+    timer = threading.Timer(0.3, press_ctrl_c)
     timer.start()
     with pytest.raises(KeyboardInterrupt) as caught:
         group.wait()
