@@ -20,8 +20,7 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.tracers.langchain import wait_for_all_tracers
 from langsmith import traceable
 
-from langchain_sutro import FunctionResult, SutroFunction
-from langchain_sutro._tracing.job_traces import wait_for_job_traces
+from langchain_sutro import FunctionResult, SutroFunction, wait_for_job_traces
 from langchain_sutro.errors import SutroError
 from tests.support.langsmith_recorder import LangSmithRecorder
 

@@ -1,20 +1,29 @@
-"""LangSmith: the active trace's metadata and tags, and the runs of jobs and their rows."""
+"""LangSmith: the active trace's metadata and tags, and the runs of calls, jobs and rows."""
 
-from langchain_sutro._tracing.context import (
-    TraceContext,
-    active_context,
+from langchain_sutro._tracing.call_run import (
     client_run,
-    function_metadata,
     own_run,
     quiet_when_local,
-    record_facts,
+    tracing_is_on,
+)
+from langchain_sutro._tracing.context import TraceContext, active_context
+from langchain_sutro._tracing.ids import stable_id
+from langchain_sutro._tracing.job_run import JobTrace
+from langchain_sutro._tracing.job_traces import JobTraces, job_trace, wait_for_job_traces
+from langchain_sutro._tracing.privacy import (
+    run_inputs,
     traced_inputs,
     traced_outputs,
-    tracing_is_on,
     without_secrets,
 )
-from langchain_sutro._tracing.job_traces import JobTrace, JobTraces, job_trace, wait_for_job_traces
-from langchain_sutro._tracing.row_sample import TraceRows, check_trace_rows, stable_id
+from langchain_sutro._tracing.row_run import row_run
+from langchain_sutro._tracing.row_sample import TraceRows, check_trace_rows
+from langchain_sutro._tracing.run_facts import (
+    call_facts,
+    function_metadata,
+    record_facts,
+    row_facts,
+)
 
 __all__ = [
     "JobTrace",
@@ -22,6 +31,7 @@ __all__ = [
     "TraceContext",
     "TraceRows",
     "active_context",
+    "call_facts",
     "check_trace_rows",
     "client_run",
     "function_metadata",
@@ -29,6 +39,9 @@ __all__ = [
     "own_run",
     "quiet_when_local",
     "record_facts",
+    "row_facts",
+    "row_run",
+    "run_inputs",
     "stable_id",
     "traced_inputs",
     "traced_outputs",

@@ -1,4 +1,4 @@
-"""The run of one Batch job, and those of its rows, which are written once the results are here."""
+"""The run of a Batch job, which also writes the runs of its rows once there are results."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from langchain_sutro._rows import SpooledRows
-from langchain_sutro._tracing.context import (
-    TraceContext,
-    record_facts,
-    traced_inputs,
-    traced_outputs,
-)
-from langchain_sutro._tracing.row_sample import choose_rows, stable_id
+from langchain_sutro._tracing.context import TraceContext
+from langchain_sutro._tracing.ids import aware, stable_id
+from langchain_sutro._tracing.privacy import run_inputs, traced_outputs
+from langchain_sutro._tracing.row_run import row_run
+from langchain_sutro._tracing.row_sample import choose_rows
 from langchain_sutro.errors import SutroError, SutroRowError
 
 if TYPE_CHECKING:
@@ -27,22 +25,23 @@ if TYPE_CHECKING:
     from langchain_sutro._rows import RemoteTable
     from langchain_sutro._service import Submitted
 
-__all__ = ["THREAD_KEYS", "JobTrace", "aware"]
+__all__ = ["THREAD_KEYS", "JobTrace"]
 
 logger = logging.getLogger(__name__)
 
-# LangSmith adds up the cost of a thread by these.
+# LangSmith sums the cost of a thread over the runs that share one of these.
 THREAD_KEYS = ("thread_id", "session_id", "conversation_id")
-# Between two portions the queue of LangSmith's client, of 10,000 runs, is emptied.
+# LangSmith's client queues at most 10,000 runs, so its queue is flushed after each portion.
 _PORTION = 250
 _SECONDS = 10.0
 
 
 class JobTrace:
-    """The run of one job; without a run it does nothing.
+    """The run of one job. Without a run, its methods do nothing.
 
     Attributes:
-        token: For the submission, so that others find the run; None without a run.
+        token: The submission's token, from which other processes find the run; None without a
+            run.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class JobTrace:
         self._ended = False
 
     def submitted(self, job: Submitted) -> None:
-        """Write the job's run, which stays open until the job's results are here."""
+        """Create the job's run, which stays open until the job's results are fetched."""
         if self._run is None:
             return
         self._run.inputs["job_id"] = job.job_id
@@ -86,21 +85,21 @@ class JobTrace:
             self._run.post()
 
     def claim(self) -> bool:
-        """Whether the rows are still to be written, and from now on by whoever asked."""
+        """Whether the rows are not written yet. True once only: the caller then writes them."""
         free = self._run is not None and not self._ended
         self._ended = True
         return free
 
     def forget_rows(self) -> None:
-        """Give the memory of what went in back; the rows' runs will lack their inputs."""
+        """Free the memory of the inputs, which the rows' runs will then lack."""
         self._rows = None
 
     def write(self, results: BatchResults, fetch: Callable[[], Any]) -> None:
-        """Write the rows and end the job's run, here.
+        """Write the rows' runs and end the job's run, in this thread.
 
         Args:
-            results: What the job gave.
-            fetch: Gives the job's object, for tokens and cost.
+            results: The job's results.
+            fetch: Returns the service's job object, for tokens and cost.
         """
         run = self._run
         if run is None:
@@ -134,7 +133,7 @@ class JobTrace:
     def _with_inputs(
         self, chosen: Iterable[tuple[int, Any]]
     ) -> Iterator[tuple[int, dict[str, Any], Any]]:
-        """The traced rows with what went in, as far as this process has it still."""
+        """The traced rows with their inputs, as far as this process still has them."""
         left = iter(chosen)
         while portion := list(islice(left, _PORTION)):
             given: Mapping[int, Any] = {}
@@ -142,55 +141,44 @@ class JobTrace:
                 try:
                     given = self._rows.rows([index for index, _ in portion])
                 except ValueError:
-                    # The caller has changed or closed the rows since.
+                    # The caller has closed the rows since.
                     self._rows = None
             for index, result in portion:
-                row = traced_inputs(given.get(index, {"row_index": index}))
-                yield index, row if isinstance(row, dict) else {"input": row}, result
+                yield index, run_inputs(given.get(index, {"row_index": index})), result
 
     def _write_row(
         self,
         parent: RunTree,
         index: int,
-        given: dict[str, Any],
+        inputs: dict[str, Any],
         result: FunctionResult | SutroRowError,
         job_id: str | None,
         end: datetime,
     ) -> None:
-        from langsmith.run_trees import RunTree  # noqa: PLC0415 - for those who trace
-
         start = min(aware(parent.start_time) + timedelta(microseconds=index + 1), end)
-        error, outputs, confidence = None, None, None
+        error, outputs = None, None
         if isinstance(result, SutroRowError):
             error = str(result)
         else:
-            outputs, confidence = traced_outputs(result), result.confidence
-        row = RunTree(
-            name=self._function,
-            run_type="llm",
-            id=stable_id(start, job_id, index),
+            outputs = traced_outputs(result)
+        known = self._context.metadata
+        row_run(
+            index,
+            result,
+            function=self._function,
+            job_id=job_id,
+            run_id=stable_id(start, job_id, index),
+            inputs=inputs,
+            outputs=outputs,
+            error=error,
+            start=start,
+            end=end,
+            context=TraceContext({key: known[key] for key in THREAD_KEYS if key in known}),
             parent_run=parent,
             client=parent.client,
             project_name=parent.session_name,
             replicas=parent.replicas,
-            start_time=start,
-            end_time=end,
-            inputs=given,
-            outputs=outputs,
-            error=error,
-        )
-        known = self._context.metadata
-        record_facts(
-            row,
-            function=self._function,
-            context=TraceContext({key: known[key] for key in THREAD_KEYS if key in known}),
-            facts={
-                "sutro_job_id": job_id,
-                "sutro_row_index": index,
-                "sutro_confidence": confidence,
-            },
-        )
-        row.post()
+        ).post()
 
     def _add(self, facts: Mapping[str, Any]) -> None:
         if self._run is not None:
@@ -201,7 +189,7 @@ class JobTrace:
 
 
 def _totals(fetch: Callable[[], Any]) -> dict[str, Any]:
-    """Tokens and cost of the job, under keys that LangSmith does not add to those of the rows."""
+    """The job's tokens and cost, under keys that LangSmith does not sum with those of the rows."""
     named = {
         "input_tokens": "sutro_input_tokens",
         "output_tokens": "sutro_output_tokens",
@@ -212,8 +200,3 @@ def _totals(fetch: Callable[[], Any]) -> dict[str, Any]:
     except SutroError:
         job = {}
     return {ours: job.get(theirs) for theirs, ours in named.items()}
-
-
-def aware(moment: datetime) -> datetime:
-    """A time with its zone, which LangSmith's answers leave out."""
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -1,33 +1,28 @@
 """The trace of a Batch job: one `chain` run, and on completion one `llm` run for each traced row.
 
-The job's run is made when the job is submitted, under the active run. Its id is the submission's
-token, so whoever fetches the results, this process or another, finds it and completes it. Rows are
-written once, in the background: tracing neither delays nor fails a result.
+The job's run is created under the active run when the job is submitted. Its id is the submission's
+token, so the process that fetches the results, this one or another, finds the run and completes it.
+Rows are written once, in the background: tracing neither delays results nor makes them fail.
 """
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from langchain_sutro._exports import exported_from
 from langchain_sutro._rows import SpooledRows
-from langchain_sutro._service import Marker
-from langchain_sutro._tracing.context import (
-    TraceContext,
-    active_context,
-    function_metadata,
-    traced_inputs,
-    tracing_is_on,
-)
-from langchain_sutro._tracing.job_run import THREAD_KEYS, JobTrace, aware
+from langchain_sutro._tracing.adoption import CAP, PROJECT, complete_trace
+from langchain_sutro._tracing.call_run import tracing_is_on
+from langchain_sutro._tracing.context import TraceContext, active_context
+from langchain_sutro._tracing.job_run import THREAD_KEYS, JobTrace
+from langchain_sutro._tracing.privacy import traced_inputs
 from langchain_sutro._tracing.row_sample import TraceRows, check_trace_rows
+from langchain_sutro._tracing.run_facts import function_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,8 +45,6 @@ logger = logging.getLogger(__name__)
 
 _HEAD = 3
 _MOST_TRACES, _MOST_TABLES = 256, 32
-_PROJECT = "sutro_langsmith_project"
-_CAP = "sutro_trace_rows"
 
 _pending: set[Future[None]] = set()
 
@@ -60,11 +53,12 @@ _pending: set[Future[None]] = set()
 def wait_for_job_traces(timeout: float | None = None) -> bool:
     """Wait until the traces of all jobs whose results were fetched are written.
 
-    Ordinary programs need not: the interpreter waits for them at its end. Where a process is
-    frozen instead, as serverless functions are, call this and then flush LangSmith's client.
+    Ordinary programs need not call this: the interpreter waits for the traces when it exits. In a
+    process that is frozen instead, such as a serverless function, call it and then flush
+    LangSmith's client.
 
     Args:
-        timeout: Seconds; None for as long as it takes, which is bounded for each job.
+        timeout: Seconds; None waits as long as it takes, which is bounded for each job.
 
     Returns:
         Whether all are written.
@@ -84,16 +78,16 @@ def job_trace(
     hook: Callable[[TraceContext], TraceContext] | None = None,
     cap: TraceRows = 1000,
 ) -> Iterator[JobTrace]:
-    """The run of a job around its submission, nested under the active run.
+    """A job's run around its submission, nested under the active run.
 
     Args:
         function: The Function's name.
-        rows: What is submitted; kept for the inputs of the rows' runs.
-        config: LangChain's.
-        metadata: Over that of the active trace.
-        tags: Before those of the active trace.
+        rows: The rows of the job, kept for the inputs of their runs.
+        config: LangChain's config.
+        metadata: Overrides that of the active trace.
+        tags: Placed before those of the active trace.
         forward: Whether the active trace's metadata and tags are read.
-        hook: May rename or drop what was read.
+        hook: May rename or remove what was read.
         cap: See `check_trace_rows`.
     """
     most = check_trace_rows(cap)
@@ -122,9 +116,9 @@ def _job_run(
     if isinstance(rows, SpooledRows):
         inputs |= {"rows": rows.count, "first_rows": traced_inputs(rows.head(_HEAD))}
     run = make(name=f"Sutro batch {function}", run_type="chain", inputs=inputs)
-    facts = {"sutro_function": function, _CAP: cap, _PROJECT: run.session_name}
+    facts = {"sutro_function": function, CAP: cap, PROJECT: run.session_name}
     versions = {"lc_versions": function_metadata(function)["lc_versions"]}
-    # A child has all of its parent's metadata, tokens and the model's name included.
+    # A child run inherits all of its parent's metadata, even tokens and the model's name.
     before = (run.extra or {}).get("metadata", {})
     thread = {key: before[key] for key in THREAD_KEYS if key in before}
     run.extra = {
@@ -138,7 +132,7 @@ def _job_run(
 def _place(
     config: RunnableConfig | None,
 ) -> tuple[Callable[..., RunTree], RunnableConfig] | None:
-    """What makes a run where LangChain and LangSmith would put one now, with the full config."""
+    """Creates a run where LangChain and LangSmith would put one now; and the merged config."""
     if config is None and not tracing_is_on():
         return None
     from langchain_core.runnables.config import (  # noqa: PLC0415 - for those who trace
@@ -169,9 +163,9 @@ def _place(
 
 
 class JobTraces:
-    """The traces of the jobs that one client submitted, and what it knows of others.
+    """The traces of the jobs that one client submitted.
 
-    It keeps the last 256, and the rows that went in for the last 32 of them.
+    It keeps the last 256, and the input rows of the last 32 of them.
     """
 
     def __init__(self) -> None:
@@ -179,7 +173,7 @@ class JobTraces:
         self._lock = Lock()
 
     def add(self, job: Submitted, trace: JobTrace) -> None:
-        """Open the trace of a job that was just submitted."""
+        """Start the trace of a job that was just submitted."""
         trace.submitted(job)
         if trace.token is None:
             return
@@ -195,84 +189,36 @@ class JobTraces:
 
         Args:
             job_id: The job.
-            error: How it ended.
-            fetch: Gives the job's object, in whose description another process left its token.
+            error: Why it failed.
+            fetch: Returns the service's job object, whose description has the token of a
+                submission by another process.
         """
         trace = self._known.get(job_id)
         if trace is not None:
             trace.failed(error)
         elif tracing_is_on():
-            _in_background(_complete_later, fetch, error, None)
+            _in_background(complete_trace, fetch, error, None)
 
     def completed(self, job_id: str, results: BatchResults, fetch: Callable[[], Any]) -> None:
-        """Write a job's rows and end its run, in a thread.
+        """Write the runs of a job's rows and end its run, in a background thread.
 
         Args:
             job_id: The job.
-            results: What it gave.
-            fetch: Gives the job's object, with tokens and cost.
+            results: Its results.
+            fetch: Returns the service's job object, with tokens and cost.
         """
         trace = self._known.get(job_id)
         if trace is not None:
             if trace.claim():
                 _in_background(trace.write, results, fetch)
         elif tracing_is_on():
-            _in_background(_complete_later, fetch, None, results)
-
-
-def _complete_later(
-    fetch: Callable[[], Any], error: BaseException | None, results: BatchResults | None
-) -> None:
-    """Complete the trace of a job that another process submitted, if it is open."""
-    from langsmith.run_trees import RunTree, get_cached_client  # noqa: PLC0415
-    from langsmith.utils import LangSmithError  # noqa: PLC0415
-
-    job = fetch()
-    marker = Marker.find(job.get("description"))
-    if marker is None:
-        return
-    client = get_cached_client()
-    try:
-        # Its successor needs the project's id, which nobody here knows. Unwrapped, it does not
-        # warn of that from a thread of ours.
-        found = inspect.unwrap(type(client).read_run)(client, UUID(marker.token))
-    except LangSmithError:
-        # The submission was not traced, or its run is not there yet.
-        return
-    if found.end_time is not None:
-        return
-    metadata = (found.extra or {}).get("metadata", {})
-    run = RunTree(
-        client=client,
-        id=found.id,
-        name=found.name,
-        run_type=found.run_type,
-        inputs=found.inputs,
-        start_time=aware(found.start_time),
-        trace_id=found.trace_id,
-        dotted_order=found.dotted_order,
-        parent_run_id=found.parent_run_id,
-        project_name=metadata.get(_PROJECT),
-        tags=found.tags,
-        extra=found.extra,
-    )
-    trace = JobTrace(
-        run,
-        function=str(metadata.get("sutro_function") or ""),
-        context=TraceContext(metadata),
-        cap=int(metadata.get(_CAP, 0)),
-        posted=True,
-    )
-    if error is not None:
-        trace.failed(error)
-    elif results is not None:
-        trace.write(results, lambda: job)
+            _in_background(complete_trace, fetch, None, results)
 
 
 def _in_background(work: Any, *args: Any) -> None:
-    """Do it in a thread that the interpreter waits for, while LangSmith's own thread still works.
+    """Run work in a thread that the interpreter joins while LangSmith's own thread is still alive.
 
-    A pool of its own each time: it leaves nothing behind, and a fork in between does no harm.
+    Each piece of work has its own pool, so no thread stays behind and forking is safe.
     """
     pool = ThreadPoolExecutor(1, thread_name_prefix="sutro-job-trace")
     future = pool.submit(_guarded, work, *args)

@@ -1,4 +1,4 @@
-"""What a trace may show: no secrets, no prompts, no images or documents, and metadata as JSON."""
+"""What a trace may show: no secrets, prompts, images or documents, and only JSON metadata."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ __all__ = [
     "is_secret_name",
     "is_secret_value",
     "json_safe",
+    "run_inputs",
     "traced_inputs",
     "traced_outputs",
     "without_secrets",
@@ -35,26 +36,26 @@ _SECRET_VALUES = re.compile(
     r".*[?&](?:x-(?:amz|goog)-|sig=|signature=).*"
 )
 _DEPTH, _ITEMS, _TEXT = 4, 64, 1000
-# Nobody nests metadata so deeply, but it may hold itself.
+# Real metadata is never nested this deeply, but it may contain itself.
 _DEEPEST = 32
 _PLAIN = frozenset({str, int, float, bool, NoneType})
-# Mapping last: asking whether something is one takes long.
+# Mapping last: its instance check is slow.
 _HOLDING = (dict, list, tuple, set, frozenset, Mapping)
 
 
 @lru_cache(maxsize=2048)
 def is_secret_name(name: str) -> bool:
-    """Whether what has this name is likely a secret."""
+    """Whether a value of this name is likely a secret."""
     return _SECRET_NAMES.fullmatch(name) is not None
 
 
 def is_secret_value(value: Any) -> bool:
-    """Whether this is likely a key, a token or a presigned URL."""
+    """Whether a value is likely a key, a token or a presigned URL."""
     return isinstance(value, str) and _SECRET_VALUES.fullmatch(value) is not None
 
 
 def without_secrets(value: Any, depth: int = 0) -> Any:
-    """A value as it is, but for what looks secret in its mappings and lists, however deep."""
+    """A value without anything in its mappings and lists that looks secret, at any depth."""
     if type(value) in _PLAIN or not isinstance(value, _HOLDING):
         return value
     if depth > _DEEPEST:
@@ -69,7 +70,7 @@ def without_secrets(value: Any, depth: int = 0) -> Any:
 
 
 def json_safe(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one line for each type
-    """The value as plain JSON, without secrets; what has no such form is named by its type."""
+    """The value as plain JSON, without secrets; other values are replaced by their type's name."""
     if isinstance(value, bool | int) and not isinstance(value, Enum):
         return value
     if isinstance(value, str) and not isinstance(value, Enum):
@@ -96,7 +97,7 @@ def json_safe(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one line fo
 
 
 def traced_inputs(value: Any) -> Any:
-    """An input as a trace may show it: models as fields, and no images or documents."""
+    """An input as a trace may show it: models as dicts, without images and documents."""
     if type(value) in _PLAIN:
         return value
     if isinstance(value, BaseModel):
@@ -113,8 +114,14 @@ def traced_inputs(value: Any) -> Any:
     return value
 
 
+def run_inputs(value: Any) -> dict[str, Any]:
+    """The inputs of a run, which are an object: anything else is put under `input`."""
+    shown = traced_inputs(value)
+    return shown if isinstance(shown, dict) else {"input": shown}
+
+
 def _placeholder(asset: Mapping[str, Any]) -> str:
-    """What stands for an image or a document: its kind, and its size in kB."""
+    """What replaces an image or a document: its type, and its size in kB."""
     data = asset["base64"]
     size = len(data) * 3 // 4000 if isinstance(data, str) else 0
     return f"<{asset.get('mime_type') or asset.get('type') or 'asset'}, {size} kB>"

@@ -1,15 +1,12 @@
-"""Which rows of a job are traced, and by which ids."""
+"""Which rows of a job are traced."""
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from heapq import heappush, heappushpop
 from typing import TYPE_CHECKING, Any, Literal
-from uuid import UUID
 
 from langchain_sutro.errors import SutroConfigurationError, SutroRowError
 
@@ -18,23 +15,23 @@ if TYPE_CHECKING:
 
     from langchain_sutro._results import BatchResults
 
-__all__ = ["TraceRows", "TracedRows", "check_trace_rows", "choose_rows", "stable_id"]
+__all__ = ["TraceRows", "TracedRows", "check_trace_rows", "choose_rows"]
 
 TraceRows = int | Literal["all"]
 
-# A trace holds 25,000 runs, and the job is hardly alone in it (LangSmith, limits of a trace).
+# A trace holds 25,000 runs (LangSmith's limit), and may contain more than the job.
 _MOST_ROWS = 20_000
 _MOST_LABELS = 50
 
 
 def check_trace_rows(rows: TraceRows) -> int:
-    """How many rows of a job are traced at the most.
+    """The maximum number of rows of a job that are traced.
 
     Args:
-        rows: From 0 to 20,000, or `"all"`, which is the most.
+        rows: From 0 to 20,000, or `"all"` for the maximum.
 
     Raises:
-        SutroConfigurationError: It is something else.
+        SutroConfigurationError: It is anything else.
     """
     if rows == "all":
         return _MOST_ROWS
@@ -48,14 +45,14 @@ def check_trace_rows(rows: TraceRows) -> int:
 
 @dataclass(slots=True)
 class TracedRows:
-    """What one pass over the results tells.
+    """The outcome of one pass over a job's results.
 
     Attributes:
         chosen: Index and result of each row to trace, in order.
-        count: How many these are.
-        errors: Rows in error.
-        labels: How often each answer came, if answers are labels.
-        cut: Whether time was over before all rows were looked at.
+        count: The number of rows to trace.
+        errors: The number of rows that failed.
+        labels: The number of rows for each label, if answers are labels.
+        cut: Whether the time ran out before all rows were read.
     """
 
     chosen: Iterable[tuple[int, Any]]
@@ -65,7 +62,7 @@ class TracedRows:
     cut: bool = False
 
     def outputs(self) -> dict[str, Any]:
-        """What is known of all rows; nothing if not all were looked at."""
+        """Figures for all rows; none if not all were read."""
         if self.cut:
             return {}
         known: dict[str, Any] = {"errors": self.errors}
@@ -75,7 +72,7 @@ class TracedRows:
 
 
 def choose_rows(results: BatchResults, cap: int, deadline: float) -> TracedRows:
-    """Choose rows: errors first, then those of the lowest confidence, then an even sample."""
+    """Choose rows: errors first, then those with the lowest confidence, then an even sample."""
     total = len(results)
     choice = None if total <= cap else _Choice(total, cap)
     failed, labels, cut = 0, Counter[str | bool](), False
@@ -91,14 +88,14 @@ def choose_rows(results: BatchResults, cap: int, deadline: float) -> TracedRows:
         if choice is not None:
             choice.look(index, one)
     if choice is None:
-        # Read again when they are written, rather than held together until then.
+        # They are read again when they are written, to keep memory flat.
         return TracedRows(enumerate(results), total, failed, countable, cut)
     rows = choice.rows()
     return TracedRows(rows, len(rows), failed, countable, cut)
 
 
 class _Choice:
-    """The rows that a look at all of them, one after the other, leaves to choose from."""
+    """Candidates, collected in one pass over all rows."""
 
     def __init__(self, total: int, cap: int) -> None:
         self._cap = cap
@@ -122,7 +119,7 @@ class _Choice:
                 heappushpop(self._lowest, item)
 
     def rows(self) -> list[tuple[int, Any]]:
-        """What was chosen, in order."""
+        """The chosen rows, in order."""
         chosen = dict(self._errors)
         weak = sorted(self._lowest, reverse=True)[: (self._cap - len(chosen) + 1) // 2]
         chosen |= {-position: one for _, position, one in weak}
@@ -142,28 +139,10 @@ def _count(labels: Counter[str | bool], answer: Any) -> Counter[str | bool] | No
 def _spread(
     sample: Sequence[tuple[int, Any]], wanted: int, taken: Mapping[int, Any]
 ) -> list[tuple[int, Any]]:
-    """So many of the sample as are wanted, evenly, and none that is taken already."""
+    """The wanted number of rows, spread evenly over those of the sample that are not taken."""
     free = [item for item in sample if item[0] not in taken]
     if wanted <= 0:
         return []
     if len(free) <= wanted:
         return free
     return [free[number * len(free) // wanted] for number in range(wanted)]
-
-
-def stable_id(at: datetime, *parts: object) -> UUID:
-    """The id of a run, always the same for the same time and parts.
-
-    Of version 7, as LangSmith wants it. It answers a second creation with 409, so that writing
-    again is harmless.
-
-    Args:
-        at: When the run starts; without a zone, as LangSmith's answers are, it is in UTC.
-        parts: What the run is about.
-    """
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    digest = hashlib.sha256("\x00".join(map(str, parts)).encode()).digest()
-    number = int.from_bytes(digest[:10], "big") | int(at.timestamp() * 1000) << 80
-    number = number & ~(0xF << 76) | 7 << 76
-    return UUID(int=number & ~(0x3 << 62) | 0x2 << 62)

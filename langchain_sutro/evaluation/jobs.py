@@ -10,19 +10,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langsmith.run_helpers import tracing_context
-from langsmith.run_trees import RunTree
 
 from langchain_sutro import _service
 from langchain_sutro._jobs import SutroJob
 from langchain_sutro._rows import encode_row, spool_rows
 from langchain_sutro._service import JobRequest, JobStatus, Step, Steps, blocking
-from langchain_sutro._tracing import function_metadata, traced_inputs, traced_outputs
+from langchain_sutro._tracing import TraceContext, row_run, run_inputs, traced_outputs
 from langchain_sutro.errors import SutroAPIError, SutroError, SutroInputError
 from langchain_sutro.evaluation.langsmith import Experiment, JobNote
 from langchain_sutro.functions import check_row
 
 if TYPE_CHECKING:
     from langsmith import Client
+    from langsmith.run_trees import RunTree
 
     from langchain_sutro._results import BatchResults
     from langchain_sutro._rows import SpooledRows
@@ -120,27 +120,22 @@ class RowsDone:
                 outcome = error
         failed = isinstance(outcome, Exception)
         start = self.started + timedelta(microseconds=index)
-        facts = {
-            **metadata,
-            **function_metadata(self.function.function),
-            "sutro_job_id": None if self.results is None else self.results.job_id,
-            "sutro_row_index": index,
-            "sutro_confidence": getattr(outcome, "confidence", None),
-        }
-        shown = traced_inputs(inputs)
-        return RunTree(
-            id=run_id,
+        known = {key: value for key, value in metadata.items() if value is not None}
+        return row_run(
+            index,
+            outcome,
+            function=self.function.function,
+            job_id=None if self.results is None else self.results.job_id,
+            run_id=run_id,
             name=name[:128],
-            run_type="llm",
-            inputs=shown if isinstance(shown, dict) else {"input": shown},
+            inputs=run_inputs(inputs),
             outputs=None if failed else _outputs(value),
             error=repr(outcome) if failed else None,
-            start_time=start,
-            end_time=max(self.ended, start),
+            start=start,
+            end=max(self.ended, start),
+            context=TraceContext(known, list(tags)),
             project_name=project or "local",
             reference_example_id=reference_example_id,
-            extra={"metadata": {key: one for key, one in facts.items() if one is not None}},
-            tags=list(tags),
             client=client,
         )
 

@@ -31,6 +31,7 @@ from langchain_sutro._tracing import (
     JobTrace,
     TraceContext,
     TraceRows,
+    call_facts,
     check_trace_rows,
     job_trace,
     quiet_when_local,
@@ -712,10 +713,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
             run_manager,
             config,
             usage=result.usage,
-            facts={
-                "sutro_request_id": result.request_id,
-                "sutro_confidence": result.confidence,
-            },
+            facts=call_facts(result),
         )
         return answer_form(self).of(result)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.callbacks.manager import adispatch_custom_event, dispatch_custom_event
 
 from langchain_sutro._rows import encode_row, spool_rows
+from langchain_sutro._tracing import row_facts
 from langchain_sutro.errors import SutroError, SutroInputError
 from langchain_sutro.functions.row_outcomes import RowOutcomes
 
@@ -90,11 +91,7 @@ class RowBatch:
             self.runs.record(
                 self.managers[index],
                 self.configs[index],
-                facts={
-                    "sutro_job_id": job_id,
-                    "sutro_row_index": index,
-                    "sutro_confidence": getattr(result, "confidence", None),
-                },
+                facts=row_facts(job_id, index, result),
             )
         rows.put(outcomes)
         return rows.outcomes

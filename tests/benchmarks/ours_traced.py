@@ -33,7 +33,7 @@ def job(url, rows, folder):
 def _flush():
     from langsmith import run_trees
 
-    from langchain_sutro._tracing.job_traces import wait_for_job_traces
+    from langchain_sutro import wait_for_job_traces
 
     wait_for_job_traces()
     if run_trees._CLIENT is not None:

@@ -17,9 +17,8 @@ from langsmith.schemas import Example
 from matplotlib import pyplot as plt
 from pydantic import BaseModel
 
-from langchain_sutro import errors
-from langchain_sutro._tracing.context import TraceContext
-from langchain_sutro._tracing.row_sample import stable_id
+from langchain_sutro import TraceContext, errors
+from langchain_sutro._tracing import stable_id
 from langchain_sutro.evaluation import langsmith as _experiment_runs
 from langchain_sutro.evaluation.dataset import aevaluate_dataset, evaluate_dataset
 from tests.support import langsmith_recorder as recorder_module

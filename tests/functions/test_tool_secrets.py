@@ -9,8 +9,7 @@ from dataclasses import replace
 import pytest
 from pydantic import BaseModel
 
-from langchain_sutro import SutroFunction
-from langchain_sutro._tracing.job_traces import wait_for_job_traces
+from langchain_sutro import SutroFunction, wait_for_job_traces
 from langchain_sutro.agents.job_toolkit import SutroJobToolkit
 from langchain_sutro.errors import SutroError
 from tests.support.tool_calls import LEAD, both_ways, call, run

@@ -21,7 +21,7 @@ from langsmith._internal import _context
 from langsmith.utils import ContextThreadPoolExecutor
 
 from langchain_sutro import SutroClient, SutroFunction
-from langchain_sutro._tracing.context import (
+from langchain_sutro._tracing import (
     TraceContext,
     active_context,
     record_facts,

@@ -14,8 +14,7 @@ from langsmith.run_trees import RunTree
 from langsmith.utils import ContextThreadPoolExecutor
 from typing_extensions import TypedDict
 
-from langchain_sutro import SutroEvaluator, SutroFunction
-from langchain_sutro._tracing.job_traces import wait_for_job_traces
+from langchain_sutro import SutroEvaluator, SutroFunction, wait_for_job_traces
 from langchain_sutro.local import LocalDeployment
 
 LEAD = {"query": "We need 200 seats by Friday", "region": "APAC"}

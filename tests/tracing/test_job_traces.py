@@ -18,11 +18,10 @@ from langchain_core.runnables import RunnableLambda
 from langsmith import trace, traceable, tracing_context
 from langsmith._internal import _background_thread
 
-from langchain_sutro import SutroClient, SutroFunction, SutroJob
+from langchain_sutro import SutroClient, SutroFunction, SutroJob, TraceContext, wait_for_job_traces
 from langchain_sutro._results.batch import BatchResults
-from langchain_sutro._tracing.context import TraceContext
-from langchain_sutro._tracing.job_traces import wait_for_job_traces
-from langchain_sutro._tracing.row_sample import check_trace_rows, choose_rows, stable_id
+from langchain_sutro._tracing import check_trace_rows, stable_id
+from langchain_sutro._tracing.row_sample import choose_rows
 from langchain_sutro.errors import (
     SutroConfigurationError,
     SutroError,
@@ -476,9 +475,13 @@ def test_what_langsmith_was_too_slow_for_is_counted_and_logged_once(
     monkeypatch.setattr("langchain_sutro._tracing.job_run._SECONDS", 0.0)
     monkeypatch.setattr("langchain_sutro._tracing.job_run._PORTION", 10)
     with caplog.at_level(logging.WARNING, logger="langchain_sutro"):
-        qualify.submit([LEAD] * 100).results()
+        job = qualify.submit([LEAD] * 100)
+        # A flush without time does not wait for the run's creation, which the client then sends
+        # beside the run's update. A real job outlasts the delivery of the creation.
+        langsmith_recorder.until(lambda: langsmith_recorder.runs)
+        job.results()
         finished(langsmith_recorder)
-    # A flush that has no time ends before its last requests do.
+    # A flush without time returns before its last requests end.
     langsmith_recorder.until(
         lambda: (
             metadata(langsmith_recorder.ordered()[0]).get("sutro_rows_traced")

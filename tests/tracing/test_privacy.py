@@ -10,8 +10,7 @@ from langchain_core.runnables import RunnableLambda
 from langsmith import tracing_context
 from langsmith.run_trees import WriteReplica
 
-from langchain_sutro import SutroClient, SutroEvaluator, SutroFunction
-from langchain_sutro._tracing.job_traces import wait_for_job_traces
+from langchain_sutro import SutroClient, SutroEvaluator, SutroFunction, wait_for_job_traces
 from langchain_sutro.agents.job_toolkit import SutroJobToolkit
 from langchain_sutro.local import LocalDeployment
 from tests.support.langsmith_recorder import LangSmithRecorder, forget_settings

@@ -1,0 +1,30 @@
+"""Ids of runs that come out the same each time, so that writing a run again is harmless."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from uuid import UUID
+
+__all__ = ["aware", "stable_id"]
+
+
+def aware(moment: datetime) -> datetime:
+    """A time with its zone, which LangSmith's answers leave out: they are in UTC."""
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def stable_id(start: datetime, *parts: object) -> UUID:
+    """The id of a run, always the same for the same start and parts.
+
+    It is a UUID of version 7, as LangSmith requires. LangSmith answers a second creation with 409,
+    so writing the run again does no harm.
+
+    Args:
+        start: When the run starts; in UTC if it has no zone.
+        parts: What identifies the run.
+    """
+    digest = hashlib.sha256("\x00".join(map(str, parts)).encode()).digest()
+    number = int.from_bytes(digest[:10], "big") | int(aware(start).timestamp() * 1000) << 80
+    number = number & ~(0xF << 76) | 7 << 76
+    return UUID(int=number & ~(0x3 << 62) | 0x2 << 62)
