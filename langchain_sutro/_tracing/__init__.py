@@ -16,7 +16,7 @@ from langchain_sutro._tracing.privacy import (
     traced_outputs,
     without_secrets,
 )
-from langchain_sutro._tracing.row_run import row_run
+from langchain_sutro._tracing.row_runs import row_run
 from langchain_sutro._tracing.row_sample import TraceRows, check_trace_rows
 from langchain_sutro._tracing.run_facts import (
     call_facts,

@@ -12,7 +12,7 @@ from langchain_sutro._rows import SpooledRows
 from langchain_sutro._tracing.context import TraceContext
 from langchain_sutro._tracing.ids import aware, stable_id
 from langchain_sutro._tracing.privacy import run_inputs, traced_outputs
-from langchain_sutro._tracing.row_run import row_run
+from langchain_sutro._tracing.row_runs import row_run
 from langchain_sutro._tracing.row_sample import choose_rows
 from langchain_sutro.errors import SutroError, SutroRowError
 

@@ -1,4 +1,4 @@
-"""The run of one row of a job."""
+"""The runs of the rows of a job."""
 
 from __future__ import annotations
 
