@@ -28,7 +28,13 @@ from langchain_sutro._rows import InputSchema
 from langchain_sutro.agents.jobs.actions import JobActions, Limits, Outcome
 from langchain_sutro.agents.safe_files import ENDINGS, RootFiles
 from langchain_sutro.errors import SutroInputError
-from langchain_sutro.functions import SutroFunction, TracedTool, marked_name, mendable, tool_name
+from langchain_sutro.functions import (
+    SutroFunction,
+    TracedTool,
+    correctable_errors,
+    marked_name,
+    tool_name,
+)
 
 if TYPE_CHECKING:
     from langchain_sutro._rows import SpooledRows
@@ -254,7 +260,7 @@ class _JobTool(TracedTool):
         *,
         for_model: bool,
     ) -> Outcome:
-        with mendable(for_model=for_model):
+        with correctable_errors(for_model=for_model):
             return self.action(arguments, patch_config(config, callbacks=run_manager.get_child()))
 
     async def _arun(
@@ -265,7 +271,7 @@ class _JobTool(TracedTool):
         *,
         for_model: bool,
     ) -> Outcome:
-        with mendable(for_model=for_model):
+        with correctable_errors(for_model=for_model):
             return await self.aaction(
                 arguments, patch_config(config, callbacks=run_manager.get_child())
             )
@@ -274,7 +280,7 @@ class _JobTool(TracedTool):
         self, tool_input: str | dict[str, Any], tool_call_id: str | None
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         for_model = tool_call_id is not None
-        with mendable(for_model=for_model):
+        with correctable_errors(for_model=for_model):
             return (self._checked(tool_input),), {"for_model": for_model}
 
     def _checked(self, tool_input: Any) -> BaseModel:

@@ -12,8 +12,8 @@ from langchain_sutro._exports import lazy_exports
 if TYPE_CHECKING:
     from langchain_sutro.functions.assign import SutroAssign
     from langchain_sutro.functions.call_by_name import named_arguments
-    from langchain_sutro.functions.function import (
-        SutroFunction,
+    from langchain_sutro.functions.function import SutroFunction
+    from langchain_sutro.functions.interface import (
         answer_form,
         check_row,
         input_schema,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from langchain_sutro.functions.row_outcomes import RowOutcomes
     from langchain_sutro.functions.settings import client_settings
     from langchain_sutro.functions.tool import SutroTool
-    from langchain_sutro.functions.tool_base import TracedTool, mendable, short_answer
+    from langchain_sutro.functions.tool_base import TracedTool, correctable_errors, short_answer
     from langchain_sutro.functions.tool_names import marked_name, tool_name
     from langchain_sutro.functions.verdicts import verdict_key
 
@@ -41,10 +41,10 @@ __all__ = [
     "answer_form",
     "check_row",
     "client_settings",
+    "correctable_errors",
     "event",
     "input_schema",
     "marked_name",
-    "mendable",
     "named_arguments",
     "payload_function",
     "short_answer",
@@ -58,10 +58,10 @@ __getattr__, __dir__ = lazy_exports(
         "SutroAssign": "assign",
         "named_arguments": "call_by_name",
         "SutroFunction": "function",
-        "answer_form": "function",
-        "check_row": "function",
-        "input_schema": "function",
-        "payload_function": "function",
+        "answer_form": "interface",
+        "check_row": "interface",
+        "input_schema": "interface",
+        "payload_function": "interface",
         "SutroRetry": "retry",
         "SutroRouter": "router",
         "PROGRESS_EVENT": "row_batch",
@@ -70,7 +70,7 @@ __getattr__, __dir__ = lazy_exports(
         "client_settings": "settings",
         "SutroTool": "tool",
         "TracedTool": "tool_base",
-        "mendable": "tool_base",
+        "correctable_errors": "tool_base",
         "short_answer": "tool_base",
         "marked_name": "tool_names",
         "tool_name": "tool_names",

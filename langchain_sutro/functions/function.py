@@ -37,8 +37,8 @@ from langchain_sutro._tracing import (
     quiet_when_local,
     traced_inputs,
 )
-from langchain_sutro.functions.answers import AnswerForm
 from langchain_sutro.functions.assign import SutroAssign
+from langchain_sutro.functions.interface import answer_form, check_row
 from langchain_sutro.functions.row_batch import RowBatch
 from langchain_sutro.functions.runs import CallRuns
 from langchain_sutro.functions.settings import client_settings
@@ -59,13 +59,7 @@ if TYPE_CHECKING:
     from langchain_sutro.functions.retry import SutroRetry
     from langchain_sutro.functions.tool import SutroTool
 
-__all__ = [
-    "SutroFunction",
-    "answer_form",
-    "check_row",
-    "input_schema",
-    "payload_function",
-]
+__all__ = ["SutroFunction"]
 
 
 @exported_from("langchain_sutro")
@@ -716,43 +710,6 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
             facts=call_facts(result),
         )
         return answer_form(self).of(result)
-
-
-def input_schema(function: SutroFunction) -> InputSchema | None:
-    """The schema that a Function checks its rows with; None without an `args_schema`."""
-    return function._schema  # noqa: SLF001 - ours, and no part of what users see
-
-
-def check_row(function: SutroFunction, row: Any, row_index: int | None = None) -> Any:
-    """A row as it may be sent.
-
-    Args:
-        function: What the row is for.
-        row: As for `SutroFunction.invoke`.
-        row_index: Index of the row in its table, for the error.
-
-    Raises:
-        SutroInputError: It does not fit `args_schema`.
-    """
-    schema = input_schema(function)
-    return row if schema is None else schema.check(row, row_index=row_index)
-
-
-def answer_form(function: SutroFunction) -> AnswerForm:
-    """The form of a Function's answers."""
-    return AnswerForm(
-        function.function, function.output, function.output_model, function.min_confidence
-    )
-
-
-def payload_function(function: SutroFunction, **update: Any) -> SutroFunction:
-    """The Function with whole payloads as its results, for those who judge by them.
-
-    Args:
-        function: In whatever form its user wants its answers.
-        **update: Other fields that are to change.
-    """
-    return function.model_copy(update={"output": "full", "output_model": None, **update})
 
 
 # LangChain asks each callable for its signature, which takes long to find out.

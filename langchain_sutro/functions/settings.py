@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["client_settings"]
+__all__ = ["client_settings", "without_client_settings"]
 
 # The parameter of `SutroClient` for each field of `SutroFunction`; `api_key` is an alias.
 _PARAMETERS = {
@@ -29,3 +29,8 @@ def client_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         settings: Fields of a `SutroFunction`; others are left out.
     """
     return {_PARAMETERS[name]: value for name, value in settings.items() if name in _PARAMETERS}
+
+
+def without_client_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """All other settings."""
+    return {name: value for name, value in settings.items() if name not in _PARAMETERS}

@@ -30,24 +30,33 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
+import langchain_sutro
 from langchain_sutro._exports import exported_from
 from langchain_sutro._results import parse_output_model
 from langchain_sutro._rows import InputSchema
 from langchain_sutro._tracing import quiet_when_local
 from langchain_sutro.errors import SutroConfigurationError
-from langchain_sutro.functions.function import SutroFunction
-from langchain_sutro.functions.tool_base import SutroToolError, TracedTool, mendable, short_answer
+from langchain_sutro.functions.interface import (
+    PublishedFunction,
+    input_schema,
+    payload_function,
+)
+from langchain_sutro.functions.settings import client_settings, without_client_settings
+from langchain_sutro.functions.tool_base import (
+    SutroToolError,
+    TracedTool,
+    correctable_errors,
+    short_answer,
+)
 from langchain_sutro.functions.tool_names import check_tool_name, tool_name
 from langchain_sutro.functions.tool_runs import ToolRuns
+from langchain_sutro.functions.whole_batch import WholeBatch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
-
     from langchain_core.messages import ToolCall
 
 __all__ = ["SutroArtifact", "SutroTool", "SutroToolError", "tool_name"]
 
-_SETTINGS = ("api_key", "sutro_api_key", "api_url", "generation", "timeout", "max_retries")
 _HINT = " Correct the arguments and call the tool again."
 
 
@@ -68,7 +77,7 @@ class SutroArtifact(TypedDict, total=False):
 
 
 @exported_from("langchain_sutro")
-class SutroTool(TracedTool):
+class SutroTool(WholeBatch, TracedTool):
     """A published Function as a tool for agents.
 
     Usually made by `SutroFunction.as_tool`, or by itself:
@@ -96,19 +105,20 @@ class SutroTool(TracedTool):
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
-    function: SutroFunction
+    function: PublishedFunction
     # Kept as JSON schema: langchain-core and langgraph inject things into fields of certain names
     # of a pydantic model, and lose others.
     args_schema: dict[str, Any] = Field(default_factory=dict)
 
     _schema: InputSchema = PrivateAttr()
-    _judge: SutroFunction = PrivateAttr()
+    _judge: PublishedFunction = PrivateAttr()
 
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, values: dict[str, Any]) -> dict[str, Any]:
         values = dict(values)
-        function = values["function"] = _function(values)
+        settings, values = client_settings(values), without_client_settings(values)
+        function = values["function"] = _function(values.get("function"), settings)
         schema = values.get("args_schema") or function.args_schema
         if schema is None:
             raise SutroConfigurationError(
@@ -140,19 +150,18 @@ class SutroTool(TracedTool):
         return self
 
     def _prepare(self) -> None:
-        own = self.function.args_schema
-        self._schema = InputSchema(self.args_schema, self.function.function)
-        if isinstance(own, type):
-            theirs = InputSchema(own, self.function.function)
-            if theirs.json_schema == self.args_schema:
-                # The model's own validators check the arguments too.
-                self._schema = theirs
-        self._judge = self.function.model_copy(update={"output": "full", "output_model": None})
+        own, unchecked = input_schema(self.function), {}
+        if own is not None and own.json_schema == self.args_schema:
+            # A model's own validators run here, and need not run again in the Function.
+            self._schema, unchecked = own, {"args_schema": None}
+        else:
+            self._schema = InputSchema(self.args_schema, self.function.function)
+        self._judge = payload_function(self.function, **unchecked)
 
     @classmethod
     def from_function(
         cls,
-        function: SutroFunction,
+        function: PublishedFunction,
         args_schema: type[BaseModel] | dict[str, Any] | None = None,
         *,
         name: str | None = None,
@@ -192,7 +201,7 @@ class SutroTool(TracedTool):
         for_model: bool,
     ) -> tuple[str, SutroArtifact]:
         child = patch_config(config, callbacks=run_manager.get_child())
-        with mendable(for_model=for_model, hint=_HINT):
+        with correctable_errors(for_model=for_model, hint=_HINT):
             return self._outcome(self._judge.invoke(row, child))
 
     async def _arun(
@@ -204,7 +213,7 @@ class SutroTool(TracedTool):
         for_model: bool,
     ) -> tuple[str, SutroArtifact]:
         child = patch_config(config, callbacks=run_manager.get_child())
-        with mendable(for_model=for_model, hint=_HINT):
+        with correctable_errors(for_model=for_model, hint=_HINT):
             return self._outcome(await self._judge.ainvoke(row, child))
 
     def _to_args_and_kwargs(
@@ -215,7 +224,7 @@ class SutroTool(TracedTool):
 
     def _row(self, tool_input: str | dict[str, Any], tool_call_id: str | None) -> Any:
         """The arguments, checked."""
-        with mendable(for_model=tool_call_id is not None, hint=_HINT):
+        with correctable_errors(for_model=tool_call_id is not None, hint=_HINT):
             return self._schema.check(tool_input)
 
     def _outcome(self, result: Any) -> tuple[str, SutroArtifact]:
@@ -228,7 +237,7 @@ class SutroTool(TracedTool):
         return short, cast("SutroArtifact", dict(result))
 
     def _row_outcome(self, output: Any, tool_call_id: str | None) -> tuple[str, SutroArtifact]:
-        with mendable(for_model=tool_call_id is not None, hint=_HINT):
+        with correctable_errors(for_model=tool_call_id is not None, hint=_HINT):
             if isinstance(output, Exception):
                 raise output
             return self._outcome(output)
@@ -307,41 +316,9 @@ class SutroTool(TracedTool):
                     await manager.on_tool_error(failure)
         return runs.results(ends)
 
-    def batch_as_completed(
-        self,
-        inputs: Sequence[Any],
-        config: RunnableConfig | Sequence[RunnableConfig] | None = None,
-        *,
-        return_exceptions: bool = False,
-        **kwargs: Any,
-    ) -> Iterator[tuple[int, Any]]:
-        """`batch`, giving index and output of each; one job, so all come at its end."""
-        one = cast("RunnableConfig | list[RunnableConfig] | None", config)
-        yield from enumerate(
-            self.batch(list(inputs), one, return_exceptions=return_exceptions, **kwargs)
-        )
 
-    async def abatch_as_completed(
-        self,
-        inputs: Sequence[Any],
-        config: RunnableConfig | Sequence[RunnableConfig] | None = None,
-        *,
-        return_exceptions: bool = False,
-        **kwargs: Any,
-    ) -> AsyncIterator[tuple[int, Any]]:
-        """`batch_as_completed` on the running event loop."""
-        one = cast("RunnableConfig | list[RunnableConfig] | None", config)
-        outputs = await self.abatch(
-            list(inputs), one, return_exceptions=return_exceptions, **kwargs
-        )
-        for indexed in enumerate(outputs):
-            yield indexed
-
-
-def _function(values: dict[str, Any]) -> SutroFunction:
-    function = values.get("function")
-    settings = {key: values.pop(key) for key in _SETTINGS if key in values}
-    if isinstance(function, SutroFunction):
+def _function(function: Any, settings: dict[str, Any]) -> PublishedFunction:
+    if isinstance(function, PublishedFunction):
         if settings:
             raise SutroConfigurationError(
                 f"Give {', '.join(settings)} to the SutroFunction, not to its tool."
@@ -349,9 +326,9 @@ def _function(values: dict[str, Any]) -> SutroFunction:
         return function
     if not isinstance(function, str):
         raise SutroConfigurationError("A SutroTool needs function=, a SutroFunction or its name.")
-    if "api_key" not in settings and "sutro_api_key" not in settings:
-        settings["api_key"] = os.environ.get("SUTRO_API_KEY") or None
-    return SutroFunction(function, **settings)
+    settings.setdefault("api_key", os.environ.get("SUTRO_API_KEY") or None)
+    # Made as a user makes it: the class itself makes tools, so this file cannot import its file.
+    return langchain_sutro.SutroFunction(function, **settings)
 
 
 def _typed(function: str, arg_types: dict[str, type]) -> dict[str, Any]:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from langchain_sutro._results import FunctionResult
 
-__all__ = ["SutroToolError", "TracedTool", "mendable", "short_answer"]
+__all__ = ["SutroToolError", "TracedTool", "correctable_errors", "short_answer"]
 
-_MENDABLE = (SutroInputError, SutroValidationError, LowConfidenceError)
+_CORRECTABLE = (SutroInputError, SutroValidationError, LowConfidenceError)
 
 
 class SutroToolError(ToolException):
@@ -25,7 +25,7 @@ class SutroToolError(ToolException):
 
 
 @contextmanager
-def mendable(*, for_model: bool, hint: str = "") -> Iterator[None]:
+def correctable_errors(*, for_model: bool, hint: str = "") -> Iterator[None]:
     """Make an error that the model can mend one that is told to it; code gets the error itself.
 
     Args:
@@ -34,7 +34,7 @@ def mendable(*, for_model: bool, hint: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except _MENDABLE as error:
+    except _CORRECTABLE as error:
         if not for_model:
             raise
         raise SutroToolError(f"{error}{hint}") from error

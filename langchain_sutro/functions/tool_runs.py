@@ -9,6 +9,7 @@ from langchain_core.runnables.config import get_config_list, patch_config
 from langchain_core.tools import ToolException
 
 from langchain_sutro._tracing import traced_inputs, without_secrets
+from langchain_sutro.functions.row_outcomes import RowOutcomes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,8 +42,7 @@ class ToolRuns:
         self._calls = [_split(one) for one in inputs]
         self._configs = get_config_list(config, len(inputs))
         self._return_exceptions = return_exceptions
-        self._sent: list[int] = []
-        self._found: list[Any] = [None] * len(inputs)
+        self._rows = RowOutcomes(len(inputs))
 
     def starts(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         """For each input the arguments of a callback manager, and of its `on_tool_start`."""
@@ -76,18 +76,15 @@ class ToolRuns:
         Raises:
             SutroInputError: A row may not be sent, and the caller wants no partial answer.
         """
-        rows, configs = [], []
-        for index, (arguments, call_id) in enumerate(self._calls):
-            try:
-                rows.append(check(arguments, call_id))
-            except Exception as error:
-                if not self._return_exceptions and not self._handled(error):
-                    raise
-                self._found[index] = error
-                continue
-            self._sent.append(index)
-            child = managers[index].get_child()
-            configs.append(patch_config(self._configs[index], callbacks=child))
+        rows = self._rows.prepare(lambda index: check(*self._calls[index]), keep=Exception)
+        if not self._return_exceptions:
+            for error in filter(None, self._rows.outcomes):
+                if not self._handled(error):
+                    raise error
+        configs = [
+            patch_config(self._configs[index], callbacks=managers[index].get_child())
+            for index in self._rows.open
+        ]
         return rows, configs
 
     def ends(
@@ -99,14 +96,16 @@ class ToolRuns:
             outputs: What came for each row that was sent: a result or an error.
             outcome: Makes content and artifact of a result, or raises what becomes of an error.
         """
-        for index, output in zip(self._sent, outputs, strict=True):
-            try:
-                self._found[index] = outcome(output, self._calls[index][1])
-            except Exception as error:  # noqa: BLE001 - it is this row's, and raised by `results`
-                self._found[index] = error
+        sent = dict(zip(self._rows.open, outputs, strict=True))
+        # An error here is that of its row, and raised by `results`.
+        self._rows.put(
+            self._rows.prepare(
+                lambda index: outcome(sent[index], self._calls[index][1]), keep=Exception
+            )
+        )
         return [
             self._end(found, call_id)
-            for found, (_, call_id) in zip(self._found, self._calls, strict=True)
+            for found, (_, call_id) in zip(self._rows.outcomes, self._calls, strict=True)
         ]
 
     def results(self, ends: Sequence[tuple[Any, Exception | None]]) -> list[Any]:
