@@ -17,12 +17,7 @@ _T = TypeVar("_T")
 class RowOutcomes:
     """Rows in, outcomes out: bad rows keep their errors, and the others are sent together.
 
-    ```python
-    rows = RowOutcomes(len(inputs))
-    sent = rows.prepare(lambda index: encode(inputs[index]))
-    rows.put(send(sent))
-    return rows.results(return_exceptions=True)
-    ```
+    `prepare` makes what is sent for each row, `put` takes the results, `results` gives them back.
 
     Args:
         count: The number of rows.
