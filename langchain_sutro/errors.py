@@ -27,6 +27,7 @@ Every error pickles, and none carries a key, a presigned URL or a prompt.
 
 from __future__ import annotations
 
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -200,13 +201,37 @@ class SutroRowError(SutroError):
 
     Attributes:
         job_id: The job.
-        row_index: Index of the row in the job's input, from 0.
+        row_index: Index of the row among the caller's rows, from 0.
+        job_row_index: Index of the row in the job's input. It differs from `row_index` where some
+            of the caller's rows were not sent, or were sent in other jobs.
     """
 
     def __init__(self, message: str, *, job_id: str | None, row_index: int) -> None:
         super().__init__(message)
         self.job_id = job_id
         self.row_index = row_index
+        self.job_row_index = row_index
+
+    def at_row(self, row_index: int) -> SutroRowError:
+        """The same error at another index of the caller's rows, which its message names too.
+
+        Args:
+            row_index: The index, from 0.
+        """
+        if row_index == self.row_index:
+            return self
+        message = str(self)
+        if self.row_index != self.job_row_index:
+            message = message.removeprefix(_row_prefix(self.row_index))
+        if row_index != self.job_row_index:
+            message = _row_prefix(row_index) + message
+        error = copy(self)
+        error.args, error.row_index = (message,), row_index
+        return error
+
+
+def _row_prefix(row_index: int) -> str:
+    return f"Row {row_index} of the batch: "
 
 
 class LowConfidenceError(SutroError):

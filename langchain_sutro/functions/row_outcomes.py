@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from langchain_sutro.errors import SutroInputError
+from langchain_sutro.errors import SutroInputError, SutroRowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -60,13 +60,17 @@ class RowOutcomes:
     def put(self, results: Iterable[Any], rows: Sequence[int] | None = None) -> None:
         """Put results into the places of their rows.
 
+        A `SutroRowError` gets the index of its row here; where the job had it at another index,
+        its message names both.
+
         Args:
             results: A value or error for each of `rows`, in the same order.
             rows: Indices of the rows; all open rows by default.
         """
         done = list(self.open if rows is None else rows)
         for index, result in zip(done, results, strict=True):
-            self.outcomes[index] = result
+            moved = isinstance(result, SutroRowError)
+            self.outcomes[index] = result.at_row(index) if moved else result
         settled = set(done)
         self.open = [index for index in self.open if index not in settled]
 
