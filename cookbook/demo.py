@@ -17,12 +17,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from langchain_core.runnables import RunnableLambda
-from langchain_core.tracers.langchain import wait_for_all_tracers
 from langsmith import traceable
 
+from cookbook.recorded_runs import RecordedRuns, recorded_runs
 from langchain_sutro import FunctionResult, SutroFunction, wait_for_job_traces
 from langchain_sutro.errors import SutroError
-from tests.support.langsmith_recorder import LangSmithRecorder
 
 BOLD, DIM, END = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
 # Of runs that are alike, so many are shown.
@@ -51,14 +50,15 @@ def main() -> None:
         if not (os.environ.get("SUTRO_API_URL") and os.environ.get("SUTRO_API_KEY")):
             start_local(stack)
         print(f"{DIM}The deployment:   {os.environ['SUTRO_API_URL']}")
-        recorder = record_traces(stack)
-        print(f"LangSmith's part: a recorder on this machine, see 5.{END}")
+        runs = record_traces(stack)
+        print(f"The trace:        kept on this machine, see 5.{END}")
         try:
             demonstrate(options.function, options.text_field, table, rows)
         except SutroError as error:
             sys.exit(f"{type(error).__name__}: {error}")
-        send_traces()
-        show_trace(recorder)
+        # A table's rows are traced in the background.
+        wait_for_job_traces()
+        show_trace(runs)
 
 
 def start_local(stack: ExitStack) -> None:
@@ -76,26 +76,12 @@ def shipped_leads() -> Path:
     return sample_leads()
 
 
-def record_traces(stack: ExitStack) -> LangSmithRecorder:
-    """Stand in for LangSmith, so that the trace can be shown without an account."""
-    recorder = stack.enter_context(LangSmithRecorder())
-    stack.callback(send_traces)
+def record_traces(stack: ExitStack) -> RecordedRuns:
+    """Keep the trace on this machine, so that it can be shown without an account."""
     # Nothing of the demo goes to a LangSmith that happens to be set up.
     for name in [name for name in os.environ if name.startswith(("LANGSMITH_", "LANGCHAIN_"))]:
         del os.environ[name]
-    os.environ |= {
-        "LANGSMITH_TRACING": "true",
-        "LANGSMITH_ENDPOINT": recorder.url,
-        "LANGSMITH_API_KEY": "lsv2_demo",
-        "LANGSMITH_PROJECT": "sutro-demo",
-    }
-    return recorder
-
-
-def send_traces() -> None:
-    """Wait for what is traced in the background: a table's rows, then all that is on its way."""
-    wait_for_job_traces()
-    wait_for_all_tracers()
+    return stack.enter_context(recorded_runs("sutro-demo"))
 
 
 def demonstrate(name: str, text_field: str, table: Path, rows: list[dict[str, str]]) -> None:
@@ -167,12 +153,12 @@ def show_answers(answers: dict[str | bool, int]) -> None:
         print(f"   {answer!s:>{widest}} {count:5}  {bar}")
 
 
-def show_trace(recorder: LangSmithRecorder) -> None:
-    heading("5. What LangSmith was told", "no extra code: LANGSMITH_TRACING=true")
-    runs = recorder.ordered()
+def show_trace(recorded: RecordedRuns) -> None:
+    heading("5. What LangSmith is sent", "no extra code: LANGSMITH_TRACING=true")
+    runs = recorded.ordered()
     roots = [run for run in runs if run.get("parent_run_id") is None]
     for part, root in enumerate(roots, 1):
-        show_runs(recorder, [root], f"{part}. ")
+        show_runs(recorded, [root], f"{part}. ")
     calls = [run for run in runs if run["run_type"] == "llm"]
     marked = [run for run in calls if facts(run).get("customer") == "acme"]
     print(
@@ -181,7 +167,7 @@ def show_trace(recorder: LangSmithRecorder) -> None:
     print("   have the metadata and tags of 2, which were passed on to them.")
 
 
-def show_runs(recorder: LangSmithRecorder, runs: list[dict], margin: str) -> None:
+def show_runs(recorded: RecordedRuns, runs: list[dict], margin: str) -> None:
     """Runs and what is below them; of many of one name the first few."""
     by_name: dict[str, list[dict]] = {}
     for run in runs:
@@ -191,7 +177,7 @@ def show_runs(recorder: LangSmithRecorder, runs: list[dict], margin: str) -> Non
         for run in alike[:ALIKE]:
             told = "  ".join(f"{key}={value}" for key, value in facts(run).items())
             print(f"   {margin}{BOLD}{name}{END} [{run['run_type']}] {DIM}{told}{END}")
-            show_runs(recorder, recorder.children(run), below)
+            show_runs(recorded, recorded.children(run), below)
         if len(alike) > ALIKE:
             print(f"   {margin}… {len(alike) - ALIKE} more {name}")
 

@@ -1,5 +1,6 @@
 """Notebooks and the demo, run from top to bottom as a reader runs them."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -79,10 +80,26 @@ def test_a_notebook_asks_a_question_and_is_stored_with_its_outputs(path):
         assert trace not in text
 
 
+@pytest.mark.parametrize("path", sorted(COOKBOOK.glob("*.py")), ids=lambda path: path.stem)
+def test_the_demo_needs_no_tests(path):
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    imported = [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
+    imported += [
+        alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names
+    ]
+    assert not [name for name in imported if name.partition(".")[0] == "tests"]
+
+
 def test_the_demo_shows_every_part_and_the_whole_trace():
     run = demo()
     assert (run.returncode, run.stderr) == (0, "")
-    for part in ("1. One call", "2. A pipeline", "3. A tool", "4. A table", "5. What LangSmith"):
+    for part in (
+        "1. One call",
+        "2. A pipeline",
+        "3. A tool",
+        "4. A table",
+        "5. What LangSmith",
+    ):
         assert f"\n{part}" in run.stdout
     # 226 of the table, 3 of the pipeline, 1 of the call and 1 of the tool.
     assert "231 of them answers of the Function; 3 of these" in run.stdout
