@@ -12,12 +12,12 @@ from langsmith import get_current_run_tree, tracing_context, uuid7
 from langsmith.evaluation import EvaluationResult, EvaluationResults, RunEvaluator
 
 from langchain_sutro._exports import exported_from
-from langchain_sutro._rows import InputSchema
+from langchain_sutro._results import check_min_confidence
 from langchain_sutro._tracing import tracing_is_on
-from langchain_sutro.errors import SutroConfigurationError, SutroInputError
+from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.evaluation.feedback import Judgements, Scores, Verdicts
 from langchain_sutro.evaluation.fields import FieldMapping, FieldSpec
-from langchain_sutro.functions import SutroFunction
+from langchain_sutro.functions import SutroFunction, input_schema, payload_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,8 +66,8 @@ class SutroEvaluator(RunEvaluator):
         min_confidence: From 0 to 1. A verdict of less confidence, or of none, gets no score.
 
     Raises:
-        SutroConfigurationError: `fields` or `score` cannot be understood, or the keys are the same.
-        SutroInputError: `min_confidence` is out of range.
+        SutroConfigurationError: `fields`, `score` or `min_confidence` is not valid, or the keys are
+            the same.
     """
 
     def __init__(
@@ -84,18 +84,15 @@ class SutroEvaluator(RunEvaluator):
         if isinstance(function, str):
             function = SutroFunction(function)
         least = function.min_confidence if min_confidence is None else min_confidence
-        if least is not None and not 0 <= least <= 1:
-            raise SutroInputError(f"A confidence is between 0 and 1, not {least}.")
+        check_min_confidence(least)
         key = key or function.function
         if isinstance(confidence_key, EllipsisType):
             confidence_key = f"{key}_confidence" if function.confidence_scoring else None
         if confidence_key == key:
             raise SutroConfigurationError(f"key and confidence_key are both {key!r}.")
         # The verdict is read from the whole payload; a weak one has a value, but no score.
-        self._function = function.model_copy(
-            update={"output": "full", "output_model": None, "min_confidence": None}
-        )
-        self._mapping = FieldMapping.of(fields, _schema(function))
+        self._function = payload_function(function, min_confidence=None)
+        self._mapping = FieldMapping.of(fields, input_schema(function))
         self._judgements = Judgements(
             self._function,
             key,
@@ -297,12 +294,6 @@ class SutroEvaluator(RunEvaluator):
             for one in told["results"]
         ]
         return plain[0] if self._judgements.confidence_key is None else plain
-
-
-def _schema(function: SutroFunction) -> InputSchema | None:
-    if function.args_schema is None:
-        return None
-    return InputSchema(function.args_schema, function.function)
 
 
 def _traced(source: UUID | None) -> UUID | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langsmith.evaluation import EvaluationResult
 
-from langchain_sutro._results import FunctionResult
+from langchain_sutro._results import FunctionResult, is_confident
 from langchain_sutro._version import __version__
 from langchain_sutro.errors import SutroConfigurationError, SutroError
 from langchain_sutro.functions import verdict_key
@@ -67,7 +67,7 @@ class Judgements:
         if answer is None:
             raise SutroError(f"Function {self.function.function!r} gave no verdict.")
         said = self._verdict(result, answer)
-        if self._is_weak(result.confidence):
+        if not is_confident(result.confidence, self.min_confidence):
             said |= {"score": None, "extra": {"low_confidence": True}}
         if said["score"] is not answer:
             # LangSmith wants no bare numbers as values.
@@ -95,10 +95,6 @@ class Judgements:
             score = answer if isinstance(answer, int | float) else None
         comment = result.rationale if self.comment is None else self.comment(result)
         return {"score": score, "comment": comment if comment is None else _text(comment)}
-
-    def _is_weak(self, confidence: float | None) -> bool:
-        least = self.min_confidence
-        return least is not None and (confidence is None or confidence < least)
 
     def _result(self, key: str, **said: Any) -> EvaluationResult:
         info = {

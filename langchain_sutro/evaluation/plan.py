@@ -1,4 +1,4 @@
-"""What a call of `evaluate_dataset` asks for, checked."""
+"""The arguments of `evaluate_dataset`, checked."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from langsmith.run_trees import get_cached_client
 
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.evaluation.evaluator import SutroEvaluator
+from langchain_sutro.evaluation.jobs import JobOptions
 from langchain_sutro.functions import SutroFunction
 
 if TYPE_CHECKING:
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["Plan"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The parameters of `evaluate_dataset`.
+    """The arguments of `evaluate_dataset`, by the same names.
 
     Raises:
         TypeError: `target`, `data` and `experiment` do not go together.
-        SutroInputError: Too few repetitions, or two judges of one key.
+        SutroInputError: `num_repetitions` is below 1, or two judges have the same key.
     """
 
     target: SutroFunction | SutroEvaluator
@@ -49,8 +50,8 @@ class Plan:
     job_priority: Literal[0, 1] | None
     reuse_jobs: timedelta | None
     progress: bool
-    upload: bool
-    given_client: Client | None
+    upload_results: bool
+    client: Client | None
 
     def __post_init__(self) -> None:
         if self.experiment is None:
@@ -59,31 +60,32 @@ class Plan:
         elif not isinstance(self.target, SutroEvaluator) or self.data is not None:
             raise TypeError("evaluate_dataset takes a SutroEvaluator to judge an experiment.")
         if self.num_repetitions < 1:
-            raise SutroInputError(f"{self.num_repetitions} repetitions: at least one is needed.")
+            raise SutroInputError(
+                f"num_repetitions must be at least 1, not {self.num_repetitions}."
+            )
         keys = [judge.key for judge in self.judges]
         if len(set(keys)) < len(keys):
-            raise SutroInputError(f"Judges need different keys, these have {', '.join(keys)}.")
+            raise SutroInputError(f"Judges need different keys; these have {', '.join(keys)}.")
 
     @cached_property
-    def client(self) -> Client:
-        """LangSmith's client; made only where it is used."""
-        return self.given_client if self.given_client is not None else get_cached_client()
+    def langsmith(self) -> Client:
+        """LangSmith's client, made only where it is used."""
+        return self.client if self.client is not None else get_cached_client()
 
-    def prioritized(self, function: SutroFunction) -> SutroFunction:
-        """A Function with the priority that was asked for."""
-        if self.job_priority is None:
-            return function
-        return function.model_copy(update={"job_priority": self.job_priority})
+    @property
+    def jobs(self) -> JobOptions:
+        """How the jobs are run."""
+        return JobOptions(self.job_priority, self.reuse_jobs, self.progress)
 
     @property
     def judges(self) -> list[SutroEvaluator]:
-        """Those that judge all rows in one job."""
+        """The evaluators that judge all rows in one job."""
         own = [self.target] if isinstance(self.target, SutroEvaluator) else []
         return [*own, *(one for one in self.evaluators if isinstance(one, SutroEvaluator))]
 
     @cached_property
     def others(self) -> list[RunEvaluator]:
-        """Those that are called for each row."""
+        """The evaluators that are called for each row."""
         return [
             one if isinstance(one, RunEvaluator) else run_evaluator(one)
             for one in self.evaluators
@@ -92,5 +94,5 @@ class Plan:
 
     @property
     def keys(self) -> list[str]:
-        """Every feedback key that is known beforehand."""
+        """The feedback keys that are known beforehand."""
         return [key for one in [*self.judges, *self.others] for key in one.feedback_keys]

@@ -16,7 +16,8 @@ from langsmith.run_helpers import tracing_context
 from langsmith.utils import ContextThreadPoolExecutor
 
 from langchain_sutro._service import Step, Steps, arun_steps, run_steps
-from langchain_sutro.evaluation.langsmith import EVALUATORS, Experiment
+from langchain_sutro.evaluation.experiment import EVALUATORS, Experiment
+from langchain_sutro.evaluation.row_runs import judged_ids
 from langchain_sutro.functions import named_arguments
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from langchain_sutro.evaluation.results import ExperimentRow
 
-__all__ = ["about", "flat", "score_rows", "summarize"]
+__all__ = ["flat", "score_rows", "summarize"]
 
 _log = logging.getLogger(__name__)
 
@@ -121,13 +122,13 @@ def _call(
     only_sync = bridged or not getattr(evaluator, "is_async", True)
 
     def now() -> Any:
-        with _context(experiment, about(row)):
+        with _context(experiment, judged_ids(row)):
             if only_async:
                 return asyncio.run(evaluator.aevaluate_run(*judged))
             return evaluator.evaluate_run(*judged)
 
     async def later() -> Any:
-        with _context(experiment, about(row)):
+        with _context(experiment, judged_ids(row)):
             if only_sync:
                 return await asyncio.to_thread(evaluator.evaluate_run, *judged)
             return await evaluator.aevaluate_run(*judged)
@@ -166,14 +167,6 @@ def _call_summary(evaluator: Callable[..., Any], rows: Sequence[ExperimentRow]) 
     if names:
         return evaluator(**{name: known[name] for name in names})
     return evaluator(known["runs"], known["examples"])
-
-
-def about(row: ExperimentRow) -> dict[str, Any]:
-    """What a row's judgement is about, as metadata of the judging run."""
-    found = {"reference_run_id": str(row.run.id), "target_run_id": str(row.run.id)}
-    if row.example is not None:
-        found["reference_example_id"] = str(row.example.id)
-    return found
 
 
 def _failed(

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from langchain_sutro import TraceContext, errors
 from langchain_sutro._tracing import stable_id
-from langchain_sutro.evaluation import langsmith as _experiment_runs
+from langchain_sutro.evaluation import experiment as experiment_module
 from langchain_sutro.evaluation.dataset import aevaluate_dataset, evaluate_dataset
 from tests.support import langsmith_recorder as recorder_module
 from tests.support.calls import modes
@@ -402,7 +402,7 @@ def test_what_does_not_go_together_is_refused(house):
         evaluate_dataset(
             house.function, [], evaluators=[house.judge, house.judge], upload_results=False
         )
-    with pytest.raises(errors.SutroInputError, match="0 repetitions"):
+    with pytest.raises(errors.SutroInputError, match="num_repetitions must be at least 1, not 0"):
         evaluate_dataset(house.function, [], num_repetitions=0, upload_results=False)
 
 
@@ -453,7 +453,7 @@ def test_an_id_is_of_version_7_tells_its_time_and_is_always_the_same(microsecond
 
 def test_nothing_is_dropped_where_the_clients_queue_is_short(house, monkeypatch):
     monkeypatch.setenv("LANGSMITH_TRACING_QUEUE_MAX_SIZE", "100")
-    monkeypatch.setattr(_experiment_runs, "PORTION", 50)
+    monkeypatch.setattr(experiment_module, "PORTION", 50)
     with (
         recorder_module.LangSmithRecorder(zstd=False) as smith,
         recorder_module.tracing_to(smith, monkeypatch),

@@ -88,7 +88,7 @@ def test_a_weak_verdict_keeps_its_value_and_has_no_score():
     assert told(strong, min_confidence=0.8)[0].score is True
     # LangSmith wants no numbers as values.
     assert told({"output": 3}, min_confidence=0.8)[0].value == "3"
-    with pytest.raises(errors.SutroInputError, match="between 0 and 1"):
+    with pytest.raises(errors.SutroConfigurationError, match="between 0 and 1"):
         told(strong, min_confidence=80)
 
 
