@@ -19,7 +19,6 @@ def results_frame(
     *,
     output_column: str = "inference_result",
     unpack_json: bool = True,
-    unwrap_reasoning: bool = False,
     with_original_df: Any = None,
 ) -> Any:
     """What `get_job_results` returns.
@@ -29,8 +28,6 @@ def results_frame(
         output_column: Name of the column of outputs that stay as they are: all of them without
             `unpack_json`, else those that are no JSON objects, if there are any.
         unpack_json: A column for each field of the outputs' JSON objects.
-        unwrap_reasoning: Whether a reasoning model's envelope is opened. The SDK does not, since a
-            Function's own output may look the same.
         with_original_df: The pandas or polars DataFrame that the job was made from; the results'
             columns are added to it by position.
 
@@ -41,8 +38,9 @@ def results_frame(
     Raises:
         SutroInputError: Names clash, or the original has another number of rows.
     """
+    # The SDK leaves a reasoning model's envelope closed: a Function's own output may look the same.
     table = results.to_arrow(
-        unpack=unpack_json, output_column=output_column, unwrap_reasoning=unwrap_reasoning
+        unpack=unpack_json, output_column=output_column, unwrap_reasoning=False
     )
     if with_original_df is None:
         return frames.to_pandas(table)

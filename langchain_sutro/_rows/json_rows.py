@@ -101,12 +101,11 @@ def encode_row(row: Any, *, row_index: int | None = None) -> Row:
     }
 
 
-def dump_row(row: Any, *, row_index: int | None = None) -> bytes:
-    """Convert one row to JSON.
+def dump_row(row: Any) -> bytes:
+    """Convert the one row of a call to JSON.
 
     Args:
         row: As for `encode_row`.
-        row_index: As for `encode_row`.
 
     Returns:
         UTF-8 text of a JSON object or string.
@@ -114,14 +113,14 @@ def dump_row(row: Any, *, row_index: int | None = None) -> bytes:
     Raises:
         SutroInputError: As for `encode_row`.
     """
-    record = _record(row, row_index)
+    record = _record(row, None)
     try:
         encoded = orjson.dumps(record, _plain, _OPTIONS)
     except TypeError:
-        return _dump_exactly(encode_row(record, row_index=row_index))[0]
+        return _dump_exactly(encode_row(record))[0]
     if _has_null(encoded):
         # An infinity is written as null.
-        encode_row(record, row_index=row_index)
+        encode_row(record)
     return encoded
 
 

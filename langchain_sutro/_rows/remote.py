@@ -14,8 +14,9 @@ from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 __all__ = ["RemoteTable", "is_remote", "remote_table"]
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
-# Presigned URLs end after seven days.
-_LONGEST = 604_800
+# The service downloads when the job starts, so a signature must outlive the queue. The service
+# recommends at least an hour.
+_SIGNED_SECONDS = 6 * 3600
 
 
 @exported_from("langchain_sutro")
@@ -48,14 +49,11 @@ def is_remote(address: str) -> bool:
     return bool(mark) and scheme.lower() in ("http", "https", *_EXTRAS)
 
 
-def remote_table(address: str, *, expires_in: int = 21_600) -> RemoteTable:
+def remote_table(address: str) -> RemoteTable:
     """Take a URL, or have one signed.
 
     Args:
         address: `https://…`, `http://` to loopback, `s3://…`, `gs://…`.
-        expires_in: Seconds that a signature made here lasts. The service downloads when the job
-            starts, so it must outlive the queue; the service recommends at least an hour
-            (presigned inputs), the default is six.
 
     Returns:
         The table. Signing uses this machine's own credentials, and may use the network.
@@ -67,12 +65,10 @@ def remote_table(address: str, *, expires_in: int = 21_600) -> RemoteTable:
     scheme = address.partition("://")[0].lower()
     if scheme not in _EXTRAS:
         return RemoteTable(address)
-    if not 1 <= expires_in <= _LONGEST:
-        raise SutroInputError(f"expires_in is 1 to {_LONGEST} seconds, not {expires_in}.")
-    return RemoteTable(_sign(address, _EXTRAS[scheme], expires_in))
+    return RemoteTable(_sign(address, _EXTRAS[scheme]))
 
 
-def _sign(address: str, extra: str, expires_in: int) -> str:
+def _sign(address: str, extra: str) -> str:
     try:
         from fsspec.core import url_to_fs  # noqa: PLC0415
 
@@ -84,7 +80,7 @@ def _sign(address: str, extra: str, expires_in: int) -> str:
             f'"langchain-sutro[{extra}]"; or pass a presigned https:// URL.'
         ) from None
     try:
-        url = filesystem.sign(path, expiration=expires_in)
+        url = filesystem.sign(path, expiration=_SIGNED_SECONDS)
     except Exception as error:  # noqa: BLE001 - each store has errors of its own, which may hold keys
         raise SutroConfigurationError(
             f"The table in {address.partition('://')[0]}:// could not be signed "

@@ -11,25 +11,14 @@ import hashlib
 import json
 import tempfile
 import threading
-import time
 from bisect import bisect_right
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from langchain_sutro._rows.json_rows import (
-    Row,
-    dump_chunk,
-    dump_row,
-    encode_row,
-    encode_value,
-    mixed,
-    plain_rows,
-)
+from langchain_sutro._rows.json_rows import Row, dump_chunk, mixed, plain_rows
 from langchain_sutro._rows.remote import RemoteTable
-from langchain_sutro._rows.tables import LocalTable, open_table
+from langchain_sutro._rows.tables import open_table
 from langchain_sutro._service import when_gone
 from langchain_sutro.errors import SutroInputError
 
@@ -39,15 +28,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 __all__ = [
-    "LocalTable",
-    "RemoteTable",
-    "Row",
-    "SpooledBody",
     "SpooledRows",
-    "dump_row",
-    "encode_row",
-    "encode_value",
-    "open_table",
     "split_rows",
     "spool_rows",
 ]
@@ -77,24 +58,6 @@ class _Chunk(NamedTuple):
     large_integers: bool
 
 
-@dataclass(frozen=True)
-class SpooledBody:
-    """A request body: what comes before the rows, the rows, what comes after them."""
-
-    array: SpooledRows
-    prefix: bytes
-    suffix: bytes
-
-    @property
-    def size(self) -> int:
-        """Length in bytes."""
-        return len(self.prefix) + self.array.size + len(self.suffix)
-
-    def pieces(self) -> Iterator[bytes]:
-        """The body from its start."""
-        return self.array.pieces(self.prefix, self.suffix)
-
-
 class SpooledRows:
     """Rows of one table, or of one part of it, encoded. Safe to read from any thread.
 
@@ -114,8 +77,6 @@ class SpooledRows:
         self._names: dict[str, None] = {}
         self._chunks: list[_Chunk] = []
         self._digest = hashlib.sha256(b"[")
-        self._worker: ThreadPoolExecutor | None = None
-        self._work: Future[None] | None = None
         self._lock = threading.Lock()
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
         self._release = when_gone(self, self._file.close)
@@ -163,15 +124,6 @@ class SpooledRows:
             yield self._text(chunk, lead)
             lead = b","
         yield (b"" if self._chunks else lead) + b"]" + suffix
-
-    def body(self, prefix: bytes = b"", suffix: bytes = b"") -> SpooledBody:
-        """The same as a request body of known length.
-
-        Args:
-            prefix: Bytes before the array.
-            suffix: Bytes after it.
-        """
-        return SpooledBody(self, prefix, suffix)
 
     def rows(self, indices: Iterable[int]) -> dict[int, Row]:
         """Get some rows back, as they are sent.
@@ -229,37 +181,14 @@ class SpooledRows:
         offset = self.size - 2 + len(lead)
         stop = self.count + len(rows)
         self._chunks.append(_Chunk(self.count, stop, offset, len(array) - 2, large_integers))
-        self._hand_over(lead, memoryview(array)[1:-1])
+        for part in (lead, memoryview(array)[1:-1]):
+            self._digest.update(part)
+            # The comma is kept too, so that offsets follow from sizes.
+            self._file.write(part)
         self.size += len(lead) + len(array) - 2
         self.count = stop
         self._note_names(rows)
         return len(array)
-
-    def _hand_over(self, lead: bytes, text: memoryview) -> None:
-        """Hash and write, in a thread while the next rows are encoded if there are many."""
-        if self.size < _IN_MEMORY:
-            self._keep(lead, text)
-            return
-        self.settle(last=False)
-        if self._worker is None:
-            self._worker = ThreadPoolExecutor(1, "langchain-sutro-rows")
-        self._work = self._worker.submit(self._keep, lead, text)
-        time.sleep(0)  # lets it begin: it holds the interpreter for moments only
-
-    def _keep(self, lead: bytes, text: memoryview) -> None:
-        for part in (lead, text):
-            self._digest.update(part)
-            # The comma too, so that offsets follow from sizes.
-            self._file.write(part)
-
-    def settle(self, *, last: bool = True) -> None:
-        """Wait until what was handed over is kept; for those who make this object."""
-        work, self._work = self._work, None
-        if work is not None:
-            work.result()
-        if last and self._worker is not None:
-            self._worker.shutdown()
-            self._worker = None
 
     def _note_names(self, rows: Sequence[Row]) -> None:
         for row in rows if len(self._chunks) == 1 else rows[:1]:
@@ -268,16 +197,12 @@ class SpooledRows:
                 self.columns = tuple(self._names)[:_MOST_COLUMNS]
 
 
-def spool_rows(
-    data: Any, *, columns: Sequence[str] | None = None, chunk_rows: int = _CHUNK_ROWS
-) -> SpooledRows:
+def spool_rows(data: Any, *, columns: Sequence[str] | None = None) -> SpooledRows:
     """Encode a table.
 
     Args:
         data: Any table on this machine, see `open_table`.
         columns: Names of the columns to send; None for all.
-        chunk_rows: Rows that are turned into Python objects at once, at most. Long rows make it
-            fewer.
 
     Returns:
         The rows.
@@ -285,7 +210,7 @@ def spool_rows(
     Raises:
         SutroInputError: It is no table on this machine, or a cell has no JSON form.
     """
-    return _Spooler(data, columns, chunk_rows).spool(None)
+    return _Spooler(data, columns).spool(None)
 
 
 def split_rows(
@@ -293,7 +218,6 @@ def split_rows(
     max_rows: int,
     *,
     columns: Sequence[str] | None = None,
-    chunk_rows: int = _CHUNK_ROWS,
 ) -> Iterator[SpooledRows]:
     """Encode a table as several parts, each when it is asked for.
 
@@ -301,7 +225,6 @@ def split_rows(
         data: As for `spool_rows`.
         max_rows: Rows in a part, at most.
         columns: As for `spool_rows`.
-        chunk_rows: As for `spool_rows`.
 
     Yields:
         Parts in order; none is empty. `list(split_rows(…))` checks every row before the first part
@@ -312,7 +235,7 @@ def split_rows(
     """
     if max_rows < 1:
         raise SutroInputError(f"max_rows is at least 1, not {max_rows}.")
-    spooler = _Spooler(data, columns, chunk_rows)
+    spooler = _Spooler(data, columns)
     while (part := spooler.spool(max_rows)).count:
         yield part
 
@@ -320,12 +243,11 @@ def split_rows(
 class _Spooler:
     """Reads a table once, from part to part."""
 
-    def __init__(self, data: Any, columns: Sequence[str] | None, chunk_rows: int) -> None:
+    def __init__(self, data: Any, columns: Sequence[str] | None) -> None:
         table = open_table(data)
         if isinstance(table, RemoteTable):
             raise SutroInputError(f"{table.location} is fetched by the service, not sent by us.")
         self._take = table.open(columns)
-        self._chunk_rows = max(1, chunk_rows)
         self._first_row = 0
         self._texts: bool | None = None
 
@@ -334,7 +256,7 @@ class _Spooler:
         step = _FIRST_CHUNK_ROWS
         try:
             while max_rows is None or part.count < max_rows:
-                step = max(1, min(step, self._chunk_rows))
+                step = max(1, min(step, _CHUNK_ROWS))
                 taken = self._take(step if max_rows is None else min(step, max_rows - part.count))
                 if not taken:
                     break
@@ -342,7 +264,6 @@ class _Spooler:
                 self._check_kind(rows, part)
                 size = part.append(rows)
                 step = min(4 * step, len(rows) * _CHUNK_BYTES // size)
-            part.settle()
         except BaseException:
             part.close()
             raise

@@ -36,15 +36,8 @@ _KINDS = (
 
 @dataclass(frozen=True)
 class LocalTable:
-    """A table on this machine.
+    """A table on this machine, of whatever kind."""
 
-    Attributes:
-        kind: `"rows"`, `"pandas"`, `"arrow"`, `"csv"` or `"parquet"`.
-        frame: The list or frame that was given, None for files and iterators.
-    """
-
-    kind: str
-    frame: Any = field(repr=False)
     _open: Callable[[Sequence[str] | None], Take] = field(repr=False)
 
     def open(self, columns: Sequence[str] | None = None) -> Take:
@@ -59,7 +52,7 @@ class LocalTable:
         return self._open(columns)
 
 
-def open_table(data: Any, *, expires_in: int = 21_600) -> LocalTable | RemoteTable:
+def open_table(data: Any) -> LocalTable | RemoteTable:
     """Find out what kind of table this is, without reading rows.
 
     Args:
@@ -70,7 +63,6 @@ def open_table(data: Any, *, expires_in: int = 21_600) -> LocalTable | RemoteTab
             directory of Parquet files (by name, those with a leading `.` or `_` left out,
             `key=value` directories as columns); a URL, see `RemoteTable`. `s3://` and `gs://` are
             signed here, through fsspec.
-        expires_in: Seconds that such a signature lasts.
 
     Returns:
         The table: what the service fetches itself, or what is sent from here.
@@ -82,19 +74,18 @@ def open_table(data: Any, *, expires_in: int = 21_600) -> LocalTable | RemoteTab
     if isinstance(data, (LocalTable, RemoteTable)):
         return data
     if isinstance(data, str) and is_remote(data):
-        return remote_table(data, expires_in=expires_in)
+        return remote_table(data)
     if isinstance(data, (str, PathLike)):
         return _file(data)
     frame_type = loaded("pandas", "DataFrame")
     if frame_type is not None and isinstance(data, frame_type):
-        return LocalTable("pandas", data, lambda columns: _take_pandas(data, columns))
+        return LocalTable(lambda columns: _take_pandas(data, columns))
     if hasattr(data, "__arrow_c_stream__") and not _is_series(data):
-        return LocalTable("arrow", data, lambda columns: _take_stream(data, columns))
+        return LocalTable(lambda columns: _take_stream(data, columns))
     unordered = isinstance(data, (Mapping, AbstractSet, bytes, bytearray, BaseModel))
     if unordered or not isinstance(data, Iterable):
         raise SutroInputError(f"A table is {_KINDS}; not a value of type {kind_name(data)}.")
-    frame = data if isinstance(data, list) else None
-    return LocalTable("rows", frame, lambda columns: _take_rows(data, columns))
+    return LocalTable(lambda columns: _take_rows(data, columns))
 
 
 def _file(data: str | PathLike[str]) -> LocalTable:
@@ -109,10 +100,10 @@ def _file(data: str | PathLike[str]) -> LocalTable:
         named = f"There is no file {path.name!r}. " if ending in (".csv", ".parquet") else ""
         raise SutroInputError(f"{named}A table is {_KINDS}.")
     if path.is_dir():
-        return LocalTable("parquet", None, lambda columns: take_directory(path, columns))
+        return LocalTable(lambda columns: take_directory(path, columns))
     if ending == ".csv":
-        return LocalTable("csv", None, lambda columns: take_csv(path, columns))
-    return LocalTable("parquet", None, lambda columns: take_parquet(path, columns))
+        return LocalTable(lambda columns: take_csv(path, columns))
+    return LocalTable(lambda columns: take_parquet(path, columns))
 
 
 def _is_series(data: Any) -> bool:

@@ -11,6 +11,7 @@ import math
 import pickle
 import uuid
 from collections import OrderedDict
+from contextlib import contextmanager
 from types import MappingProxyType
 
 import numpy as np
@@ -21,15 +22,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from langchain_sutro._results.payload import FunctionResult
-from langchain_sutro._rows import spool as rows_module
-from langchain_sutro._rows.spool import (
-    SpooledRows,
-    dump_row,
-    encode_row,
-    encode_value,
-    split_rows,
-    spool_rows,
-)
+from langchain_sutro._rows import SpooledRows, dump_row, encode_row, split_rows, spool, spool_rows
+from langchain_sutro._rows.json_rows import encode_value
 from langchain_sutro.errors import SutroInputError
 
 SECRET = "hunter2"
@@ -48,6 +42,14 @@ class Color(enum.Enum):
 
 class Name(enum.StrEnum):
     A = "field"
+
+
+@contextmanager
+def chunks_of(rows: int):
+    """At most so many rows in a chunk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spool, "_CHUNK_ROWS", rows)
+        yield
 
 
 def array(spooled: SpooledRows) -> list:
@@ -129,12 +131,15 @@ def test_a_value_without_a_json_form_is_an_error_that_names_row_and_column_only(
     for act in (
         lambda: spool_rows(rows),
         lambda: encode_row(rows[-1], row_index=700),
-        lambda: dump_row(rows[-1], row_index=700),
     ):
         with pytest.raises(SutroInputError, match=r"Row 700, column 'bad'") as caught:
             act()
         assert (caught.value.row_index, caught.value.column) == (700, "bad")
         assert SECRET not in str(caught.value)
+    with pytest.raises(SutroInputError, match=r"^Field 'bad'") as caught:
+        dump_row(rows[-1])
+    assert (caught.value.row_index, caught.value.column) == (None, "bad")
+    assert SECRET not in str(caught.value)
 
 
 def test_an_error_of_a_single_call_names_the_field():
@@ -201,18 +206,20 @@ tables = st.lists(st.dictionaries(st.text(max_size=5), values, max_size=4), max_
 @given(tables, st.integers(1, 5))
 def test_the_fast_way_sends_what_the_exact_way_says(table, chunk_rows):
     exact = [encode_row(row) for row in table]
-    spooled = spool_rows(iter(table), chunk_rows=chunk_rows)
+    with chunks_of(chunk_rows):
+        spooled = spool_rows(iter(table))
     body = b"".join(spooled.pieces(b'{"inputs":', b"}"))
     assert json.loads(body) == {"inputs": exact}
     assert spooled.count == len(spooled) == len(table)
-    assert len(body) == spooled.body(b'{"inputs":', b"}").size == spooled.size + 11
+    assert len(body) == spooled.size + 11
     assert spooled.sha256 == hashlib.sha256(b"".join(spooled.pieces())).hexdigest()
     assert spooled.rows(range(len(table))) == dict(enumerate(exact))
 
 
 @given(tables, st.integers(1, 7))
 def test_parts_hold_the_table_in_order(table, max_rows):
-    parts = list(split_rows(iter(table), max_rows, chunk_rows=3))
+    with chunks_of(3):
+        parts = list(split_rows(iter(table), max_rows))
     assert [row for part in parts for row in array(part)] == [encode_row(row) for row in table]
     assert [part.first_row for part in parts] == list(range(0, len(table), max_rows))
     assert all(1 <= part.count <= max_rows for part in parts)
@@ -241,7 +248,7 @@ def big(count: int) -> list[dict]:
 def test_rows_beyond_memory_come_back_from_any_place_and_the_body_twice(make):
     rows = big(20_000)
     spooled = spool_rows(make(rows))
-    assert spooled.size > 2 * rows_module._IN_MEMORY
+    assert spooled.size > 2 * spool._IN_MEMORY
     first, second = (b"".join(spooled.pieces()) for _ in range(2))
     assert first == second
     assert json.loads(first) == rows
@@ -282,7 +289,8 @@ def test_long_rows_are_taken_a_few_at_a_time():
             taken.append(index)
             yield {"text": "x" * 200_000}
 
-    sizes = [len(piece) for piece in spool_rows(rows(), chunk_rows=8).pieces()]
+    with chunks_of(8):
+        sizes = [len(piece) for piece in spool_rows(rows()).pieces()]
     assert len(taken) == 300
     assert max(sizes[1:]) <= 1_400_000
 

@@ -15,7 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from langchain_sutro._rows.spool import LocalTable, RemoteTable, open_table, split_rows, spool_rows
+from langchain_sutro import RemoteTable
+from langchain_sutro._rows import open_table, split_rows, spool, spool_rows
+from langchain_sutro._rows.tables import LocalTable
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 
 DAY = dt.date(2026, 1, 2)
@@ -112,7 +114,9 @@ def test_many_batches_and_row_groups_stay_in_order(tmp_path):
     pd.DataFrame(rows).to_csv(tmp_path / "t.csv", index=False)
     texts = [{"id": str(row["id"]), "text": row["text"]} for row in rows]
     assert rows_of(tmp_path / "t.parquet") == rows
-    assert rows_of(pa.Table.from_pylist(rows), chunk_rows=999) == rows
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spool, "_CHUNK_ROWS", 999)
+        assert rows_of(pa.Table.from_pylist(rows)) == rows
     assert rows_of(pd.DataFrame(rows)) == rows
     assert rows_of(tmp_path / "t.csv") == texts
 
@@ -275,12 +279,8 @@ def test_a_table_that_was_opened_is_taken_as_it_is(table):
     opened = open_table(table)
     assert isinstance(opened, LocalTable)
     assert open_table(opened) is opened
-    assert (opened.kind, opened.frame) == ("arrow", table)
-    assert repr(opened) == "LocalTable(kind='arrow')"
+    assert repr(opened) == "LocalTable()"
     assert rows_of(opened) == ROWS
-    rows = [{"a": 1}]
-    assert open_table(rows).frame is rows
-    assert open_table(iter(rows)).frame is None
 
 
 @pytest.mark.parametrize(
@@ -331,15 +331,12 @@ def test_a_table_in_s3_is_signed_here(monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     # fsspec keeps what it connected to before.
     pytest.importorskip("s3fs").S3FileSystem.clear_instance_cache()
-    remote = open_table("s3://bucket/dir/leads.parquet", expires_in=3_600)
+    remote = open_table("s3://bucket/dir/leads.parquet")
     assert isinstance(remote, RemoteTable)
     assert remote.location.startswith("https://")
     assert remote.location.endswith("/dir/leads.parquet")
-    assert "X-Amz-Expires=3600" in remote.url
+    assert "X-Amz-Expires=21600" in remote.url
     assert "Signature" not in repr(remote)
-    for seconds in (0, 604_801):
-        with pytest.raises(SutroInputError, match="expires_in"):
-            open_table("s3://bucket/leads.csv", expires_in=seconds)
 
 
 def test_a_store_whose_extra_is_missing_is_an_error_that_names_the_extra(monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._rows import SpooledRows, encode_row, split_rows, spool_rows
+from langchain_sutro._rows import SpooledRows, split_rows, spool_rows
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.functions import check_row, input_schema
 
@@ -41,12 +41,7 @@ class JobRows:
         if rows is None:
             return self._take_file(str(file))
         self._check_count(len(rows))
-        return spool_rows(
-            [
-                encode_row(check_row(self._function, row, index), row_index=index)
-                for index, row in enumerate(rows)
-            ]
-        )
+        return spool_rows([check_row(self._function, row, at) for at, row in enumerate(rows)])
 
     def _take_file(self, file: str) -> SpooledRows:
         if self._files is None:
