@@ -12,7 +12,7 @@ from langchain_sutro._jobs import SutroClient
 from langchain_sutro._service import endpoint, malformed, read
 from langchain_sutro.agents.manifest import load_manifest
 from langchain_sutro.errors import SutroConfigurationError, SutroNotFoundError
-from langchain_sutro.functions import SutroFunction, marked_name, tool_name
+from langchain_sutro.functions import SutroFunction, client_settings, marked_name, tool_name
 
 if TYPE_CHECKING:
     import os
@@ -24,16 +24,6 @@ if TYPE_CHECKING:
     from langchain_sutro.functions import SutroTool
 
 __all__ = ["PublishingDeployment", "SutroToolkit"]
-
-_CLIENT_SETTINGS = (
-    "api_key",
-    "api_url",
-    "generation",
-    "timeout",
-    "max_retries",
-    "http_client",
-    "http_async_client",
-)
 
 
 class PublishingDeployment(Protocol):
@@ -197,7 +187,7 @@ class SutroToolkit(BaseToolkit):
 
 
 def _client(settings: Mapping[str, Any]) -> SutroClient:
-    return SutroClient(**{name: settings[name] for name in _CLIENT_SETTINGS if name in settings})
+    return SutroClient(**client_settings(settings))
 
 
 def _list_functions(settings: Settings, policy: Policy) -> Operation[list[dict[str, Any]]]:

@@ -42,6 +42,11 @@ class SutroAssign(RunnableSerializable[dict[str, Any], dict[str, Any]]):
     key: str
     inputs: list[str] | dict[str, str] | Callable[[dict[str, Any]], Any] | None = None
 
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """LangChain's `dumps` and `load` work if they do for `bound`; not with a callable."""
+        return True
+
     def invoke(
         self, input: dict[str, Any], config: RunnableConfig | None = None, **kwargs: Any
     ) -> dict[str, Any]:

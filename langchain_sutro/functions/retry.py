@@ -28,6 +28,11 @@ class SutroRetry(RunnableRetry[Any, Any]):  # type: ignore[no-redef] # its field
     failing (langchain-ai/langchain#35475). Each round of a batch is a job of its own.
     """
 
+    @classmethod
+    def get_lc_namespace(cls) -> list[str]:
+        """The namespace of its serialised id; langchain-core's class would say its own."""
+        return cls.__module__.split(".")
+
     def batch(
         self,
         inputs: list[Any],
