@@ -48,7 +48,7 @@ from langchain_sutro.agents.guardrail_rules import (
     trailing,
 )
 from langchain_sutro.errors import SutroConfigurationError, SutroError
-from langchain_sutro.functions import SutroFunction
+from langchain_sutro.functions import Judge
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from langgraph.runtime import Runtime
 
     from langchain_sutro._results import FunctionResult
+    from langchain_sutro.functions import SutroFunction
 
 __all__ = ["GuardrailAction", "GuardrailDecision", "SutroGuardrail"]
 
@@ -181,16 +182,10 @@ class SutroGuardrail(AgentMiddleware[Any, Any]):
         name: str | None = None,
     ) -> None:
         super().__init__()
-        if isinstance(function, str):
-            function = SutroFunction(function)
-        if not isinstance(function, SutroFunction):
+        judge = Judge.of(function, min_confidence, "A guardrail")
+        if judge.min_confidence is not None and not judge.function.confidence_scoring:
             raise SutroConfigurationError(
-                f"A guardrail asks a SutroFunction, or its name, not {type(function).__name__}."
-            )
-        least = function.min_confidence if min_confidence is None else min_confidence
-        if least is not None and not function.confidence_scoring:
-            raise SutroConfigurationError(
-                f"min_confidence needs a Function that scores: {function.function!r} has "
+                f"min_confidence needs a Function that scores: {judge.function.function!r} has "
                 "confidence_scoring=False."
             )
         if isinstance(apply_to_tool_results, str):
@@ -203,13 +198,10 @@ class SutroGuardrail(AgentMiddleware[Any, Any]):
                 "There is nothing to judge: set apply_to_input, apply_to_output or "
                 "apply_to_tool_results."
             )
-        self._rules = Rules(actions, otherwise, least, on_low_confidence, on_error)
-        self._row = row_maker(fields, function)
-        # The answer is read from the whole payload, and the rules say what a weak one is.
-        self._function = function.model_copy(
-            update={"output": "full", "output_model": None, "min_confidence": None}
-        )
-        self._name = f"SutroGuardrail[{function.function}]" if name is None else name
+        self._rules = Rules(actions, otherwise, judge, on_low_confidence, on_error)
+        self._row = row_maker(fields, judge.function)
+        self._function = judge.function
+        self._name = f"SutroGuardrail[{judge.function.function}]" if name is None else name
         if {"|", ":"} & set(self._name):
             raise SutroConfigurationError(
                 f"LangGraph takes no '|' or ':' in {self._name!r}: give another name."

@@ -12,9 +12,8 @@ from langchain_core.messages import AIMessage, ToolMessage
 from typing_extensions import TypedDict
 
 from langchain_sutro._exports import exported_from
-from langchain_sutro._rows import InputSchema
 from langchain_sutro.errors import SutroConfigurationError
-from langchain_sutro.functions import named_arguments, verdict_key
+from langchain_sutro.functions import by_verdict, input_schema, named_arguments, result_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
     from langchain_sutro._results import FunctionResult
-    from langchain_sutro.functions import SutroFunction
+    from langchain_sutro.functions import Judge, SutroFunction
 
 __all__ = [
     "DECISIONS",
@@ -123,9 +122,8 @@ def row_maker(
 
 
 def _only_field(function: SutroFunction) -> str:
-    known: tuple[str, ...] = ()
-    if function.args_schema is not None:
-        known = InputSchema(function.args_schema, function.function).fields
+    schema = input_schema(function)
+    known = () if schema is None else schema.fields
     if len(known) != 1:
         raise SutroConfigurationError(
             f"Which field of {function.function!r} gets the message's text? Give fields=, its name "
@@ -141,7 +139,7 @@ class Rules:
     Attributes:
         actions: The action of each answer, whatever its case, or a callable on the payload.
         otherwise: Of answers that `actions` does not name.
-        min_confidence: From 0 to 1; None takes every answer.
+        judge: Says which answers are confident enough.
         on_low_confidence: Of answers of less confidence, or of none.
         on_error: If the Function could not be asked.
 
@@ -151,7 +149,7 @@ class Rules:
 
     actions: GuardrailActions
     otherwise: GuardrailAction
-    min_confidence: float | None
+    judge: Judge
     on_low_confidence: GuardrailAction
     on_error: GuardrailAction | Literal["raise"]
 
@@ -160,13 +158,10 @@ class Rules:
         _check("on_low_confidence", self.on_low_confidence)
         if self.on_error != "raise":
             _check("on_error", self.on_error, "raise")
-        least = self.min_confidence
-        if least is None and self.on_low_confidence != "end":
+        if self.judge.min_confidence is None and self.on_low_confidence != "end":
             raise SutroConfigurationError(
                 "on_low_confidence says nothing without min_confidence: give both."
             )
-        if least is not None and not 0 <= least <= 1:
-            raise SutroConfigurationError(f"min_confidence is between 0 and 1, not {least}.")
         if isinstance(self.actions, Mapping):
             self._check_mapping(self.actions)
         elif not callable(self.actions):
@@ -178,9 +173,7 @@ class Rules:
     def _check_mapping(self, actions: Mapping[Any, GuardrailAction]) -> None:
         for answer, action in actions.items():
             _check(f"actions[{answer!r}]", action)
-        words = {verdict_key(answer): action for answer, action in actions.items()}
-        if len(words) < len(actions):
-            raise SutroConfigurationError("actions has answers that differ in their case alone.")
+        words = by_verdict(actions, "actions")
         if not {*words.values(), self.otherwise} & {"allow", "interrupt"}:
             raise SutroConfigurationError(
                 'Nothing would pass: give an answer the action "allow", or otherwise="allow".'
@@ -202,20 +195,13 @@ class Rules:
             SutroConfigurationError: The answer has several fields and `actions` is no callable, or
                 that gave no action.
         """
-        least, confidence = self.min_confidence, result.confidence
-        if least is not None and (confidence is None or confidence < least):
+        if not self.judge.is_confident(result):
             return self.on_low_confidence
         if not isinstance(self.actions, Mapping):
             action = self.actions(result)
             _check("What actions gave", action)
             return action
-        answer = result.answer
-        if isinstance(answer, dict):
-            raise SutroConfigurationError(
-                f"The Function answers with several fields, {', '.join(map(str, answer))}: "
-                "actions= must be a callable that makes an action of them."
-            )
-        return self.actions.get(verdict_key(answer), self.otherwise)
+        return self.actions.get(result_verdict(result, "actions"), self.otherwise)
 
 
 def _check(what: str, action: Any, *more: str) -> None:

@@ -24,7 +24,6 @@ from langchain_core.tools.base import BaseToolkit
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from langchain_sutro._exports import exported_from
-from langchain_sutro._rows import InputSchema
 from langchain_sutro.agents.jobs.actions import JobActions, Limits, Outcome
 from langchain_sutro.agents.safe_files import ENDINGS, RootFiles
 from langchain_sutro.errors import SutroInputError
@@ -32,6 +31,7 @@ from langchain_sutro.functions import (
     SutroFunction,
     TracedTool,
     correctable_errors,
+    input_schema,
     marked_name,
     tool_name,
 )
@@ -311,8 +311,9 @@ _CANCEL = "Cancels a job that was started here."
 def _rows_schema(toolkit: SutroJobToolkit) -> dict[str, Any]:
     """The JSON schema of rows or a file, with the Function's own fields in it."""
     row: dict[str, Any] = {"type": "object"}
-    if toolkit.function.args_schema is not None:
-        row = dict(InputSchema(toolkit.function.args_schema, toolkit.function.function).json_schema)
+    fields = input_schema(toolkit.function)
+    if fields is not None:
+        row = dict(fields.json_schema)
     # References are from the top of the whole.
     shared: dict[str, Any] = {
         name: row.pop(name) for name in ("$defs", "definitions") if name in row

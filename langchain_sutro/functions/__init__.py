@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         input_schema,
         payload_function,
     )
+    from langchain_sutro.functions.judge import Judge
     from langchain_sutro.functions.retry import SutroRetry
     from langchain_sutro.functions.router import SutroRouter
     from langchain_sutro.functions.row_batch import PROGRESS_EVENT, event
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
     from langchain_sutro.functions.tool import SutroTool
     from langchain_sutro.functions.tool_base import TracedTool, correctable_errors, short_answer
     from langchain_sutro.functions.tool_names import marked_name, tool_name
-    from langchain_sutro.functions.verdicts import verdict_key
+    from langchain_sutro.functions.verdicts import by_verdict, result_verdict, verdict_key
 
 __all__ = [
     "PROGRESS_EVENT",
+    "Judge",
     "RowOutcomes",
     "SutroAssign",
     "SutroFunction",
@@ -39,6 +41,7 @@ __all__ = [
     "SutroTool",
     "TracedTool",
     "answer_form",
+    "by_verdict",
     "check_row",
     "client_settings",
     "correctable_errors",
@@ -47,6 +50,7 @@ __all__ = [
     "marked_name",
     "named_arguments",
     "payload_function",
+    "result_verdict",
     "short_answer",
     "tool_name",
     "verdict_key",
@@ -62,6 +66,7 @@ __getattr__, __dir__ = lazy_exports(
         "check_row": "interface",
         "input_schema": "interface",
         "payload_function": "interface",
+        "Judge": "judge",
         "SutroRetry": "retry",
         "SutroRouter": "router",
         "PROGRESS_EVENT": "row_batch",
@@ -74,6 +79,8 @@ __getattr__, __dir__ = lazy_exports(
         "short_answer": "tool_base",
         "marked_name": "tool_names",
         "tool_name": "tool_names",
+        "by_verdict": "verdicts",
+        "result_verdict": "verdicts",
         "verdict_key": "verdicts",
     },
 )

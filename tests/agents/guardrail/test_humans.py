@@ -9,7 +9,7 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
-from tests.guardrail.scene import (
+from tests.agents.guardrail.scene import (
     REFUSED,
     REMOVED,
     THREAD,

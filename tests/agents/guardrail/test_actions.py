@@ -8,7 +8,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from langchain_sutro import SutroFunction
 from langchain_sutro.errors import SutroConfigurationError, SutroNotFoundError, SutroServerError
-from tests.guardrail.scene import (
+from tests.agents.guardrail.scene import (
     REFUSED,
     REMOVED,
     TEXT,

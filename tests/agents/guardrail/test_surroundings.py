@@ -9,7 +9,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langchain_sutro import SutroFunction
 from langchain_sutro.agents.guardrail import SutroGuardrail
 from langchain_sutro.errors import SutroConfigurationError
-from tests.guardrail.scene import (
+from tests.agents.guardrail.scene import (
     ACTIONS,
     PROMPT,
     TEXT,
@@ -135,7 +135,7 @@ class TestConstruction:
         [
             ({"actions": {"safe": "pass"}}, r"actions\['safe'\] must be .*'allow'.* not 'pass'"),
             ({"actions": ["safe"]}, "a dict .* or a callable .* not list"),
-            ({"actions": {"a": "allow", "A": "end"}}, "differ in their case"),
+            ({"actions": {"a": "allow", "A": "end"}}, "differ only in case"),
             ({"actions": {"unsafe": "end"}}, 'Nothing would pass: .* otherwise="allow"'),
             ({"otherwise": "stop"}, "otherwise must be"),
             ({"on_error": "ignore"}, "on_error must be one of .*'raise', not 'ignore'"),

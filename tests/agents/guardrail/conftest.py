@@ -3,7 +3,7 @@
 import pytest
 
 from langchain_sutro import SutroFunction
-from tests.guardrail.scene import LABEL, PROMPT, TEXT, judge
+from tests.agents.guardrail.scene import LABEL, PROMPT, TEXT, judge
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from langgraph.types import Command
 from pydantic import BaseModel
 
 from langchain_sutro.agents.guardrail import SutroGuardrail
-from tests.guardrail.scene import (
+from tests.agents.guardrail.scene import (
     ACTIONS,
     REFUSED,
     REMOVED,
