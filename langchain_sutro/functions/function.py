@@ -329,8 +329,8 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         runs = self._runs()
 
         def call(managers: Sequence[BaseRunManager], configs: list[RunnableConfig]) -> list[Any]:
-            batch = self._row_batch(runs, inputs, managers, configs, return_exceptions)
-            return self._run_batch(batch)
+            batch = self._row_batch(inputs, runs, managers, configs, return_exceptions)
+            return batch.run(self._submit)
 
         return batch_with_runs(
             self,
@@ -361,8 +361,8 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         async def call(
             managers: Sequence[BaseRunManager], configs: list[RunnableConfig]
         ) -> list[Any]:
-            batch = self._row_batch(runs, inputs, managers, configs, return_exceptions)
-            return await self._arun_batch(batch)
+            batch = self._row_batch(inputs, runs, managers, configs, return_exceptions)
+            return await batch.arun(self._asubmit)
 
         return await abatch_with_runs(
             self,
@@ -500,8 +500,8 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
 
     def _row_batch(
         self,
-        runs: CallRuns,
         inputs: Sequence[Any],
+        runs: CallRuns,
         managers: Sequence[BaseRunManager],
         configs: Sequence[RunnableConfig],
         return_exceptions: bool,
@@ -513,38 +513,11 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
             runs,
             managers,
             configs,
-            self.on_progress,
-            return_exceptions,
+            self._client,
+            listener=self.on_progress,
+            progress=self.progress,
+            return_exceptions=return_exceptions,
         )
-
-    def _run_batch(self, batch: RowBatch) -> list[Any]:
-        rows, encoded = batch.encode()
-        if encoded is None:
-            return rows.outcomes
-        with encoded:
-            submitted = self._client.submit(self._request(), encoded, reuse=self.reuse_jobs)
-            job = self._job(submitted, encoded)
-        job.wait(None, progress=self.progress, on_progress=batch.on_progress)
-        with job.fetching():
-            # Each row has its run already, so the job makes none.
-            results = self._client.fetch_results(job.job_id, rows=job.rows, function=self.function)
-            return batch.finish(rows, job.job_id, results)
-
-    async def _arun_batch(self, batch: RowBatch) -> list[Any]:
-        rows, encoded = await asyncio.to_thread(batch.encode)
-        if encoded is None:
-            return rows.outcomes
-        with encoded:
-            submitted = await self._client.asubmit(self._request(), encoded, reuse=self.reuse_jobs)
-            job = self._job(submitted, encoded)
-        await job.await_(None, progress=self.progress, on_progress=batch.on_progress_async)
-        with job.fetching():
-            await batch.events_delivered()
-            # Each row has its run already, so the job makes none.
-            results = await self._client.afetch_results(
-                job.job_id, rows=job.rows, function=self.function
-            )
-            return batch.finish(rows, job.job_id, results)
 
     def submit(
         self,
@@ -648,6 +621,15 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         return JobRequest(
             self.function, self.job_priority, dry_run, job_name, description, id_column
         )
+
+    def _submit(self, rows: SpooledRows) -> SutroJob:
+        """Submit the rows of a batch; each has its run already, so the job makes none."""
+        submitted = self._client.submit(self._request(), rows, reuse=self.reuse_jobs)
+        return self._job(submitted, rows)
+
+    async def _asubmit(self, rows: SpooledRows) -> SutroJob:
+        submitted = await self._client.asubmit(self._request(), rows, reuse=self.reuse_jobs)
+        return self._job(submitted, rows)
 
     def _job_trace(
         self, rows: SpooledRows | RemoteTable, config: RunnableConfig | None = None

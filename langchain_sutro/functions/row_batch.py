@@ -15,11 +15,12 @@ from langchain_sutro.errors import SutroError, SutroInputError
 from langchain_sutro.functions.row_outcomes import RowOutcomes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from langchain_core.callbacks import BaseRunManager
     from langchain_core.runnables import RunnableConfig
 
+    from langchain_sutro._jobs import SutroClient, SutroJob
     from langchain_sutro._results import BatchResults
     from langchain_sutro._rows import InputSchema, SpooledRows
     from langchain_sutro._service import JobProgress
@@ -40,10 +41,12 @@ class RowBatch:
         schema: Checks each row; None sends them as they are.
         form: The form of the outcomes.
         runs: Writes the facts of each row onto its run.
-        managers: The run of each row.
+        managers: The run manager of each row.
         configs: The config of each row's children.
+        client: Fetches the results.
         listener: Called with the progress of the job.
-        return_exceptions: Whether a bad row leaves the others alone.
+        progress: Whether to show a bar.
+        return_exceptions: Whether a bad row keeps its error while the others are sent.
     """
 
     inputs: Sequence[Any]
@@ -52,20 +55,55 @@ class RowBatch:
     runs: CallRuns
     managers: Sequence[BaseRunManager]
     configs: Sequence[RunnableConfig]
+    client: SutroClient
     listener: Callable[[JobProgress], Any] | None
+    progress: bool
     return_exceptions: bool
-    _events: set[asyncio.Future[Any]] = field(default_factory=set)
+    _events: set[asyncio.Future[Any]] = field(default_factory=set, init=False)
 
-    def encode(self) -> tuple[RowOutcomes, SpooledRows | None]:
-        """Check and encode the rows.
+    def run(self, submit: Callable[[SpooledRows], SutroJob]) -> list[Any]:
+        """Run the rows as one job.
+
+        Args:
+            submit: Submits the rows that can be sent.
 
         Returns:
-            The rows, of which those that can be sent are open, and these encoded; None if there
-            are none.
+            One value or error for each row, in input order.
 
         Raises:
             SutroInputError: A row cannot be sent, and the caller wants no partial answer.
+            SutroJobError: The job did not succeed.
         """
+        rows, encoded = self._encode()
+        if encoded is None:
+            return rows.outcomes
+        with encoded:
+            job = submit(encoded)
+        job.wait(None, progress=self.progress, on_progress=self._on_progress)
+        with job.fetching():
+            results = self.client.fetch_results(
+                job.job_id, rows=job.rows, function=self.form.function
+            )
+            return self._finish(rows, job.job_id, results)
+
+    async def arun(self, submit: Callable[[SpooledRows], Awaitable[SutroJob]]) -> list[Any]:
+        """Asynchronous form of `run`."""
+        rows, encoded = await asyncio.to_thread(self._encode)
+        if encoded is None:
+            return rows.outcomes
+        with encoded:
+            job = await submit(encoded)
+        await job.await_(None, progress=self.progress, on_progress=self._on_progress_async)
+        with job.fetching():
+            # What a listener raises is raised here.
+            await asyncio.gather(*self._events)
+            results = await self.client.afetch_results(
+                job.job_id, rows=job.rows, function=self.form.function
+            )
+            return self._finish(rows, job.job_id, results)
+
+    def _encode(self) -> tuple[RowOutcomes, SpooledRows | None]:
+        """The rows, of which those that can be sent are open, and these encoded."""
         rows = RowOutcomes(len(self.inputs))
 
         def encoded(index: int) -> Any:
@@ -77,14 +115,7 @@ class RowBatch:
         good = rows.prepare(encoded, keep=SutroInputError if self.return_exceptions else ())
         return rows, spool_rows(good) if good else None
 
-    def finish(self, rows: RowOutcomes, job_id: str, results: BatchResults) -> list[Any]:
-        """One value or error for each row, in input order; each is written onto its row's run.
-
-        Args:
-            rows: From `encode`.
-            job_id: The job.
-            results: Those of the job.
-        """
+    def _finish(self, rows: RowOutcomes, job_id: str, results: BatchResults) -> list[Any]:
         outcomes = []
         for place, (index, result) in enumerate(zip(rows.open, results, strict=True)):
             outcomes.append(self._outcome(result, job_id, place))
@@ -104,14 +135,14 @@ class RowBatch:
         except SutroError as error:
             return error
 
-    def on_progress(self, known: JobProgress) -> None:
+    def _on_progress(self, known: JobProgress) -> None:
         """Pass progress on to the listener and to every callback handler."""
         if self.listener is not None:
             self.listener(known)
         # A custom event needs a run that it belongs to: that of the first row.
         dispatch_custom_event(PROGRESS_EVENT, event(known), config=self.configs[0])
 
-    def on_progress_async(self, known: JobProgress) -> None:
+    def _on_progress_async(self, known: JobProgress) -> None:
         """The same on an event loop, without waiting for the listeners."""
         if self.listener is not None:
             heard = self.listener(known)
@@ -119,10 +150,6 @@ class RowBatch:
                 self._events.add(asyncio.ensure_future(heard))
         event_sent = adispatch_custom_event(PROGRESS_EVENT, event(known), config=self.configs[0])
         self._events.add(asyncio.ensure_future(event_sent))
-
-    async def events_delivered(self) -> None:
-        """Wait for all asynchronous listeners; what one raises is raised here."""
-        await asyncio.gather(*self._events)
 
 
 def event(known: JobProgress) -> dict[str, Any]:
