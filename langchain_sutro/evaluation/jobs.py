@@ -55,6 +55,7 @@ class EvaluatedRows:
         started: When the job was submitted.
         ended: When its results were fetched.
         resumed: Whether an earlier call may have submitted a job for these rows.
+        job_rows: The index in the job of each row that was sent.
     """
 
     function: SutroFunction
@@ -64,6 +65,12 @@ class EvaluatedRows:
     started: datetime
     ended: datetime
     resumed: bool
+    job_rows: dict[int, int]
+
+    @property
+    def job_id(self) -> str | None:
+        """The job; None if no row could be sent."""
+        return None if self.results is None else self.results.job_id
 
 
 def run_job(
@@ -92,6 +99,7 @@ def run_job(
     """
     note, started = experiment.note(name), datetime.now(UTC)
     rows, inputs, encoded = yield blocking(_encode, function, make_rows)
+    job_rows = {index: place for place, index in enumerate(rows.open)}
     results, known = None, note
     if encoded is not None:
         with encoded:
@@ -106,7 +114,14 @@ def run_job(
         results = yield _results(job, function, options)
         yield blocking(rows.put, results)
     return EvaluatedRows(
-        function, inputs, rows.outcomes, results, started, datetime.now(UTC), note is not None
+        function=function,
+        inputs=inputs,
+        outcomes=rows.outcomes,
+        results=results,
+        started=started,
+        ended=datetime.now(UTC),
+        resumed=note is not None,
+        job_rows=job_rows,
     )
 
 

@@ -14,7 +14,7 @@ from langchain_sutro._tracing import (
     run_inputs,
     traced_outputs,
 )
-from langchain_sutro.errors import SutroError
+from langchain_sutro.errors import SutroError, SutroRowError
 from langchain_sutro.evaluation.experiment import EVALUATORS, Experiment
 from langchain_sutro.functions import answer_form
 
@@ -116,26 +116,20 @@ class _RowRuns:
 
         Start times are a microsecond apart, so that LangSmith keeps the order of the rows.
         """
-        done, outcome = self.done, self.done.outcomes[index]
-        value, job_id = outcome, None if done.results is None else done.results.job_id
-        if not isinstance(outcome, Exception):
-            try:
-                value = answer_form(done.function).of(outcome, job_id=job_id, row_index=index)
-            except SutroError as error:
-                outcome = error
-        failed = isinstance(outcome, Exception)
+        done, value = self.done, self._value(index)
+        failed = isinstance(value, Exception)
         start = done.started + timedelta(microseconds=index)
         known = {**self.context.metadata, **metadata}
         return row_run(
             index,
-            outcome,
+            value if failed else done.outcomes[index],
             function=done.function.function,
-            job_id=job_id,
+            job_id=done.job_id,
             run_id=run_id,
             name=self.name[:128],
             inputs=run_inputs(inputs),
             outputs=None if failed else _outputs(value),
-            error=repr(outcome) if failed else None,
+            error=repr(value) if failed else None,
             start=start,
             end=max(done.ended, start),
             context=TraceContext(
@@ -145,6 +139,20 @@ class _RowRuns:
             reference_example_id=reference_example_id,
             client=self.experiment.client,
         )
+
+    def _value(self, index: int) -> Any:
+        """What the user of the Function gets for a row: a value or an error."""
+        done, outcome = self.done, self.done.outcomes[index]
+        if isinstance(outcome, Exception):
+            return outcome
+        try:
+            return answer_form(done.function).of(
+                outcome, job_id=done.job_id, row_index=done.job_rows[index]
+            )
+        except SutroRowError as error:
+            return error.at_row(index)
+        except SutroError as error:
+            return error
 
 
 def _outputs(value: Any) -> dict[str, Any]:

@@ -252,12 +252,29 @@ def test_rows_that_cannot_be_sent_or_answered_are_errors_in_their_places(smith, 
     smith.wait()
     assert [row.error is None for row in results] == [True, False, False, True]
     assert "SutroInputError" in results[1].error
+    assert "Row 2 of the batch: Row 1 of job" in results[2].error
     assert "has no output" in results[2].error
     assert [row.score("agrees") for row in results] == [1, None, None, 1]
     assert results.summary().errors == 2
     failed = [one for one in results[1].feedback if one.key == "exact"]
     assert failed[0].extra == {"error": True}
     assert len(runs_of(smith, "odd")) == 4
+
+
+class Number(BaseModel):
+    label: int
+
+
+def test_an_output_that_does_not_fit_names_the_callers_row_and_that_of_the_job(house):
+    rows = [
+        Example(id=uuid.uuid4(), inputs={"n": n}, outputs={"label": "small"}) for n in ("many", "1")
+    ]
+    typed = house.function.model_copy(update={"args_schema": Row, "output_model": Number})
+    typed._prepare()
+    results = evaluate_dataset(typed, rows, upload_results=False)
+    assert "SutroInputError" in results[0].error
+    assert "SutroRowError" in results[1].error
+    assert "Row 1 of the batch: Row 0 of job" in results[1].error
 
 
 @modes
