@@ -2,34 +2,27 @@
 
 import asyncio
 import threading
-import time
 import uuid
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from langsmith import Client, evaluate, traceable, tracing_context
+from langsmith import evaluate
 from langsmith.evaluation import EvaluationResult, RunEvaluator
 from langsmith.schemas import Example
-from matplotlib import pyplot as plt
 from pydantic import BaseModel
 
-from langchain_sutro import TraceContext, errors
-from langchain_sutro._tracing import stable_id
-from langchain_sutro.evaluation import experiment as experiment_module
+from langchain_sutro import errors
 from langchain_sutro.evaluation.dataset import aevaluate_dataset, evaluate_dataset
-from tests.support import langsmith_recorder as recorder_module
 from tests.support.calls import modes
 from tests.support.experiments import (
     agrees,
-    complete_feedback,
-    dataset,
     evaluated,
+    exact,
+    examples,
     expected,
     no_doubles,
+    one_by_one,
     runs_of,
     scores,
     session,
@@ -38,26 +31,6 @@ from tests.support.experiments import (
 
 # LangSmith's older clients know no other word for an example's reference outputs.
 pytestmark = pytest.mark.filterwarnings("ignore:'outputs' is deprecated")
-
-
-def exact(outputs, reference_outputs):
-    return outputs["output"]["label"] == reference_outputs["label"]
-
-
-def examples(count=50):
-    return [
-        Example(id=uuid.uuid4(), inputs={"n": n}, outputs={"label": expected(n)})
-        for n in range(count)
-    ]
-
-
-def one_by_one(function):
-    """A target of `langsmith.evaluate` that calls the Function."""
-
-    def target(inputs):
-        return function.invoke(inputs)
-
-    return target
 
 
 @modes
@@ -124,24 +97,6 @@ async def test_the_scores_are_those_of_evaluate(smith, house, mode):
 
 
 @modes
-async def test_feedback_is_linked_to_the_judges_run_of_its_row(smith, house, mode):
-    await evaluated(mode, house.function, "sizes", evaluators=[house.judge], experiment_name="one")
-    smith.wait()
-    judged = {run["id"]: run for run in runs_of(smith, "evaluators")}
-    targets = {run["id"]: run for run in runs_of(smith, "one")}
-    assert len(judged) == 50
-    given = [one for one in smith.feedback if one["key"] == "agrees"]
-    assert len(given) == 50
-    for one in given:
-        source = judged[one["feedback_source"]["metadata"]["__run"]["run_id"]]
-        answer = targets[one["run_id"]]["outputs"]["output"]["label"]
-        assert source["inputs"]["answer"] == answer
-        assert source["extra"]["metadata"]["reference_run_id"] == one["run_id"]
-        assert one["comment"].startswith(answer)
-        assert one["session_id"] == session(smith, "one")["id"]
-
-
-@modes
 async def test_a_judge_over_an_experiment_is_one_job_and_gives_feedback_once(smith, house, mode):
     before = evaluate(one_by_one(house.function), data="sizes", client=smith.smith)
     before.wait()
@@ -172,49 +127,6 @@ async def test_a_judge_over_an_experiment_is_one_job_and_gives_feedback_once(smi
     assert len(runs_of(smith, "evaluators")) == 50
     assert no_doubles(smith)
     assert again.to_pandas().equals(results.to_pandas())
-
-
-@modes
-@pytest.mark.parametrize("as_examples", [True, False])
-async def test_upload_results_false_writes_nothing(smith, house, mode, as_examples):
-    @traceable
-    def inner(outputs):
-        return len(outputs)
-
-    def traced(outputs):
-        return inner(outputs) > 0
-
-    smith.smith.info  # noqa: B018 - asked once, by whoever comes first
-    before = len(smith.requests)
-    results = await evaluated(
-        mode,
-        house.function,
-        examples() if as_examples else "sizes",
-        evaluators=[house.judge, traced],
-        summary_evaluators=[share_right],
-        upload_results=False,
-        client=smith.smith,
-    )
-    smith.wait()
-    after = smith.requests[before:]
-    assert [method for method, _ in after if method != "GET"] == []
-    assert not as_examples or after == [], after
-    assert house.jobs() == 2
-    assert results.experiment_name is None
-    assert results.summary().scores == {
-        "agrees": pytest.approx(0.9),
-        "agrees_confidence": pytest.approx(0.75),
-        "traced": 1.0,
-    }
-    assert results.summary().summary_scores == {"share_right": pytest.approx(0.9)}
-
-
-def test_without_upload_and_with_examples_no_client_is_made(house):
-    from langsmith import run_trees
-
-    run_trees._CLIENT = None
-    evaluate_dataset(house.function, examples(3), evaluators=[exact], upload_results=False)
-    assert run_trees._CLIENT is None
 
 
 @modes
@@ -332,80 +244,6 @@ def test_fields_of_examples_are_mapped_to_the_functions(smith, house):
     assert sorted(row.answer for row in results) == ["big", "small"]
 
 
-def test_the_table_has_what_went_in_what_came_out_and_what_was_said(house):
-    results = evaluate_dataset(
-        house.function, examples(3), evaluators=[house.judge], upload_results=False
-    )
-    table = results.to_pandas()
-    assert list(table.columns) == [
-        "inputs.n",
-        "outputs.output",
-        "outputs.confidence",
-        "reference.label",
-        "feedback.agrees",
-        "feedback.agrees_confidence",
-        "comment.agrees",
-        "confidence",
-        "error",
-        "example_id",
-        "run_id",
-        "repetition",
-    ]
-    assert table["inputs.n"].tolist() == [0, 1, 2]
-    assert table["confidence"].tolist() == pytest.approx([0.5, 0.51, 0.52])
-    assert pd.isna(table["error"]).all()
-
-
-def test_the_html_shows_no_markup_of_the_data(house):
-    bad = Example(id=uuid.uuid4(), inputs={"n": 1, "x": "<script>"}, outputs={"label": "<b>"})
-    shown = evaluate_dataset(house.function, [bad], upload_results=False)._repr_html_()
-    assert "<script>" not in shown
-    assert "<b>&" not in shown
-    assert "&lt;script&gt;" in shown
-    assert "<table>" in shown
-
-
-def test_the_html_names_fields_and_shows_no_python(house):
-    long = Example(id=uuid.uuid4(), inputs={"n": 1, "text": "word " * 99}, outputs={"label": "big"})
-    results = evaluate_dataset(
-        house.function, [long], evaluators=[exact, house.judge], upload_results=False
-    )
-    shown = results._repr_html_()
-    assert "<b>n</b> 1<br><b>text</b> word word" in shown
-    assert "…" in shown
-    assert "{" not in shown
-    assert "<td>small</td><td>big</td>" in shown
-    for title in ("inputs", "answer", "expected", "exact", "agrees", "agrees_confidence"):
-        assert f"<th>{title}</th>" in shown
-
-
-@pytest.mark.parametrize(
-    ("cost", "shown"),
-    [(0.1 + 0.2, "0.30 USD"), (1234.5, "1,234.50 USD"), (0.00679421, "0.0068 USD")],
-)
-def test_the_html_tells_the_cost_as_people_write_it(house, monkeypatch, cost, shown):
-    results = evaluate_dataset(house.function, examples(1), upload_results=False)
-    monkeypatch.setitem(results._totals, "cost", cost)
-    assert f" {shown}" in results._repr_html_()
-
-
-def test_the_plots_are_of_the_experiments_numbers(house):
-    plt.switch_backend("Agg")
-    results = evaluate_dataset(
-        house.function, examples(), evaluators=[house.judge], upload_results=False
-    )
-    assert results.plot_confusion().get_title() == "Confusion matrix: 50 rows, 90.0% right"
-    by_path = results.plot_confusion(answer="output.label", reference="label")
-    assert by_path.get_title() == "Confusion matrix: 50 rows, 90.0% right"
-    assert results.plot_reliability().get_title().startswith("Reliability: 50 rows")
-    judged = results.plot_reliability(score="agrees", confidence="agrees_confidence")
-    assert judged.get_title() == "Reliability: 50 rows, calibration error 0.150"
-    assert results.plot_coverage(score="agrees").get_title().endswith("50 rows")
-    with pytest.raises(errors.SutroInputError, match="there is agrees"):
-        results.plot_coverage(score="nothing")
-    plt.close("all")
-
-
 def test_what_does_not_go_together_is_refused(house):
     with pytest.raises(TypeError, match="data to run it over"):
         evaluate_dataset(house.function)
@@ -454,99 +292,6 @@ async def test_the_event_loop_goes_on_meanwhile(smith, house):
     assert ticks > 5
 
 
-@given(
-    st.integers(1_500_000_000_000_000, 4_000_000_000_000_000),
-    st.lists(st.text(max_size=5), max_size=3),
-)
-def test_an_id_is_of_version_7_tells_its_time_and_is_always_the_same(microseconds, parts):
-    aware = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
-    at = aware.replace(tzinfo=None)  # as LangSmith's answers are
-    made = stable_id(at, *parts)
-    assert (made.version, made.variant) == (7, uuid.RFC_4122)
-    assert made == stable_id(aware, *parts)
-    assert abs((made.int >> 80) - microseconds / 1000) <= 1
-    assert made != stable_id(at, *parts, "more")
-
-
-def test_nothing_is_dropped_where_the_clients_queue_is_short(house, monkeypatch):
-    monkeypatch.setenv("LANGSMITH_TRACING_QUEUE_MAX_SIZE", "100")
-    monkeypatch.setattr(experiment_module, "PORTION", 50)
-    with (
-        recorder_module.LangSmithRecorder(zstd=False) as smith,
-        recorder_module.tracing_to(smith, monkeypatch),
-    ):
-        dataset(smith.client(), "many", 300)
-        smith.delay = 0.02
-        evaluate_dataset(house.function, "many", evaluators=[house.judge], experiment_name="all")
-        smith.wait()
-        assert len(runs_of(smith, "all")) == len(runs_of(smith, "evaluators")) == 300
-        assert len(scores(smith, "all", "agrees")) == 300
-        assert smith.check() == []
-
-
-def test_servers_of_the_next_generation_are_read_too(house, monkeypatch):
-    complete_feedback(monkeypatch)
-    with (
-        recorder_module.LangSmithRecorder(smithdb=True) as smith,
-        recorder_module.tracing_to(smith, monkeypatch),
-    ):
-        dataset(smith.client(), "sizes", 50)
-        for _ in range(2):
-            evaluate_dataset(house.function, "sizes", experiment_name="next")
-            evaluate_dataset(house.judge, experiment="next", summary_evaluators=[share_right])
-            smith.wait()
-        assert house.jobs() == 2
-        assert len(runs_of(smith, "next")) == len(runs_of(smith, "evaluators")) == 50
-        assert no_doubles(smith)
-        assert smith.check() == []
-
-
-@modes
-async def test_the_active_traces_metadata_and_tags_reach_the_runs(smith, house, mode):
-    with tracing_context(metadata={"customer": "acme"}, tags=["nightly"], enabled=True):
-        await evaluated(mode, house.function, "sizes", experiment_name="inside")
-        silent = house.function.model_copy(update={"forward_trace_context": False})
-        await evaluated(mode, silent, "sizes", experiment_name="silent")
-    smith.wait()
-    for run in runs_of(smith, "inside"):
-        assert run["extra"]["metadata"]["customer"] == "acme"
-        assert run["tags"] == ["nightly"]
-    assert "customer" not in runs_of(smith, "silent")[0]["extra"]["metadata"]
-
-
-@modes
-async def test_a_hook_renames_what_the_runs_are_given(smith, house, mode):
-    def rename(context):
-        return TraceContext({f"app.{key}": one for key, one in context.metadata.items()})
-
-    hooked = house.function.model_copy(update={"trace_context_hook": rename})
-    with tracing_context(metadata={"customer": "acme", "keys": ["sk-hush"]}, enabled=True):
-        await evaluated(mode, hooked, "sizes", experiment_name="hooked")
-    smith.wait()
-    runs = runs_of(smith, "hooked")
-    for run in runs:
-        assert run["extra"]["metadata"]["app.customer"] == "acme"
-        assert "customer" not in run["extra"]["metadata"]
-    assert "hush" not in str(runs)
-
-
-def test_an_experiment_leaves_no_other_trace(smith, house):
-    evaluate_dataset(house.function, "sizes", evaluators=[house.judge], experiment_name="only")
-    smith.wait()
-    assert len(smith.runs) == 100
-
-
-def test_no_asset_reaches_a_run(smith, house):
-    made = smith.smith.create_dataset("assets")
-    asset = {"base64": "QUJD" * 500, "mime_type": "image/png"}
-    smith.smith.create_examples(
-        dataset_id=made.id, examples=[{"inputs": {"n": 1, "picture": asset}}]
-    )
-    evaluate_dataset(house.function, "assets", experiment_name="pictures")
-    smith.wait()
-    assert "QUJDQUJD" not in str(runs_of(smith, "pictures"))
-
-
 def test_the_priority_is_that_of_all_jobs(house):
     evaluate_dataset(
         house.function, examples(3), evaluators=[house.judge], job_priority=1, upload_results=False
@@ -559,50 +304,3 @@ def test_an_equal_job_is_reused_on_request(house):
     evaluate_dataset(house.function, same, upload_results=False, reuse_jobs=day)
     evaluate_dataset(house.function, same, upload_results=False, reuse_jobs=day)
     assert house.jobs() == 1
-
-
-def test_a_judge_can_look_at_an_experiment_without_writing(smith, house):
-    evaluate_dataset(house.function, "sizes", experiment_name="seen")
-    smith.wait()
-    before = len(smith.requests)
-    results = evaluate_dataset(house.judge, experiment="seen", upload_results=False)
-    smith.wait()
-    reads = {("GET", path) for _, path in smith.requests} | {("POST", "/runs/query")}
-    assert set(smith.requests[before:]) <= reads
-    assert results.summary().scores["agrees"] == pytest.approx(0.9)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("count", [200])
-def test_one_job_beside_one_call_for_each_example(smith, house, count):
-    """The service answers after 200 ms; time and requests are printed, requests are checked."""
-    print(compare(smith, house, count))
-
-
-def compare(smith, house, count):
-    """Time and requests of both ways, over a data set of that many examples."""
-    dataset(smith.smith, "many", count)
-    house.deployment.faults.add("*", delay=0.2)
-    client = Client(api_url=smith.url, api_key="lsv2_test")
-    start, before = time.perf_counter(), len(house.deployment.requests)
-    evaluate(
-        one_by_one(house.function),
-        data="many",
-        evaluators=[house.judge],
-        client=client,
-        max_concurrency=10,
-    ).wait()
-    client.flush()
-    smith.violations[:] = [one for one in smith.violations if "version 7" not in one]
-    singles = (time.perf_counter() - start, len(house.deployment.requests) - before)
-    start, before = time.perf_counter(), len(house.deployment.requests)
-    evaluate_dataset(house.function, "many", evaluators=[house.judge], client=client)
-    client.flush()
-    jobs = (time.perf_counter() - start, len(house.deployment.requests) - before)
-    assert singles[1] == 2 * count
-    assert jobs[1] < 60
-    assert house.jobs() == 2
-    return (
-        f"{count:,} examples: one call for each {singles[0]:.1f} s, {singles[1]:,} requests; "
-        f"one job {jobs[0]:.1f} s, {jobs[1]} requests"
-    )

@@ -1,7 +1,10 @@
 """A data set, what judges it, and what LangSmith then holds."""
 
 import asyncio
+import uuid
 from collections import Counter
+
+from langsmith.schemas import Example
 
 from langchain_sutro.evaluation.dataset import aevaluate_dataset, evaluate_dataset
 from langchain_sutro.local import Answer
@@ -92,3 +95,23 @@ def complete_feedback(monkeypatch):
         return [{"run_id": None, "trace_id": None, **one} for one in find(store, wanted)]
 
     monkeypatch.setattr(LangSmithStore, "find_feedback", found)
+
+
+def exact(outputs, reference_outputs):
+    return outputs["output"]["label"] == reference_outputs["label"]
+
+
+def examples(count=50):
+    return [
+        Example(id=uuid.uuid4(), inputs={"n": n}, outputs={"label": expected(n)})
+        for n in range(count)
+    ]
+
+
+def one_by_one(function):
+    """A target of `langsmith.evaluate` that calls the Function."""
+
+    def target(inputs):
+        return function.invoke(inputs)
+
+    return target
