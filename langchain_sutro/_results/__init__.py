@@ -1,13 +1,15 @@
-"""Answers out: the payload of one call, and the results of a job as rows or as a table."""
+"""Results: the payload of one call, and the results of a job as rows or as a table."""
 
 from langchain_sutro._results.batch import BatchResults, usd
 from langchain_sutro._results.confidence import check_min_confidence, is_confident
+from langchain_sutro._results.labels import LabelCounts
 from langchain_sutro._results.payload import FunctionResult, parse_output_model
 from langchain_sutro._results.sdk_frame import results_frame
 
 __all__ = [
     "BatchResults",
     "FunctionResult",
+    "LabelCounts",
     "check_min_confidence",
     "is_confident",
     "parse_output_model",

@@ -1,8 +1,7 @@
-"""The answers of a Batch job: row by row, or as a table."""
+"""The results of a Batch job, row by row or as a table."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -12,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from langchain_sutro._exports import exported_from
 from langchain_sutro._results import frames
+from langchain_sutro._results.labels import LabelCounts
 from langchain_sutro._results.payload import FunctionResult, row_result
 from langchain_sutro._results.result_columns import (
     CONFIDENCE,
     INPUTS,
     LOGPROBS,
-    StoredColumns,
-    StoredParts,
-    StoredRow,
+    ConcatenatedColumns,
+    ResultColumns,
+    ResultRow,
 )
 from langchain_sutro._results.unpack import unpack as unpack_texts
 from langchain_sutro.errors import SutroInputError, SutroJobError, SutroRowError
@@ -30,25 +30,24 @@ if TYPE_CHECKING:
 
 __all__ = ["BatchResults", "BatchSummary", "usd"]
 
-_MOST_LABELS = 50
 _PREVIEW = 5
 _QUANTILES = {"min": 0.0, "5%": 0.05, "25%": 0.25, "50%": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
 
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """A job at a glance.
+    """Figures for a whole job.
 
     Attributes:
-        rows: Rows in all.
-        errors: Rows without a usable answer.
-        answers: How often each answer came, the most frequent first; None if answers are no
-            labels: texts or booleans of at most 50 kinds.
+        rows: The number of rows.
+        errors: The number of rows without a usable answer.
+        answers: The number of rows for each answer, the most frequent first; None if answers are
+            not labels, which are at most 50 different strings or booleans.
         confidence: Quantiles by name (`min`, `5%`, `25%`, `50%`, `75%`, `95%`, `max`); None if
             nothing was scored.
-        input_tokens: Of the whole job, if known.
-        output_tokens: Of the whole job, if known.
-        cost: Of the whole job in USD, if known.
+        input_tokens: The job's total, if known.
+        output_tokens: The job's total, if known.
+        cost: The job's total in USD, if known.
     """
 
     rows: int
@@ -62,21 +61,22 @@ class BatchSummary:
 
 @exported_from("langchain_sutro")
 class BatchResults:
-    """A job's answers in the order of its input.
+    """The results of a job, in the order of its input.
 
-    Iteration gives one item per input row: a `FunctionResult`, or the `SutroRowError` of a row
-    that has no usable output, as `batch(return_exceptions=True)` does. Rows are parsed when they
-    are asked for, and a file is read piece by piece. Made by `from_columns` or `from_parquet`.
+    Iterating yields one item per input row: a `FunctionResult`, or the `SutroRowError` of a row
+    without a usable output, as `batch(return_exceptions=True)` returns them. Rows are parsed when
+    they are accessed, and a file is read in pieces. Create it with `from_columns` or
+    `from_parquet`.
 
     Attributes:
         job_id: The job; None if there are several.
         function: The Function's name, if known.
-        generation: Which shape the answers have, see `row_result`.
+        generation: The generation of the service, which decides the shape of the results.
     """
 
     def __init__(
         self,
-        parts: Sequence[StoredColumns],
+        parts: Sequence[ResultColumns],
         *,
         function: str | None,
         generation: Literal["deployment", "hosted"],
@@ -85,7 +85,7 @@ class BatchResults:
         self.job_id = parts[0].job_id if len(parts) == 1 else None
         self.function = function
         self.generation = generation
-        self._stored = StoredParts(parts)
+        self._columns = ConcatenatedColumns(parts)
         self._jobs = list(jobs)
 
     @classmethod
@@ -99,21 +99,21 @@ class BatchResults:
         expected_rows: int | None = None,
         job: Mapping[str, Any] | None = None,
     ) -> BatchResults:
-        """Take what the service sends as JSON.
+        """Create results from the columns that the service sends as JSON.
 
         Args:
-            columns: Lists of equal length by name, of which only `outputs` is certain; or that
-                list alone.
+            columns: Lists of equal length by name, of which only `outputs` is required; or the
+                list of outputs alone.
             job_id: The job.
             function: The Function.
-            generation: Which generation of the service answered.
-            expected_rows: How many rows went in, if known.
+            generation: The generation of the service.
+            expected_rows: The number of input rows, if known.
             job: The job object, for tokens and cost.
 
         Raises:
-            SutroJobError: There are no outputs, or not one for each row.
+            SutroJobError: Outputs are missing, or are not one for each row.
         """
-        part = StoredColumns.from_columns(columns, job_id)
+        part = ResultColumns.from_columns(columns, job_id)
         _check_count(part, expected_rows)
         return cls([part], function=function, generation=generation, jobs=[job])
 
@@ -129,43 +129,43 @@ class BatchResults:
         job: Mapping[str, Any] | None = None,
         delete: bool = False,
     ) -> BatchResults:
-        """Take a downloaded file, which is read when rows are asked for.
+        """Create results from a downloaded file, which is read when rows are accessed.
 
         Args:
             path: The file.
             job_id: The job.
             function: The Function.
-            generation: Which generation of the service answered.
-            expected_rows: How many rows went in, if known.
+            generation: The generation of the service.
+            expected_rows: The number of input rows, if known.
             job: The job object, for tokens and cost.
-            delete: Whether the file goes when nothing refers to these results any more.
+            delete: Whether the file is deleted once nothing refers to these results any more.
 
         Raises:
-            SutroJobError: It is no Parquet file, has no outputs, or not one for each row.
+            SutroJobError: It is not a Parquet file, or does not have one output for each row.
         """
-        part = StoredColumns.from_parquet(Path(path), job_id, delete=delete)
+        part = ResultColumns.from_parquet(Path(path), job_id, delete=delete)
         _check_count(part, expected_rows)
         return cls([part], function=function, generation=generation, jobs=[job])
 
     @classmethod
     def concat(cls, results: Sequence[BatchResults]) -> BatchResults:
-        """Put the results of several jobs one after the other.
+        """Concatenate the results of several jobs.
 
         Args:
-            results: At least one, in the order of their input. Row indices count on.
+            results: At least one, in the order of their input. Row indices count over all of them.
         """
         return cls(
-            [part for result in results for part in result._stored.parts],  # noqa: SLF001 - ours
+            [part for result in results for part in result._columns.parts],  # noqa: SLF001 - ours
             function=results[0].function,
             generation=results[0].generation,
             jobs=[job for result in results for job in result._jobs],  # noqa: SLF001 - ours
         )
 
     def __len__(self) -> int:
-        return self._stored.count
+        return self._columns.count
 
     def __iter__(self) -> Iterator[FunctionResult | SutroRowError]:
-        return map(self._result, self._stored.rows(0))
+        return map(self._result, self._columns.rows(0))
 
     @overload
     def __getitem__(self, index: int) -> FunctionResult | SutroRowError: ...
@@ -177,15 +177,15 @@ class BatchResults:
         self, index: int | slice
     ) -> FunctionResult | SutroRowError | list[FunctionResult | SutroRowError]:
         if isinstance(index, slice):
-            wanted = range(*index.indices(self._stored.count))
+            wanted = range(*index.indices(self._columns.count))
             if wanted.step == 1:
-                rows = islice(self._stored.rows(wanted.start), len(wanted))
+                rows = islice(self._columns.rows(wanted.start), len(wanted))
                 return list(map(self._result, rows))
             return [self[one] for one in wanted]
-        position = index + self._stored.count if index < 0 else index
-        if not 0 <= position < self._stored.count:
+        position = index + self._columns.count if index < 0 else index
+        if not 0 <= position < self._columns.count:
             raise IndexError(index)
-        return self._result(self._stored.row(position))
+        return self._result(self._columns.row(position))
 
     def answers(self) -> Iterator[Any]:
         """Each row's `answer`, or its `SutroRowError`."""
@@ -193,23 +193,23 @@ class BatchResults:
 
     @property
     def errors(self) -> list[SutroRowError]:
-        """The rows that have no usable output; reads all rows the first time."""
+        """The rows without a usable output. Reads all rows the first time."""
         return list(self._scan[0])
 
     def summary(self) -> BatchSummary:
-        """Rows, errors, how often each label came, confidences, tokens and cost."""
+        """Counts of rows, errors and labels, quantiles of confidence, tokens and cost."""
         import pyarrow.compute as pc  # noqa: PLC0415
 
         errors, labels = self._scan
-        scores = self._stored.read([CONFIDENCE])
+        scores = self._columns.read([CONFIDENCE])
         confidence = None
         if scores.num_columns and scores[CONFIDENCE].null_count < scores.num_rows:
             values = pc.quantile(scores[CONFIDENCE], list(_QUANTILES.values())).to_pylist()
             confidence = dict(zip(_QUANTILES, values, strict=True))
         return BatchSummary(
-            rows=self._stored.count,
+            rows=self._columns.count,
             errors=len(errors),
-            answers=None if labels is None else dict(labels.most_common()),
+            answers=labels.counts(),
             confidence=confidence,
             input_tokens=self._total("input_tokens"),
             output_tokens=self._total("output_tokens"),
@@ -218,8 +218,8 @@ class BatchResults:
 
     @property
     def carried(self) -> tuple[str, ...]:
-        """Columns that the service took over from its input, such as an id column."""
-        return self._stored.carried()
+        """Names of columns that the service copied from its input, such as an id column."""
+        return self._columns.carried()
 
     def to_arrow(
         self,
@@ -231,16 +231,16 @@ class BatchResults:
         """A `pyarrow.Table` with one row per input row.
 
         Args:
-            unpack: A column for each field of the outputs' JSON objects, null where a row has none;
-                a field with values of several kinds becomes text.
-            output_column: Name of the column of outputs that stay as they are: all of them without
-                `unpack`, else those that are no JSON objects, if there are any.
+            unpack: Whether each field of the outputs' JSON objects becomes a column, null where a
+                row lacks the field. A field with values of several types becomes a string column.
+            output_column: Name of the column for outputs that are not unpacked: all of them
+                without `unpack`, otherwise those that are not JSON objects, if there are any.
             unwrap_reasoning: Whether a reasoning model's envelope becomes its content's fields and
                 `reasoning_content`.
 
         Returns:
-            `inputs` and carried columns, outputs, `cumulative_logprobs`, `confidence_score`, as far
-            as there are.
+            The table. Its columns are `inputs`, the carried columns, outputs,
+            `cumulative_logprobs` and `confidence_score`, as far as they exist.
 
         Raises:
             SutroInputError: An output's field has the name of another column.
@@ -249,14 +249,14 @@ class BatchResults:
 
         outputs: dict[str, Any] = {}
         if unpack:
-            fields, rest = unpack_texts(self._stored.texts, open_envelopes=unwrap_reasoning)
+            fields, rest = unpack_texts(self._columns.outputs, open_envelopes=unwrap_reasoning)
             outputs = dict(zip(fields.column_names, fields.columns, strict=True))
             if outputs and rest is not None:
                 _add(outputs, {output_column: rest})
         if not outputs:
-            outputs[output_column] = pa.chunked_array(self._stored.texts(), pa.large_string())
+            outputs[output_column] = pa.chunked_array(self._columns.outputs(), pa.large_string())
         first, last = (INPUTS, *self.carried), (LOGPROBS, CONFIDENCE)
-        others = self._stored.read([*first, *last])
+        others = self._columns.read([*first, *last])
         columns = {name: others[name] for name in first if name in others.column_names}
         _add(columns, outputs)
         _add(columns, {name: others[name] for name in last if name in others.column_names})
@@ -288,7 +288,7 @@ class BatchResults:
         return frames.to_polars(self.to_arrow(unpack=unpack, output_column=output_column))
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """What other libraries read tables by: the same table as `to_arrow`."""
+        """The table of `to_arrow` for other libraries, by the Arrow PyCapsule interface."""
         return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def join(
@@ -299,31 +299,31 @@ class BatchResults:
         suffix: str | None = None,
         output_column: str = "inference_result",
     ) -> Any:
-        """Put the answers beside the rows that they are for, by position.
+        """Join the results to the rows that went in, by position.
 
         Args:
             original: A pandas or polars DataFrame, a `pyarrow.Table`, or a list of dicts.
             unpack: As for `to_arrow`.
-            suffix: Added to the name of a result's column that the original has too; None makes
-                that an error. A carried column that is the same is not added again.
+            suffix: Appended to the name of a result column that the original also has; None makes
+                that an error. A carried column with equal values is not added again.
             output_column: As for `to_arrow`.
 
         Returns:
-            A new object of the same kind; index, columns and types of the original stay.
+            A new object of the same kind, with the index, columns and types of the original.
 
         Raises:
-            SutroInputError: Another number of rows, names that clash, or another kind of object.
+            SutroInputError: The numbers of rows differ, names clash, or the kind is not supported.
         """
         table = self.to_arrow(unpack=unpack, output_column=output_column)
         return frames.join(original, table, carried=self.carried, suffix=suffix)
 
     def __repr__(self) -> str:
         named = [part for part in (self.function, self.job_id) if part]
-        return f"<BatchResults: {', '.join([*named, f'{self._stored.count:,} rows'])}>"
+        return f"<BatchResults: {', '.join([*named, f'{self._columns.count:,} rows'])}>"
 
     def _repr_html_(self) -> str:
-        """A few rows and what is known without reading all of them."""
-        facts = [*filter(None, (self.function, self.job_id)), f"{self._stored.count:,} rows"]
+        """A few rows, and the facts that are known without reading all rows."""
+        facts = [*filter(None, (self.function, self.job_id)), f"{self._columns.count:,} rows"]
         for kind in ("input", "output"):
             tokens = self._total(f"{kind}_tokens")
             if tokens is not None:
@@ -341,19 +341,15 @@ class BatchResults:
         )
 
     @cached_property
-    def _scan(self) -> tuple[list[SutroRowError], Counter[str | bool] | None]:
-        """Errors, and how often each answer came if answers are labels."""
+    def _scan(self) -> tuple[list[SutroRowError], LabelCounts]:
+        """The errors, and the counts of the other rows' answers."""
         errors: list[SutroRowError] = []
-        labels: Counter[str | bool] | None = Counter()
+        labels = LabelCounts()
         for one in self:
             if isinstance(one, SutroRowError):
                 errors.append(one)
-            elif labels is not None:
-                answer = one.answer
-                if isinstance(answer, (str, bool)):
-                    labels[answer] += 1
-                if not isinstance(answer, (str, bool)) or len(labels) > _MOST_LABELS:
-                    labels = None
+            elif labels.countable:
+                labels.add(one.answer)
         return errors, labels
 
     def _total(self, name: str) -> Any:
@@ -361,7 +357,7 @@ class BatchResults:
         known = [value for value in values if isinstance(value, (int, float))]
         return sum(known) if known and len(known) == len(self._jobs) else None
 
-    def _result(self, row: StoredRow) -> FunctionResult | SutroRowError:
+    def _result(self, row: ResultRow) -> FunctionResult | SutroRowError:
         return row_result(
             row.output,
             row.confidence,
@@ -372,7 +368,7 @@ class BatchResults:
 
 
 def usd(cost: float) -> str:
-    """An amount as people write it; a fraction of a cent with what tells of it.
+    """An amount to show: with two decimals, or two significant digits below a cent.
 
     Args:
         cost: In USD.
@@ -385,7 +381,7 @@ def _confidence(one: FunctionResult | SutroRowError) -> str:
     return "" if known is None else f"{known:.4g}"
 
 
-def _check_count(part: StoredColumns, expected: int | None) -> None:
+def _check_count(part: ResultColumns, expected: int | None) -> None:
     if expected is not None and part.count != expected:
         raise SutroJobError(
             f"The job has {part.count:,} results for {expected:,} rows, so which belongs to which "

@@ -1,4 +1,4 @@
-"""Arrow tables of results as frames of other kinds, and beside the rows they belong to."""
+"""Arrow tables as DataFrames, and joined to the rows they belong to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["join", "to_pandas", "to_polars"]
 
 
 def to_pandas(table: Any) -> Any:
-    """A pandas DataFrame; whole numbers and booleans with gaps get the nullable types.
+    """A pandas DataFrame; integers and booleans with nulls get the nullable types.
 
     Args:
         table: A `pyarrow.Table`.
@@ -20,7 +20,7 @@ def to_pandas(table: Any) -> Any:
     import pandas as pd  # noqa: PLC0415
     import pyarrow as pa  # noqa: PLC0415
 
-    # Floats in their place would lose digits, objects their type.
+    # As floats, integers would lose digits; as objects, values would lose their type.
     nullable = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
     gaps = [
         column.name
@@ -53,21 +53,21 @@ def to_polars(table: Any) -> Any:
 def join(
     original: Any, table: Any, *, carried: Collection[str] = (), suffix: str | None = None
 ) -> Any:
-    """Put columns of results beside the rows they belong to, by position.
+    """Join columns of results to the rows they belong to, by position.
 
     Args:
         original: A pandas or polars DataFrame, a `pyarrow.Table`, or a list of dicts.
         table: As many rows, as a `pyarrow.Table`.
-        carried: Columns that the service took over from its input: where the original has the
-            same, they are not added again.
-        suffix: Added to the name of a result's column that the original has too; None makes that
-            an error.
+        carried: Columns that the service copied from its input. They are not added again if the
+            original has the same.
+        suffix: Appended to the name of a result column that the original also has; None makes
+            that an error.
 
     Returns:
-        A new object of the same kind as the original, whose columns, types and index stay.
+        A new object of the same kind, with the columns, types and index of the original.
 
     Raises:
-        SutroInputError: Another number of rows, names that clash, or another kind of object.
+        SutroInputError: The numbers of rows differ, names clash, or the kind is not supported.
     """
     pandas, polars = loaded("pandas", "DataFrame"), loaded("polars", "DataFrame")
     if pandas is not None and isinstance(original, pandas):
@@ -89,15 +89,16 @@ def join(
             original = original.append_column(name, column)
         return original
     raise SutroInputError(
-        "Results are joined to a pandas or polars DataFrame, a pyarrow Table or a list of dicts; "
-        f"not to a value of type {kind_name(original)}."
+        "Results can be joined to a pandas or polars DataFrame, a pyarrow Table or a list of "
+        f"dicts; not to a value of type {kind_name(original)}."
     )
 
 
 def _mapping(row: Any) -> Mapping[str, Any]:
     if not isinstance(row, Mapping):
         raise SutroInputError(
-            f"Results are joined to rows that are dicts, not to a value of type {kind_name(row)}."
+            "Results can only be joined to rows that are dicts, not to a value of type "
+            f"{kind_name(row)}."
         )
     return row
 
@@ -105,7 +106,7 @@ def _mapping(row: Any) -> Mapping[str, Any]:
 def _beside(
     names: list[Any], original: Any, table: Any, carried: Collection[str], suffix: str | None
 ) -> Any:
-    """The columns to add, with the names they get."""
+    """The columns to add, under their final names."""
     if len(original) != table.num_rows:
         raise SutroInputError(
             f"The original has {len(original):,} rows, the results have {table.num_rows:,}."
@@ -125,7 +126,7 @@ def _beside(
         )
     renamed = [f"{name}{suffix}" if name in clashes else name for name in table.column_names]
     if len({*taken, *renamed}) < len(taken) + len(renamed):
-        raise SutroInputError(f"With the suffix {suffix!r} names clash still: choose another.")
+        raise SutroInputError(f"With the suffix {suffix!r} names still clash: choose another.")
     return table.rename_columns(renamed)
 
 

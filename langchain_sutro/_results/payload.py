@@ -1,6 +1,6 @@
-"""One answer: what `invoke` returns, and what one row of a Batch job becomes.
+"""One result: the payload of a call, or of one row of a Batch job.
 
-Both have one shape for each generation of the service, so code written for one reads the other.
+Within one generation of the service both have the same shape, so code for one works for the other.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ _M = TypeVar("_M", bound=BaseModel)
 _RATIONALES = ("rationale", "reasoning")
 _ENVELOPE = {"content", "reasoning_content"}
 _LARGE = 2.0**63
-# What looks like a number but is not written as JSON writers do is a text, such as 1.10 or 1e5.
+# A number that no JSON writer would write so, such as 1.10 or 1e5, stays a string.
 _SCALAR = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?|true|false|null")
 
 
 @exported_from("langchain_sutro")
 class FunctionResult(dict[str, Any]):
-    """A Function's answer: the payload as the service sent it, with its parts as attributes.
+    """A Function's result: the payload as the service sent it, with its parts as attributes.
 
-    It is an ordinary dict, so it can be picked from, encoded, copied and pickled as one. Its
-    `repr` leaves the Function's prompt out; `without_prompt` does so for good.
+    It is an ordinary dict, so it can be read, encoded, copied and pickled like one. Its `repr`
+    omits the Function's prompt; `without_prompt` returns a copy without it.
     """
 
     @property
     def answer(self) -> Any:
-        """What was asked for, by one rule for every shape of payload.
+        """The answer itself, extracted by one rule from every shape of payload.
 
-        `response` if there is one; else `output` if it is not an object, or has other than one
-        field besides its rationale; else the value of that one field.
+        It is `response` if present. Otherwise it is `output`, or, if that is an object with exactly
+        one field besides its rationale, the value of that field.
         """
         if "response" in self:
             return self["response"]
@@ -61,12 +61,12 @@ class FunctionResult(dict[str, Any]):
 
     @property
     def output(self) -> Any:
-        """`output`, or else `response`."""
+        """`output` if present, otherwise `response`."""
         return self["output"] if "output" in self else self.get("response")
 
     @property
     def confidence(self) -> float | None:
-        """How likely the answer is right, 0 to 1; None if it was not scored."""
+        """How likely the answer is right, from 0 to 1; None if it was not scored."""
         value = self.get("confidence")
         return None if isinstance(value, bool) or not isinstance(value, (int, float)) else value
 
@@ -77,7 +77,7 @@ class FunctionResult(dict[str, Any]):
 
     @property
     def rationale(self) -> str | None:
-        """Why, in the Function's words: at the top level, or else inside an output object."""
+        """The Function's explanation, at the top level or inside an output object."""
         value = self.get("rationale")
         output = self.get("output")
         if value is None and isinstance(output, dict):
@@ -91,7 +91,7 @@ class FunctionResult(dict[str, Any]):
 
     @property
     def request_id(self) -> str | None:
-        """The service's name for this call."""
+        """The service's id of this call."""
         value: str | None = self.get("request_id", self.get("run_id"))
         return value
 
@@ -107,7 +107,7 @@ class FunctionResult(dict[str, Any]):
         return f"FunctionResult({dict.__repr__(self.without_prompt())})"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002 - IPython's
-        """The same in a notebook, over as many lines as it takes."""
+        """The same in a notebook, over as many lines as needed."""
         with printer.group(len("FunctionResult("), "FunctionResult(", ")"):
             printer.pretty(dict(self.without_prompt()))
 
@@ -123,17 +123,17 @@ def row_result(
     """One row of a job in the shape of a real-time answer of the same generation.
 
     Args:
-        output: The row's output: a text, which is JSON if the Function has a schema; None if the
-            row failed. What is parsed already is taken as it is.
+        output: The row's output: a string, which is JSON if the Function has a schema; None if the
+            row failed. A parsed value is used as it is.
         confidence: Its confidence score, if there is one.
         generation: `"deployment"`: `output` and `confidence`. `"hosted"`: `response` if there is
             one field besides the rationale, else `output`; with `confidence` and `rationale`.
-            A reasoning model's envelope is opened in both, see `unwrap`.
+            In both, a reasoning model's envelope is opened, see `unwrap`.
         job_id: The job, for the error.
         row_index: The row, for the error.
 
     Returns:
-        The answer, or the error that tells why there is none; it is not raised.
+        The result, or the error that says why there is none; the error is not raised.
     """
     try:
         value = parse_output(output) if isinstance(output, str) else output
@@ -153,20 +153,20 @@ def row_result(
 
 
 def parse_output(text: str) -> Any:
-    """The value of an output's text.
+    """Parse a row's output.
 
-    JSON objects, arrays and texts in quotes are parsed, and so are `true`, `false`, `null` and
-    numbers that are written as JSON writers write them; integers stay exact. Any other text, such
+    JSON objects, arrays and quoted strings are parsed, and so are `true`, `false`, `null` and
+    numbers in the form that JSON writers give them; integers stay exact. Any other string, such
     as `00123`, is the answer itself.
 
     Args:
         text: One row's output.
 
     Returns:
-        The JSON value, or the text.
+        The JSON value, or the string.
 
     Raises:
-        ValueError: It begins as an object or array, and is not one.
+        ValueError: It begins like an object or array, but is not valid JSON.
     """
     start = text.lstrip()[:1]
     if start in ("{", "["):
@@ -192,7 +192,7 @@ def loads(text: str) -> Any:
 
 
 def _may_be_rounded(value: Any) -> bool:
-    """Whether orjson may have made a float of an integer beyond 64 bits."""
+    """Whether orjson may have read an integer beyond 64 bits as a float."""
     kind = value.__class__
     if kind is float:
         return bool(abs(value) >= _LARGE)
@@ -211,10 +211,10 @@ def unwrap(value: Any) -> tuple[Any, Any]:
         value: A parsed output.
 
     Returns:
-        The answer, and the reasoning; the value itself and None if it is no envelope.
+        The answer and the reasoning; the value itself and None if it is not an envelope.
 
     Raises:
-        ValueError: The content begins as a JSON object or array, and is not one.
+        ValueError: The content begins like an object or array, but is not valid JSON.
     """
     if not isinstance(value, dict) or len(value) != 2 or value.keys() != _ENVELOPE:
         return value, None
@@ -233,7 +233,7 @@ def _hosted(value: Any, confidence: Any) -> FunctionResult:
     fields = {name: value[name] for name in value if name not in _RATIONALES}
     rationale = next((value[name] for name in _RATIONALES if name in value), None)
     if len(fields) != 1:
-        # Its real-time answers have a rationale always, which may be empty.
+        # Its real-time answers always have a rationale, which may be empty.
         return FunctionResult(output=fields, confidence=confidence, rationale=rationale or "")
     result = FunctionResult(response=next(iter(fields.values())), confidence=confidence)
     if rationale is not None:
@@ -251,18 +251,19 @@ def parse_output_model(
     """Validate an answer's output into a pydantic model.
 
     Args:
-        result: The answer. An output that is no object is taken for the one field of the model
-            besides its rationale.
+        result: The result. An output that is not an object becomes the model's one field besides
+            its rationale.
         model: The model.
-        job_id: The job that the answer is a row of.
+        job_id: The job that the result belongs to.
         row_index: Which row it is; None for a real-time answer.
 
     Returns:
         An instance of the model.
 
     Raises:
-        SutroAPIError: A real-time answer does not fit; model and fields are named, not values.
-        SutroRowError: The same for a row.
+        SutroAPIError: A real-time answer does not fit; the message names the model and its fields,
+            but no values.
+        SutroRowError: The same, for a row of a job.
     """
     output = result.output
     if not isinstance(output, Mapping):

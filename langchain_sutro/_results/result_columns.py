@@ -1,4 +1,4 @@
-"""Result columns as they came: of one job or several, in memory or in files read in pieces."""
+"""The columns of results as the service sent them, in memory or in Parquet files."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ __all__ = [
     "INPUTS",
     "LOGPROBS",
     "OUTPUTS",
-    "StoredColumns",
-    "StoredParts",
-    "StoredRow",
+    "ConcatenatedColumns",
+    "ResultColumns",
+    "ResultRow",
 ]
 
 OUTPUTS, CONFIDENCE = "outputs", "confidence_score"
@@ -36,14 +36,14 @@ _BATCH_BYTES = 1 << 24
 _READ_BYTES = 1 << 18
 
 
-class StoredColumns:
+class ResultColumns:
     """Columns of equal length, in the order of the job's input.
 
     Attributes:
         job_id: The job.
-        names: Of the columns, as they came.
-        count: Number of rows.
-        output: Which column has the outputs.
+        names: Names of the columns, as the service sent them.
+        count: The number of rows.
+        output: Name of the column of outputs.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class StoredColumns:
     @classmethod
     def from_columns(
         cls, columns: Mapping[str, Sequence[Any]] | Sequence[Any], job_id: str | None
-    ) -> StoredColumns:
-        """Take lists by name, or the list of outputs alone.
+    ) -> ResultColumns:
+        """Create columns from lists by name, or from the list of outputs alone.
 
         Raises:
-            SutroJobError: There are no outputs, or lists differ in length.
+            SutroJobError: There are no outputs, or the lists differ in length.
         """
         import pyarrow as pa  # noqa: PLC0415
 
@@ -90,25 +90,25 @@ class StoredColumns:
         return cls(job_id, table.schema, table.num_rows, table=table)
 
     @classmethod
-    def from_parquet(cls, path: Path, job_id: str | None, *, delete: bool) -> StoredColumns:
-        """Take a file; with `delete` it goes when nothing refers to it any more.
+    def from_parquet(cls, path: Path, job_id: str | None, *, delete: bool) -> ResultColumns:
+        """Read columns from a file; `delete` removes it once nothing refers to it any more.
 
         Raises:
-            SutroJobError: It is no Parquet file, or has no outputs.
+            SutroJobError: It is not a Parquet file, or has no outputs.
         """
         import pyarrow as pa  # noqa: PLC0415
 
         try:
             with _open(path) as file:
-                stored = cls(job_id, file.schema_arrow, file.metadata.num_rows, path=path)
+                columns = cls(job_id, file.schema_arrow, file.metadata.num_rows, path=path)
         except (pa.ArrowException, OSError):
             _remove(path, delete=delete)
             raise SutroJobError("The results are not a Parquet file.", job_id=job_id) from None
         except SutroJobError:
             _remove(path, delete=delete)
             raise
-        when_gone(stored, partial(_remove, path, delete=delete))
-        return stored
+        when_gone(columns, partial(_remove, path, delete=delete))
+        return columns
 
     def read(self, names: Sequence[str]) -> Any:
         """Some columns as a `pyarrow.Table`."""
@@ -118,7 +118,7 @@ class StoredColumns:
         if self._table is not None:
             table = self._table.select(wanted)
         else:
-            # In batches it takes half the memory of reading a file at once.
+            # Reading in batches takes half the memory of reading the file at once.
             schema = pa.schema([self._schema.field(name) for name in wanted])
             table = pa.Table.from_batches(self._batches(wanted, 0, _BATCH_ROWS), schema)
         if CONFIDENCE in wanted:
@@ -127,7 +127,7 @@ class StoredColumns:
             table = table.set_column(position, CONFIDENCE, scores)
         return table
 
-    def texts(self) -> Iterator[Any]:
+    def outputs(self) -> Iterator[Any]:
         """Outputs as Arrow arrays of large strings."""
         import pyarrow as pa  # noqa: PLC0415
 
@@ -135,7 +135,7 @@ class StoredColumns:
             yield batch.column(0).cast(pa.large_string())
 
     def windows(self, start: int) -> Iterator[list[tuple[Any, Any]]]:
-        """Outputs with their confidences, some thousand rows at a time.
+        """Outputs with their confidences, a few thousand rows at a time.
 
         Args:
             start: Index of the first row.
@@ -153,7 +153,7 @@ class StoredColumns:
         if self._path is None:
             yield from self._table.select(names).slice(start).to_batches(size)
             return
-        # Each reader has a file of its own, so that several can be at different places.
+        # Each reader opens the file itself, so that several can be at different positions.
         with _open(self._path) as file:
             for group in range(file.num_row_groups):
                 meta = file.metadata.row_group(group)
@@ -171,8 +171,8 @@ class StoredColumns:
                         yield wanted
 
 
-class StoredRow(NamedTuple):
-    """A row's output and confidence, its position over all parts, and the job it is of."""
+class ResultRow(NamedTuple):
+    """A row's output and confidence, its position over all jobs, and its job."""
 
     output: Any
     confidence: Any
@@ -180,7 +180,7 @@ class StoredRow(NamedTuple):
     job_id: str | None
 
 
-class StoredParts:
+class ConcatenatedColumns:
     """The columns of several jobs, one after the other.
 
     Attributes:
@@ -188,38 +188,38 @@ class StoredParts:
         count: Number of rows.
     """
 
-    def __init__(self, parts: Sequence[StoredColumns]) -> None:
+    def __init__(self, parts: Sequence[ResultColumns]) -> None:
         self.parts = list(parts)
         self.count = sum(part.count for part in parts)
         self._lock = threading.Lock()
-        # Where `row` is: the windows to come, and the current one.
-        self._ahead: Iterator[list[StoredRow]] = iter(())
-        self._window: list[StoredRow] = []
+        # The position of `row`: the windows ahead, and the current one.
+        self._ahead: Iterator[list[ResultRow]] = iter(())
+        self._window: list[ResultRow] = []
 
     def carried(self) -> tuple[str, ...]:
-        """Names of columns that the service took over from its input."""
+        """Names of columns that the service copied from its input."""
         known = {OUTPUTS, CONFIDENCE, INPUTS, LOGPROBS, *(part.job_id for part in self.parts)}
         names = dict.fromkeys(name for part in self.parts for name in part.names)
         return tuple(name for name in names if name not in known)
 
     def read(self, names: Sequence[str]) -> Any:
-        """Some columns, those that there are, as one `pyarrow.Table`."""
+        """Those of some columns that exist, as one `pyarrow.Table`."""
         import pyarrow as pa  # noqa: PLC0415
 
         tables = [part.read(names) for part in self.parts]
         return pa.concat_tables(tables, promote_options="permissive")
 
-    def texts(self) -> Iterator[Any]:
+    def outputs(self) -> Iterator[Any]:
         """Outputs as Arrow arrays of large strings."""
-        return chain.from_iterable(part.texts() for part in self.parts)
+        return chain.from_iterable(part.outputs() for part in self.parts)
 
-    def rows(self, start: int) -> Iterator[StoredRow]:
-        """Rows from an index on."""
+    def rows(self, start: int) -> Iterator[ResultRow]:
+        """All rows from an index on."""
         for window in self._windows(start):
             yield from window
 
-    def row(self, index: int) -> StoredRow:
-        """One row. Rows that are asked for in order are read once."""
+    def row(self, index: int) -> ResultRow:
+        """One row. Rows that are accessed in order are read once."""
         with self._lock:
             if not self._window or not 0 <= index - self._window[0].position < len(self._window):
                 following = next(self._ahead, None)
@@ -229,13 +229,13 @@ class StoredParts:
                 self._window = following
             return self._window[index - self._window[0].position]
 
-    def _windows(self, start: int) -> Iterator[list[StoredRow]]:
+    def _windows(self, start: int) -> Iterator[list[ResultRow]]:
         first = 0
         for part in self.parts:
             index = max(first, start)
             for window in part.windows(index - first) if index < first + part.count else ():
                 yield [
-                    StoredRow(output, confidence, index + offset, part.job_id)
+                    ResultRow(output, confidence, index + offset, part.job_id)
                     for offset, (output, confidence) in enumerate(window)
                 ]
                 index += len(window)
@@ -243,7 +243,7 @@ class StoredParts:
 
 
 def _output_name(names: Sequence[str], job_id: str | None) -> str:
-    """The column of outputs: in some formats it is named after the job (results as a file)."""
+    """The column of outputs, which a file may name after the job."""
     if OUTPUTS in names:
         return OUTPUTS
     if job_id is not None and job_id in names:

@@ -21,22 +21,23 @@ def results_frame(
     unpack_json: bool = True,
     with_original_df: Any = None,
 ) -> Any:
-    """What `get_job_results` returns.
+    """The DataFrame that `get_job_results` returns.
 
     Args:
-        results: A job's results, with the optional columns that were asked for.
-        output_column: Name of the column of outputs that stay as they are: all of them without
-            `unpack_json`, else those that are no JSON objects, if there are any.
-        unpack_json: A column for each field of the outputs' JSON objects.
-        with_original_df: The pandas or polars DataFrame that the job was made from; the results'
-            columns are added to it by position.
+        results: A job's results, with the optional columns that were requested.
+        output_column: Name of the column for outputs that are not unpacked: all of them without
+            `unpack_json`, otherwise those that are not JSON objects, if there are any.
+        unpack_json: Whether each field of the outputs' JSON objects becomes a column.
+        with_original_df: The pandas or polars DataFrame that was submitted; the results' columns
+            are added to it by position.
 
     Returns:
-        A pandas DataFrame; a polars one if the original is. Columns are `inputs` and those that
-        were carried along, outputs, `cumulative_logprobs`, `confidence_score`, as far as there are.
+        A pandas DataFrame, or a polars one if the original is. Its columns are `inputs`, those
+        carried over from the input, outputs, `cumulative_logprobs` and `confidence_score`, as far
+        as they exist.
 
     Raises:
-        SutroInputError: Names clash, or the original has another number of rows.
+        SutroInputError: Names clash, or the numbers of rows differ.
     """
     # The SDK leaves a reasoning model's envelope closed: a Function's own output may look the same.
     table = results.to_arrow(
@@ -47,7 +48,7 @@ def results_frame(
     kinds = tuple(filter(None, (loaded(name, "DataFrame") for name in ("pandas", "polars"))))
     if not isinstance(with_original_df, kinds):
         raise SutroInputError(
-            "with_original_df is a pandas or polars DataFrame, not a value of type "
+            "with_original_df must be a pandas or polars DataFrame, not a value of type "
             f"{kind_name(with_original_df)}."
         )
     return frames.join(with_original_df, table, carried=results.carried)

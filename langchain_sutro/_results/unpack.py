@@ -1,10 +1,10 @@
-"""A column of JSON texts as columns of values.
+"""A column of JSON strings as columns of values.
 
-Arrow's JSON reader is many times as fast as parsing each text, but it guesses: texts that look like
-dates become dates, large integers lose digits, two objects in one text become two rows. And lists
-and objects within objects can make it lose values or crash (apache/arrow issue 51305 is one way).
-So it gets flat objects only, is told or checked wherever it could guess, and what it cannot do
-right is parsed row by row.
+Arrow's JSON reader is nine times as fast as parsing each string, but it guesses: strings that look
+like dates become dates, large integers lose digits, two objects in one string become two rows. And
+nested lists and objects can make it lose values or crash (apache/arrow issue 51305 is one case). So
+it gets flat objects only, with a schema or a check wherever it could guess, and whatever it cannot
+read correctly is parsed row by row.
 """
 
 from __future__ import annotations
@@ -29,62 +29,63 @@ _SLICE_ROWS = 65_536
 _SLICE_BYTES = 1 << 24
 _MOST_WORKERS = 4
 _LARGEST_BLOCK = (1 << 31) - 1
-# From here on a float no longer holds every integer.
+# From here on a float cannot represent every integer.
 _INEXACT = 2.0**53
 _NESTED = re.compile(rb'"\s*:\s*[\[{]')
 
-Texts = Callable[[], Iterator[Any]]
-"""Gives Arrow arrays of large strings, from the start each time."""
+Chunks = Callable[[], Iterator[Any]]
+"""Returns Arrow arrays of large strings, from the start at each call."""
 
 _Fields = dict[str, Any]
 """An Arrow array for each field of some rows; None where the values do not fit into one."""
 
 
-def unpack(texts: Texts, *, open_envelopes: bool) -> tuple[Any, Any]:
-    """Make columns of the fields of JSON objects.
+def unpack(strings: Chunks, *, open_envelopes: bool) -> tuple[Any, Any]:
+    """Turn the fields of JSON objects into columns.
 
     Args:
-        texts: The texts, null where there is none.
+        strings: The JSON strings, null where a row has none.
         open_envelopes: Whether a reasoning model's envelope becomes the fields of its content, and
             `reasoning_content`.
 
     Returns:
-        A table with a column for each field that any row has, null where a row has not, in order
-        of first sight. Integers beside other numbers become floats where these hold them exactly;
-        a field with values of several kinds becomes text, JSON for what was none. And a chunked
-        array of the texts that are no objects, null elsewhere, or None if there are none.
+        A table with a column for each field that any row has, in order of first appearance, null
+        where a row lacks the field. Integers among floats become floats if that is exact; a field
+        with values of several types becomes strings, where values of other types are JSON. And a
+        chunked array of the strings that are not objects, null elsewhere, or None if there are
+        none.
     """
     import pyarrow as pa  # noqa: PLC0415
 
-    found = _read_flat(texts, open_envelopes=open_envelopes)
-    table, rest = found or _read_one_by_one(texts, open_envelopes=open_envelopes)
+    found = _read_flat(strings, open_envelopes=open_envelopes)
+    table, rest = found or _read_one_by_one(strings, open_envelopes=open_envelopes)
     others = pa.chunked_array(rest, pa.large_string())
     return table, others if others.null_count < len(others) else None
 
 
-def _slices(texts: Texts) -> Iterator[Any]:
-    for chunk in texts():
+def _slices(strings: Chunks) -> Iterator[Any]:
+    for chunk in strings():
         rows = _SLICE_BYTES * len(chunk) // max(chunk.nbytes, 1)
         step = max(1, min(_SLICE_ROWS, rows))
         for start in range(0, len(chunk), step):
             yield chunk.slice(start, step)
 
 
-def _read_flat(texts: Texts, *, open_envelopes: bool) -> tuple[Any, list[Any]] | None:
-    """Have Arrow read all texts; None if it cannot, or not rightly."""
-    schema, names = _guess(texts, open_envelopes=open_envelopes)
+def _read_flat(strings: Chunks, *, open_envelopes: bool) -> tuple[Any, list[Any]] | None:
+    """Have Arrow read all strings; None if it cannot, or not correctly."""
+    schema, names = _guess(strings, open_envelopes=open_envelopes)
     parts: list[_Fields] = []
     rest: list[Any] = []
     reading: deque[Future[_Fields | None]] = deque()
     workers = min(_MOST_WORKERS, os.cpu_count() or 1)
     with ThreadPoolExecutor(workers, "langchain-sutro-results") as pool:
-        for part in _slices(texts):
+        for part in _slices(strings):
             lines, others = _lines(part, open_envelopes=open_envelopes)
             if lines is None:
                 return None
             rest.append(others)
             reading.append(pool.submit(_read_lines, lines, schema, len(part)))
-            # A few at a time, so that memory stays flat.
+            # A few at a time, to keep memory flat. Two threads take two thirds of the time of one.
             while len(reading) > workers:
                 fields = reading.popleft().result()
                 if fields is None:
@@ -106,62 +107,62 @@ def _read_flat(texts: Texts, *, open_envelopes: bool) -> tuple[Any, list[Any]] |
     return None if table is None else (table, rest)
 
 
-def _guess(texts: Texts, *, open_envelopes: bool) -> tuple[Any, dict[str, None]]:
-    """Which fields are texts, so that Arrow does not take them for dates, and their order."""
+def _guess(strings: Chunks, *, open_envelopes: bool) -> tuple[Any, dict[str, None]]:
+    """A schema of the string fields, so that Arrow reads no dates, and all fields in order."""
     import pyarrow as pa  # noqa: PLC0415
 
-    firsts = islice((text for part in _slices(texts) for text in part.to_pylist()), _SAMPLE)
+    firsts = islice((text for part in _slices(strings) for text in part.to_pylist()), _SAMPLE)
     sample = [row for row, _ in (_fields(text, open_envelopes) for text in firsts) if row]
     names = dict.fromkeys(name for row in sample for name in row)
-    return pa.schema([(name, pa.string()) for name in names if _all_texts(sample, name)]), names
+    return pa.schema([(name, pa.string()) for name in names if _all_strings(sample, name)]), names
 
 
-def _lines(texts: Any, *, open_envelopes: bool) -> tuple[Any, Any]:
-    """Newline-delimited JSON, and the texts that are no objects, for which it has empty ones.
+def _lines(strings: Any, *, open_envelopes: bool) -> tuple[Any, Any]:
+    """Newline-delimited JSON, and the strings that are not objects, for which it has empty objects.
 
-    The first is None where objects may have lists or objects in them.
+    The first is None if objects may contain lists or objects.
     """
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.compute as pc  # noqa: PLC0415
 
-    rest = pa.nulls(len(texts), pa.large_string())
+    rest = pa.nulls(len(strings), pa.large_string())
     # An object that both starts and ends as one cannot run on into the next line.
-    sure = pc.and_(pc.starts_with(texts, "{"), pc.ends_with(texts, "}"))
+    sure = pc.and_(pc.starts_with(strings, "{"), pc.ends_with(strings, "}"))
     unsure = pc.invert(pc.fill_null(sure, fill_value=False))
     if pc.any(unsure).as_py():
-        found = [_fields(text, open_envelopes) for text in pc.filter(texts, unsure).to_pylist()]
+        found = [_fields(text, open_envelopes) for text in pc.filter(strings, unsure).to_pylist()]
         lines = pa.array([_dump(fields or {}) for fields, _ in found], pa.large_string())
         others = pa.array([text for _, text in found], pa.large_string())
-        texts = pc.replace_with_mask(texts, unsure, lines)
+        strings = pc.replace_with_mask(strings, unsure, lines)
         rest = pc.replace_with_mask(rest, unsure, others)
-    raw = _bytes(texts).to_pybytes()
-    if (b"[" in raw or raw.count(b"{") > len(texts)) and _NESTED.search(raw):
+    raw = _bytes(strings).to_pybytes()
+    if (b"[" in raw or raw.count(b"{") > len(strings)) and _NESTED.search(raw):
         return None, rest
-    # Between tokens a newline is a blank; within texts JSON has none.
+    # Between tokens a newline is white space; within strings JSON has none.
     if b"\n" in raw or b"\r" in raw:
-        texts = pc.replace_substring_regex(texts, "[\r\n]", " ")
+        strings = pc.replace_substring_regex(strings, "[\r\n]", " ")
     nothing, newline = (pa.scalar(text, pa.large_string()) for text in ("", "\n"))
-    return _bytes(pc.binary_join_element_wise(texts, nothing, newline)), rest
+    return _bytes(pc.binary_join_element_wise(strings, nothing, newline)), rest
 
 
-def _bytes(texts: Any) -> Any:
-    """The texts of an array, one directly after the other, as an Arrow buffer."""
+def _bytes(strings: Any) -> Any:
+    """The strings of an array, without separators, as an Arrow buffer."""
     import pyarrow as pa  # noqa: PLC0415
 
-    _, offsets, data = texts.buffers()
+    _, offsets, data = strings.buffers()
     if data is None:
         return pa.py_buffer(b"")
     bounds = memoryview(offsets).cast("q")
-    first, last = bounds[texts.offset], bounds[texts.offset + len(texts)]
+    first, last = bounds[strings.offset], bounds[strings.offset + len(strings)]
     return data.slice(first, last - first)
 
 
 def _read_lines(lines: Any, schema: Any, count: int) -> _Fields | None:
-    """Have Arrow read one slice; None if it cannot, or not rightly."""
+    """Have Arrow read one slice; None if it cannot, or not correctly."""
     import pyarrow as pa  # noqa: PLC0415
     from pyarrow import json as arrow_json  # noqa: PLC0415
 
-    # In one block and one thread: where blocks are joined, types that differ have crashed it.
+    # One block and one thread: joining blocks whose types differ has crashed it.
     options = arrow_json.ReadOptions(False, min(len(lines) + 1, _LARGEST_BLOCK))  # noqa: FBT003
     while True:
         parse = arrow_json.ParseOptions(explicit_schema=schema)
@@ -178,13 +179,13 @@ def _read_lines(lines: Any, schema: Any, count: int) -> _Fields | None:
     return {name: table[name].combine_chunks() for name in table.column_names}
 
 
-def _all_texts(sample: list[dict[str, Any]], name: str) -> bool:
+def _all_strings(sample: list[dict[str, Any]], name: str) -> bool:
     values = [row[name] for row in sample if row.get(name) is not None]
     return bool(values) and all(isinstance(value, str) for value in values)
 
 
 def _is_inexact(values: Any) -> bool:
-    """Whether floats may have lost digits, or were no JSON numbers."""
+    """Whether floats may have lost digits, or were not JSON numbers."""
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.compute as pc  # noqa: PLC0415
 
@@ -194,15 +195,15 @@ def _is_inexact(values: Any) -> bool:
     return pc.any(pc.invert(fine)).as_py() or False
 
 
-def _read_one_by_one(texts: Texts, *, open_envelopes: bool) -> tuple[Any, list[Any]]:
-    """Parse each text; all of them again if a field turns out to have several types."""
+def _read_one_by_one(strings: Chunks, *, open_envelopes: bool) -> tuple[Any, list[Any]]:
+    """Parse each string; all of them again if a field turns out to have several types."""
     import pyarrow as pa  # noqa: PLC0415
 
     types: dict[str, Any] = {}
     while True:
         parts: list[_Fields] = []
         rest: list[Any] = []
-        for part in _slices(texts):
+        for part in _slices(strings):
             found = [_fields(text, open_envelopes) for text in part.to_pylist()]
             rest.append(pa.array([text for _, text in found], pa.large_string()))
             parts.append(_arrays([fields or {} for fields, _ in found], types))
@@ -213,7 +214,7 @@ def _read_one_by_one(texts: Texts, *, open_envelopes: bool) -> tuple[Any, list[A
             kinds = {name: found[0] for name, found in seen.items()}
             return _assemble(parts, [len(part) for part in rest], kinds), rest
         for name, found in several.items():
-            # First a type that holds all, if there is one; then text, which holds anything.
+            # First a type that holds all values, if there is one; then string, which holds any.
             merged = None if name in types else _merged(found)
             types[name] = pa.large_string() if merged is None else merged
 
@@ -238,7 +239,7 @@ def _array(values: list[Any], kind: Any) -> Any:
 
 
 def _are_alike(values: Iterable[Any]) -> bool:
-    """Whether values are of one kind all the way down; Arrow would make numbers of booleans."""
+    """Whether values have one type at every depth; Arrow would turn booleans into numbers."""
     present = [one for one in values if one is not None]
     kinds = set(map(type, present))
     if kinds == {list}:
@@ -250,7 +251,7 @@ def _are_alike(values: Iterable[Any]) -> bool:
 
 
 def _types(parts: list[_Fields], name: str) -> list[Any]:
-    """The types of a field, None where values fit none; that of nothing but nulls if no other."""
+    """The types of a field: None for values that fit no type, and null only if it is alone."""
     import pyarrow as pa  # noqa: PLC0415
 
     arrays = (part[name] for part in parts if name in part)
@@ -259,7 +260,7 @@ def _types(parts: list[_Fields], name: str) -> list[Any]:
 
 
 def _merged(kinds: list[Any]) -> Any:
-    """A type that holds values of all types, or None."""
+    """A type that holds the values of all types, or None."""
     import pyarrow as pa  # noqa: PLC0415
 
     if None in kinds:
@@ -272,7 +273,7 @@ def _merged(kinds: list[Any]) -> Any:
 
 
 def _assemble(parts: list[_Fields], sizes: list[int], types: dict[str, Any]) -> Any:
-    """A table of the parts; None if a field does not become its type exactly."""
+    """A table of the parts; None if a field cannot be converted exactly."""
     import pyarrow as pa  # noqa: PLC0415
 
     columns = {}
@@ -295,7 +296,7 @@ def _as_type(array: Any, kind: Any, size: int) -> Any:
 
 
 def _fields(text: str | None, open_envelopes: bool) -> tuple[dict[str, Any] | None, str | None]:
-    """The fields of an object, and the text of what is none."""
+    """The fields of an object, or the string if it is not one."""
     if text is None or not text.lstrip().startswith("{"):
         return None, text
     try:

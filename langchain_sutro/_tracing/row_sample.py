@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from dataclasses import dataclass
 from heapq import heappush, heappushpop
 from typing import TYPE_CHECKING, Any, Literal
 
+from langchain_sutro._results import LabelCounts
 from langchain_sutro.errors import SutroConfigurationError, SutroRowError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ TraceRows = int | Literal["all"]
 
 # A trace holds 25,000 runs (LangSmith's limit), and may contain more than the job.
 _MOST_ROWS = 20_000
-_MOST_LABELS = 50
 
 
 def check_trace_rows(rows: TraceRows) -> int:
@@ -58,7 +57,7 @@ class TracedRows:
     chosen: Iterable[tuple[int, Any]]
     count: int
     errors: int
-    labels: Counter[str | bool] | None
+    labels: dict[str | bool, int] | None
     cut: bool = False
 
     def outputs(self) -> dict[str, Any]:
@@ -67,7 +66,7 @@ class TracedRows:
             return {}
         known: dict[str, Any] = {"errors": self.errors}
         if self.labels:
-            known["answers"] = {str(label): count for label, count in self.labels.most_common()}
+            known["answers"] = {str(label): count for label, count in self.labels.items()}
         return known
 
 
@@ -75,23 +74,22 @@ def choose_rows(results: BatchResults, cap: int, deadline: float) -> TracedRows:
     """Choose rows: errors first, then those with the lowest confidence, then an even sample."""
     total = len(results)
     choice = None if total <= cap else _Choice(total, cap)
-    failed, labels, cut = 0, Counter[str | bool](), False
-    countable: Counter[str | bool] | None = labels
+    failed, labels, cut = 0, LabelCounts(), False
     for index, one in enumerate(results):
         if index % 1000 == 0 and time.monotonic() >= deadline:
             cut = True
             break
         if isinstance(one, SutroRowError):
             failed += 1
-        elif countable is not None:
-            countable = _count(countable, one.answer)
+        else:
+            labels.add(one.answer)
         if choice is not None:
             choice.look(index, one)
     if choice is None:
         # They are read again when they are written, to keep memory flat.
-        return TracedRows(enumerate(results), total, failed, countable, cut)
+        return TracedRows(enumerate(results), total, failed, labels.counts(), cut)
     rows = choice.rows()
-    return TracedRows(rows, len(rows), failed, countable, cut)
+    return TracedRows(rows, len(rows), failed, labels.counts(), cut)
 
 
 class _Choice:
@@ -126,14 +124,6 @@ class _Choice:
         for index, one in _spread(self._sample, self._cap - len(chosen), chosen):
             chosen[index] = one
         return sorted(chosen.items(), key=lambda item: item[0])
-
-
-def _count(labels: Counter[str | bool], answer: Any) -> Counter[str | bool] | None:
-    """Count a label; None once the answers turn out to be no labels."""
-    if not isinstance(answer, str | bool):
-        return None
-    labels[answer] += 1
-    return labels if len(labels) <= _MOST_LABELS else None
 
 
 def _spread(

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from blockbuster import blockbuster_ctx
 
-from langchain_sutro._results import result_columns as _stored
+from langchain_sutro._results import result_columns
 from langchain_sutro._results.batch import BatchResults
 from langchain_sutro._results.payload import FunctionResult
 from langchain_sutro._results.sdk_frame import results_frame
@@ -380,8 +380,8 @@ def test_results_of_several_jobs_follow_each_other(tmp_path):
 
 
 def test_ten_thousand_rows_with_faults_keep_their_places(make, monkeypatch):
-    monkeypatch.setattr(_stored, "_WINDOW_ROWS", 700)
-    monkeypatch.setattr(_stored, "_BATCH_ROWS", 1_500)
+    monkeypatch.setattr(result_columns, "_WINDOW_ROWS", 700)
+    monkeypatch.setattr(result_columns, "_BATCH_ROWS", 1_500)
     chance = random.Random(7)
     outputs, scores, expected = [], [], []
     for index in range(10_000):
