@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import orjson
 from langchain_core.callbacks import (  # langchain-core resolves them
@@ -24,7 +24,10 @@ from langchain_core.tools.base import BaseToolkit
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from langchain_sutro._exports import exported_from
+from langchain_sutro._service import Steps, arun_steps, run_steps
 from langchain_sutro.agents.jobs.actions import JobActions, Limits, Outcome
+from langchain_sutro.agents.jobs.known_jobs import KnownJobs
+from langchain_sutro.agents.jobs.pages import PageLimits
 from langchain_sutro.agents.safe_files import ENDINGS, RootFiles
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.functions import (
@@ -43,6 +46,8 @@ __all__ = ["SutroJobToolkit"]
 
 _LONGEST_PREFIX = 50
 _MOST_DECISIONS = 10_000
+
+_Action: TypeAlias = Callable[[Any, RunnableConfig], Steps[Outcome]]
 
 
 class _Rows(BaseModel):
@@ -136,23 +141,19 @@ class SutroJobToolkit(BaseToolkit):
         limits = Limits(
             self.max_rows,
             self.max_cost,
-            self.page_rows,
-            self.page_chars,
+            PageLimits(self.page_rows, self.page_chars),
             self.max_wait,
             self.estimate_timeout,
         )
-        act = self._actions = JobActions(
-            self.function, files, limits, self.scope, any_job=self.any_job
-        )
+        jobs = KnownJobs(self.function, self.scope, any_job=self.any_job)
+        act = self._actions = JobActions(self.function, files, limits, jobs)
         rows, what = _rows_schema(self), self.function.description or self.function.function
         self._tools = [
-            self._tool("start_job", _START.format(what=what), _Rows, act.start, act.astart, rows),
-            self._tool(
-                "estimate_job", _ESTIMATE, _Rows, act.tell_estimate, act.atell_estimate, rows
-            ),
-            self._tool("job_status", _STATUS, _Look, act.status, act.astatus),
-            self._tool("fetch_results", _RESULTS, _Page, act.results, act.aresults),
-            self._tool("cancel_job", _CANCEL, _Job, act.cancel, act.acancel),
+            self._tool("start_job", _START.format(what=what), _Rows, act.start, rows),
+            self._tool("estimate_job", _ESTIMATE, _Rows, act.estimate, rows),
+            self._tool("job_status", _STATUS, _Look, act.status),
+            self._tool("fetch_results", _RESULTS, _Page, act.results),
+            self._tool("cancel_job", _CANCEL, _Job, act.cancel),
         ]
         return self
 
@@ -161,8 +162,7 @@ class SutroJobToolkit(BaseToolkit):
         name: str,
         description: str,
         arguments: type[BaseModel],
-        action: Callable[[Any, RunnableConfig], Outcome],
-        aaction: Callable[[Any, RunnableConfig], Awaitable[Outcome]],
+        action: _Action,
         schema: dict[str, Any] | None = None,
     ) -> BaseTool:
         return _JobTool(
@@ -172,7 +172,6 @@ class SutroJobToolkit(BaseToolkit):
             metadata={"sutro_function": self.function.function},
             arguments=arguments,
             action=action,
-            aaction=aaction,
         )
 
     def _named(self, name: str) -> str:
@@ -241,7 +240,7 @@ class SutroJobToolkit(BaseToolkit):
         cost = self._actions.known_estimate(rows)
         if cost is None and waiting:
             return True
-        return (self._actions.estimate(rows) if cost is None else cost) > most
+        return (run_steps(self._actions.estimated_cost(rows)) if cost is None else cost) > most
 
 
 class _JobTool(TracedTool):
@@ -249,8 +248,7 @@ class _JobTool(TracedTool):
 
     args_schema: dict[str, Any]
     arguments: type[BaseModel] = Field(exclude=True)
-    action: Callable[[Any, RunnableConfig], Outcome] = Field(exclude=True, repr=False)
-    aaction: Callable[[Any, RunnableConfig], Awaitable[Outcome]] = Field(exclude=True, repr=False)
+    action: _Action = Field(exclude=True, repr=False)
 
     def _run(
         self,
@@ -261,7 +259,8 @@ class _JobTool(TracedTool):
         for_model: bool,
     ) -> Outcome:
         with correctable_errors(for_model=for_model):
-            return self.action(arguments, patch_config(config, callbacks=run_manager.get_child()))
+            child = patch_config(config, callbacks=run_manager.get_child())
+            return run_steps(self.action(arguments, child))
 
     async def _arun(
         self,
@@ -272,9 +271,8 @@ class _JobTool(TracedTool):
         for_model: bool,
     ) -> Outcome:
         with correctable_errors(for_model=for_model):
-            return await self.aaction(
-                arguments, patch_config(config, callbacks=run_manager.get_child())
-            )
+            child = patch_config(config, callbacks=run_manager.get_child())
+            return await arun_steps(self.action(arguments, child))
 
     def _to_args_and_kwargs(
         self, tool_input: str | dict[str, Any], tool_call_id: str | None

@@ -89,7 +89,7 @@ class TestFiles:
     @pytest.mark.parametrize("name", ["leads.csv", "sub/leads.parquet"])
     def test_a_file_with_more_rows_is_refused(self, unreachable, root, name):
         tool = tools_of(unreachable, root=root, max_rows=2)["start_job"]
-        with pytest.raises(SutroInputError, match="1 to 2 rows, and these are more"):
+        with pytest.raises(SutroInputError, match="1 to 2 rows, but there are more"):
             tool.invoke({"file": name})
 
     @pytest.mark.parametrize(

@@ -161,8 +161,8 @@ class TestLimits:
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
-            ({"rows": LEADS}, "1 to 2 rows, and these are more"),
-            ({"rows": []}, "these are none"),
+            ({"rows": LEADS}, "1 to 2 rows, but there are more"),
+            ({"rows": []}, "there are none"),
             ({}, "either rows or a file"),
             ({"rows": LEADS[:1], "file": "leads.csv"}, "either rows or a file"),
             ({"file": "leads.csv"}, "No files may be read here"),
@@ -233,11 +233,11 @@ class TestWhoseJob:
         for name in ("job_status", "fetch_results", "cancel_job"):
             status, said = await told(tools, name, sync=sync, job_id=other)
             assert status == "error"
-            assert "None was started yet" in said
+            assert "No job has been started yet" in said
         assert len(deployment.requests) == asked
         _, mine = await told(tools, "start_job", sync=sync, rows=LEADS)
         _, said = await told(tools, "cancel_job", sync=sync, job_id=other)
-        assert f"Started here: {mine['job_id']}." in said
+        assert f"Jobs started here: {mine['job_id']}." in said
 
     @both_ways
     async def test_jobs_of_a_scope_are_known_to_another_process(self, qualify, sync):

@@ -1,3 +1,3 @@
-"""What the tools for long jobs do: their input, their actions and their progress."""
+"""What the tools for long jobs do: their input, actions, pages of results and progress."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""The rows of a job that a model wants: given inline, or as a file below a root."""
+"""`RowsInput`: the rows that a model gives for a job, inline or as a file below a root."""
 
 from __future__ import annotations
 
@@ -12,48 +12,49 @@ if TYPE_CHECKING:
     from langchain_sutro.agents.safe_files import RootFiles
     from langchain_sutro.functions import SutroFunction
 
-__all__ = ["JobRows"]
+__all__ = ["RowsInput"]
 
 
-class JobRows:
-    """Checks and encodes rows, and takes no more than it may.
+class RowsInput:
+    """Reads, checks and encodes rows.
 
     Args:
         function: What the rows are for.
-        files: Where tables may be read from; None for nowhere.
-        most: Rows of a job.
+        files: Where tables may be read from; None if no files may be read.
+        max_rows: Maximum number of rows per job.
     """
 
-    def __init__(self, function: SutroFunction, files: RootFiles | None, most: int) -> None:
+    def __init__(self, function: SutroFunction, files: RootFiles | None, max_rows: int) -> None:
         self._function = function
         self._schema = input_schema(function)
         self._files = files
-        self._most = most
+        self._max_rows = max_rows
 
-    def take(self, rows: list[dict[str, Any]] | None, file: str | None) -> SpooledRows:
-        """The rows of a call, which gives either. Reads files.
+    def read(self, rows: list[dict[str, Any]] | None, file: str | None) -> SpooledRows:
+        """The rows of a call, which gives either `rows` or `file`.
 
         Raises:
-            SutroInputError: They are too many, or one cannot be sent; it names row and column.
+            SutroInputError: There are too many rows, or one cannot be sent; the message names the
+                row and the column.
         """
         if (rows is None) == (file is None):
-            raise SutroInputError("Give either rows or a file.")
+            raise SutroInputError("Pass either rows or a file.")
         if rows is None:
-            return self._take_file(str(file))
+            return self._read_file(str(file))
         self._check_count(len(rows))
         return spool_rows([check_row(self._function, row, at) for at, row in enumerate(rows)])
 
-    def _take_file(self, file: str) -> SpooledRows:
+    def _read_file(self, file: str) -> SpooledRows:
         if self._files is None:
-            raise SutroInputError("No files may be read here: give rows.")
+            raise SutroInputError("No files may be read here: pass rows.")
         with self._files.copied(file) as path:
             first = next(split_rows(path, 1), None)
             if first is None:
                 raise SutroInputError(f"{file!r} has no rows.")
-            # Only the Function's fields: what else a table holds is nobody's business.
+            # Only the Function's fields: other columns may be confidential.
             columns = self._columns(file, first.columns)
-            # One row more shows that there are too many, however many there are.
-            rows = next(split_rows(path, self._most + 1, columns=columns))
+            # One row more than allowed is enough to see that there are too many.
+            rows = next(split_rows(path, self._max_rows + 1, columns=columns))
         self._check_count(rows.count)
         return rows
 
@@ -72,8 +73,8 @@ class JobRows:
         return [name for name in self._schema.fields if name in columns]
 
     def _check_count(self, count: int) -> None:
-        if not 0 < count <= self._most:
+        if not 0 < count <= self._max_rows:
             raise SutroInputError(
-                f"A job takes 1 to {self._most:,} rows, and these are "
-                f"{'more' if count else 'none'}."
+                f"A job takes 1 to {self._max_rows:,} rows, but "
+                f"{'there are more' if count else 'there are none'}."
             )

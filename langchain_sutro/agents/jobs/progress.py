@@ -1,13 +1,15 @@
-"""Progress of a job inside a tool's run: to callback handlers, and to LangGraph's stream."""
+"""Progress of a job inside a tool's run: for callback handlers, and for LangGraph's stream."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks.manager import adispatch_custom_event, dispatch_custom_event
 
+from langchain_sutro._service import Step
 from langchain_sutro.functions import PROGRESS_EVENT, event
 
 if TYPE_CHECKING:
@@ -21,47 +23,59 @@ __all__ = ["ToolProgress"]
 
 
 class ToolProgress:
-    """Tells everybody who listens to a tool's run what is known of a job.
+    """Reports a job's progress to everything that listens to a tool's run.
 
     Args:
-        config: Of the children of the tool's run.
+        config: The config for children of the tool's run.
 
     Attributes:
-        known: What was told last.
+        latest: The progress that was reported last.
     """
 
     def __init__(self, config: RunnableConfig) -> None:
-        self.known: JobProgress | None = None
+        self.latest: JobProgress | None = None
         self._config = config
         self._write = _stream_writer()
         self._events: list[asyncio.Future[None]] = []
 
-    def tell(self, known: JobProgress) -> None:
-        """Tell it from a thread without event loop."""
-        self._note(known)
-        dispatch_custom_event(PROGRESS_EVENT, event(known), config=self._config)
+    def on_progress(self, progress: JobProgress) -> None:
+        """Report progress in a thread without an event loop."""
+        self._note(progress)
+        dispatch_custom_event(PROGRESS_EVENT, event(progress), config=self._config)
 
-    def tell_async(self, known: JobProgress) -> None:
-        """Tell it on an event loop, which goes on meanwhile."""
-        self._note(known)
-        telling: Coroutine[Any, Any, None] = adispatch_custom_event(
-            PROGRESS_EVENT, event(known), config=self._config
+    def on_progress_async(self, progress: JobProgress) -> None:
+        """Report progress on an event loop, without waiting; see `delivery`."""
+        self._note(progress)
+        dispatching: Coroutine[Any, Any, None] = adispatch_custom_event(
+            PROGRESS_EVENT, event(progress), config=self._config
         )
-        self._events.append(asyncio.ensure_future(telling))
+        self._events.append(asyncio.ensure_future(dispatching))
 
-    async def told(self) -> None:
-        """Wait until everybody has heard."""
+    def delivery(self) -> Step[None]:
+        """Wait until every handler has received what was reported."""
+        return Step(lambda: None, self._delivered)
+
+    def report(self, progress: JobProgress) -> Step[None]:
+        """Report progress, and wait until every handler has received it."""
+
+        async def report() -> None:
+            self.on_progress_async(progress)
+            await self._delivered()
+
+        return Step(partial(self.on_progress, progress), report)
+
+    async def _delivered(self) -> None:
         await asyncio.gather(*self._events)
 
-    def _note(self, known: JobProgress) -> None:
-        self.known = known
+    def _note(self, progress: JobProgress) -> None:
+        self.latest = progress
         if self._write is not None:
-            self._write({PROGRESS_EVENT: event(known)})
+            self._write({PROGRESS_EVENT: event(progress)})
 
 
 def _stream_writer() -> Callable[[Any], None] | None:
     """LangGraph's writer for `stream_mode="custom"`, inside a graph."""
-    # Whoever runs a graph has loaded it, and nobody else needs it.
+    # Inside a graph LangGraph is loaded already; outside of one it is not needed.
     langgraph: Any = sys.modules.get("langgraph.config")
     try:
         writer: Callable[[Any], None] | None = langgraph.get_stream_writer() if langgraph else None
