@@ -76,38 +76,38 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
 
     Attributes:
         function: The published name, without namespace and revision.
-        description: What it decides; an agent's model reads it.
-        args_schema: Its input fields, as a pydantic model or JSON schema. With it, rows are checked
-            before they are sent. The service itself tells no schemas.
-        output: `"full"` gives the payload as a `FunctionResult`, `"answer"` its answer alone.
-        output_model: Validates the payload's `output` into this model, which is then the result.
-        min_confidence: Refuse answers of less confidence; see `require_confidence`.
-        sutro_api_key: Else `SUTRO_API_KEY`, else the login file.
-        api_url: Else `SUTRO_API_URL`, else the login file.
-        generation: Which of the service's HTTP APIs; `"auto"` decides by URL.
-        timeout: Seconds until a read gives up. Default: 100 for a run, 60 for other calls.
-        max_retries: Repetitions of what may safely be repeated.
-        rate_limiter: Asked before each real-time run.
+        description: What the Function decides; an agent's model reads it.
+        args_schema: The input fields, as a pydantic model or JSON schema. With it, rows are checked
+            before they are sent. The service does not publish input schemas.
+        output: `"full"` returns the payload as a `FunctionResult`, `"answer"` its answer alone.
+        output_model: The payload's `output` is validated into this model, which is then the result.
+        min_confidence: Refuse answers of lower confidence; see `require_confidence`.
+        sutro_api_key: Defaults to `SUTRO_API_KEY`, then the login file.
+        api_url: Defaults to `SUTRO_API_URL`, then the login file.
+        generation: Which of the service's HTTP APIs to use; `"auto"` decides by the URL.
+        timeout: Read timeout in seconds. Defaults to 100 for a run and 60 for other calls.
+        max_retries: How often a request that is safe to repeat is repeated.
+        rate_limiter: Limits real-time runs.
         http_client: Used as it is for synchronous calls, and never closed.
         http_async_client: The same for asynchronous calls.
-        confidence_scoring: False saves the scoring of real-time runs.
+        confidence_scoring: False skips the confidence scoring of real-time runs.
         job_priority: 0 for prototyping, 1 for production.
-        batch_mode: `"job"` makes `batch` one job, `"realtime"` many runs at once, at most
+        batch_mode: `"job"` makes `batch` one job, `"realtime"` concurrent runs, limited by
             `max_concurrency` of the config.
-        reuse_jobs: Take a job of at most this age that has the same Function, rows and options,
-            unless it failed, rather than pay again.
-        on_interrupt: Whether the job of an interrupted `batch` goes on or is cancelled.
-        poll_interval: Most seconds between two looks at a job.
-        on_progress: Called with a `JobProgress` whenever more is known of a batch's job.
-        progress: Show a bar for a batch's job.
+        reuse_jobs: Reuse an equal job (Function, rows and options) of at most this age that has
+            not failed, instead of paying for another.
+        on_interrupt: Whether the job of an interrupted `batch` continues or is cancelled.
+        poll_interval: Maximum number of seconds between status checks of a job.
+        on_progress: Called with a `JobProgress` whenever a batch's job has made progress.
+        progress: Show a progress bar for a batch's job.
         trace_rows: How many rows of a submitted job get a run of their own in its trace, from 0 to
-            20,000, or `"all"`, which is 20,000 at the most: rows with errors first, then those of
-            the lowest confidence, then an even sample.
-        forward_trace_context: Put the active trace's metadata and tags onto the calls' runs.
-        trace_context_hook: Given what was found, a `tracing.TraceContext` of metadata and tags, it
-            returns what is put onto the runs: to rename or drop keys.
-        metadata: Goes onto every run, over that of the active trace.
-        tags: The same for tags.
+            20,000, or `"all"` for the maximum: rows with errors first, then those with the lowest
+            confidence, then an even sample.
+        forward_trace_context: Copy the active trace's metadata and tags to the calls' runs.
+        trace_context_hook: Receives the `TraceContext` of metadata and tags that was found, and
+            returns the one to copy, to rename or drop keys.
+        metadata: Added to every run; takes precedence over that of the active trace.
+        tags: Added to every run.
     """
 
     model_config = ConfigDict(
@@ -152,7 +152,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
 
     @model_validator(mode="after")
     def _validate(self) -> SutroFunction:
-        # Pydantic asks again where the object becomes a field of another, such as a tool's.
+        # Pydantic validates again where the object becomes a field of another, such as a tool.
         if not hasattr(self, "_client"):
             self._prepare()
         return self
@@ -185,11 +185,11 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
     def model_copy(
         self, *, update: Mapping[str, Any] | None = None, deep: bool = False
     ) -> SutroFunction:
-        """A copy, with other values of some fields.
+        """Return a copy with other values for some fields.
 
         Args:
             update: The values; they are not validated.
-            deep: Whether what the fields hold is copied too; clients and limiters never are.
+            deep: Whether the values of fields are copied too; clients and limiters never are.
         """
         copy = super().model_copy(update=update, deep=deep)
         if update and client_settings(update):
@@ -204,25 +204,25 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
-        """LangChain's `dumps` and `load` work; the key is left out."""
+        """LangChain's `dumps` and `load` are supported; the key is left out."""
         return True
 
     @property
     def lc_secrets(self) -> dict[str, str]:
-        """Where the key comes from again when the object is loaded."""
+        """The environment variable that supplies the key when the object is loaded."""
         return {"sutro_api_key": "SUTRO_API_KEY", "api_key": "SUTRO_API_KEY"}
 
     @property
     def client(self) -> SutroClient:
-        """The service without LangChain, with this Function's settings."""
+        """The client of the service, with this Function's settings."""
         return self._client
 
     def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
-        """The name of its runs: its own, else the Function's."""
+        """The name of its runs: its own `name`, or the Function's."""
         return super().get_name(suffix, name=name or self.name or self.function)
 
     def get_input_schema(self, config: RunnableConfig | None = None) -> type[BaseModel]:
-        """`args_schema` if it is a model, else a model around its JSON schema."""
+        """`args_schema` if it is a model, or a model made of its JSON schema."""
         if isinstance(self.args_schema, type):
             return self.args_schema
         if self.args_schema is None:
@@ -231,7 +231,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
 
     @property
     def OutputType(self) -> Any:  # noqa: N802 - LangChain's name
-        """What `invoke` gives."""
+        """The type that `invoke` returns."""
         if self.output_model is not None:
             return self.output_model
         return dict[str, Any] if self.output == "full" else Any
@@ -242,22 +242,22 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Run the Function once, now.
+        """Run the Function once, in real time.
 
         Args:
-            input: Its fields, or a text if it has one field.
-            config: LangChain's; its metadata and tags go onto the call's run.
+            input: The Function's fields, or a string if it has one field.
+            config: Its metadata and tags are added to the call's run.
             **kwargs: `timeout` and `confidence_scoring` of this call, for `bind`.
 
         Returns:
-            A `FunctionResult`, or what `output` and `output_model` say. The Function's own prompt,
-            which the hosted generation sends along, is not in it, since LangChain traces what
-            flows; `SutroClient.run_function` gives the payload with it.
+            A `FunctionResult`, or what `output` and `output_model` ask for. It does not contain the
+            Function's own prompt, which the hosted generation returns, because LangChain traces
+            results; `SutroClient.run_function` returns the payload with it.
 
         Raises:
             SutroInputError: The input cannot be sent, or does not fit `args_schema`.
-            SutroAPIError: The subclass that fits the service's answer.
-            SutroConnectionError: No complete answer.
+            SutroAPIError: The service returned an error; the subclass says which.
+            SutroConnectionError: The service did not answer completely.
         """
         options = self._options(kwargs)
         runs = self._runs()
@@ -280,7 +280,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> Any:
-        """`invoke` on the running event loop."""
+        """Asynchronous form of `invoke`."""
         options = self._options(kwargs)
         runs = self._runs()
         full = runs.config(config)
@@ -309,16 +309,16 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         """Run the Function over rows, as one Batch job.
 
         Args:
-            inputs: Rows, each as for `invoke`.
+            inputs: The rows, each as for `invoke`.
             config: One for all rows, or one for each.
             return_exceptions: Put a row's error in its place instead of raising the first.
             **kwargs: As for `invoke`, where `batch_mode="realtime"`.
 
         Returns:
-            One value or error per row, in input order. `[]` makes no job.
+            One value or error per row, in input order. An empty list submits no job.
 
         Raises:
-            SutroInputError: A row cannot be sent; no row was.
+            SutroInputError: A row cannot be sent; no row was sent.
             SutroJobError: The job did not succeed.
             SutroRowError: The first row without a usable output.
         """
@@ -349,7 +349,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         return_exceptions: bool = False,
         **kwargs: Any,
     ) -> list[Any]:
-        """`batch` on the running event loop; tables and files are handled in a thread."""
+        """Asynchronous form of `batch`; rows are encoded in a thread."""
         if not inputs:
             return []
         if self.batch_mode == "realtime":
@@ -381,7 +381,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         return_exceptions: bool = False,
         **kwargs: Any,
     ) -> Iterator[tuple[int, Any]]:
-        """Yield index and output of each row; still one job, so all come at its end."""
+        """Yield the index and output of each row; one job, so all at its end."""
         # `WholeBatch` is for jobs; realtime runs complete one by one, as LangChain runs them.
         base: Any = super(WholeBatch if self.batch_mode == "realtime" else SutroFunction, self)
         yield from base.batch_as_completed(
@@ -412,19 +412,19 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         arg_types: dict[str, type] | None = None,
         **extras: Any,
     ) -> SutroTool:
-        """This Function as a tool for agents.
+        """Make a tool for agents of this Function.
 
         Args:
-            args_schema: Its input fields, by default those of the Function's own `args_schema`.
+            args_schema: The input fields; by default the Function's own `args_schema`.
             name: What the model calls it; by default made from the Function's name.
             description: What it is for; by default the Function's own.
             arg_types: Field names and types, as a short form of `args_schema`.
             **extras: Other fields of the tool, such as `return_direct`, `tags` or `extras`.
 
         Raises:
-            SutroConfigurationError: Neither fields nor description are known.
+            SutroConfigurationError: The input fields or the description are missing.
         """
-        # It loads langchain-core's tools.
+        # Imported here because it loads langchain-core's tools.
         from langchain_sutro.functions.tool import SutroTool  # noqa: PLC0415
 
         return SutroTool.from_function(
@@ -442,25 +442,29 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         *,
         inputs: list[str] | dict[str, str] | Callable[[dict[str, Any]], Any] | None = None,
     ) -> SutroAssign:
-        """A Runnable that adds this Function's result to a row, and whose batch is one job.
+        """Make a Runnable that adds this Function's result to each row; its batch is one job.
 
         Args:
-            key: Where the result goes.
-            inputs: Which of the row's fields the Function gets: their names, or its field names
-                mapped to the row's, or a callable on the row. By default the fields of
-                `args_schema`, else the whole row.
+            key: The key under which the result is added.
+            inputs: Which fields of the row are passed to the Function: a list of names, a dict of
+                its field names to the row's, or a callable on the row. Defaults to the fields of
+                `args_schema`, or the whole row without one.
         """
         if inputs is None and self._schema is not None:
             inputs = list(self._schema.fields)
         return SutroAssign(bound=self, key=key, inputs=inputs)
 
     def require_confidence(self, minimum: float) -> SutroFunction:
-        """This Function, but an answer of less confidence, or of none, is a `LowConfidenceError`.
+        """Return this Function with a `LowConfidenceError` for answers below a confidence.
 
-        With `with_fallbacks` only the weak rows of a batch go on to the fallback.
+        An answer without a confidence is below it too. With `with_fallbacks` only these rows of a
+        batch are passed on to the fallback.
 
         Args:
             minimum: From 0 to 1.
+
+        Raises:
+            SutroConfigurationError: It is out of range.
         """
         check_min_confidence(minimum)
         return self.model_copy(update={"min_confidence": minimum})
@@ -474,18 +478,18 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         exponential_jitter_params: ExponentialJitterParams | None = None,
         stop_after_attempt: int = 3,
     ) -> SutroRetry:
-        """Repeat what failed; in a batch each round is a new job with the failed rows alone.
+        """Repeat calls that fail; in a batch each round is a new job with the failed rows alone.
 
-        `max_retries` already repeats what is safe to repeat. This repeats whatever you name, and
-        runs and jobs are billed each time.
+        `max_retries` already repeats requests that are safe to repeat. This repeats whatever you
+        name, and every run and job is billed.
 
         Args:
-            retry_if_exception_type: Which errors are worth another try, or a callable that says.
-            wait_exponential_jitter: Whether to wait between the tries.
+            retry_if_exception_type: Exception types to retry, or a predicate on the exception.
+            wait_exponential_jitter: Whether to wait between attempts.
             exponential_jitter_params: `initial`, `max`, `exp_base` and `jitter`, in seconds.
-            stop_after_attempt: Tries in all.
+            stop_after_attempt: Maximum number of attempts.
         """
-        # It loads tenacity.
+        # Imported here because it loads tenacity.
         from langchain_sutro.functions.retry import SutroRetry  # noqa: PLC0415
 
         return SutroRetry(
@@ -529,19 +533,19 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         description: str | None = None,
         id_column: str | None = None,
     ) -> SutroJob:
-        """Submit a table of any size as one Batch job, and return at once.
+        """Submit a table of any size as one Batch job, and return without waiting for it.
 
         Args:
-            data: Rows (mappings, pydantic models), a data frame, anything Arrow, a path or a URL.
-            config: LangChain's; its metadata and tags go onto the job's run.
-            dry_run: Make a job that estimates the cost: `SutroJob.cost_estimate`.
+            data: Rows (mappings, pydantic models), a data frame, an Arrow object, a path or a URL.
+            config: Its metadata and tags are added to the job's run.
+            dry_run: Only estimate the cost; see `SutroJob.cost_estimate`.
             job_name: At most 45 characters.
-            description: Kept with the job.
-            id_column: Column that a table behind a URL carries into its results.
+            description: Stored with the job.
+            id_column: Column of a table behind a URL that is copied to the results.
 
         Raises:
-            SutroInputError: A value cannot be sent; names row and column; nothing was sent.
-            SubmissionUnknownError: A job may exist; look its token up before submitting again.
+            SutroInputError: A value cannot be sent. Names row and column; nothing was sent.
+            SubmissionUnknownError: A job may exist; look for its token before submitting again.
             SutroAPIError: The service refused the job.
         """
         request = self._request(dry_run, job_name, description, id_column)
@@ -561,7 +565,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         description: str | None = None,
         id_column: str | None = None,
     ) -> SutroJob:
-        """`submit` on the running event loop; the table is encoded in a thread."""
+        """Asynchronous form of `submit`; the table is encoded in a thread."""
         request = self._request(dry_run, job_name, description, id_column)
         request.check()
         rows = await asyncio.to_thread(take_rows, data)
@@ -585,8 +589,8 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         """Submit a table as several jobs behind one handle; all rows are checked first.
 
         Args:
-            data: As for `submit`, but for a table behind a URL.
-            max_rows_per_job: Rows of a job at the most.
+            data: As for `submit`, except URLs.
+            max_rows_per_job: Maximum number of rows per job.
             config: As for `submit`.
             manifest: File with which `SutroJobGroup.resume` goes on after a crash.
             dry_run: As for `submit`.
@@ -608,7 +612,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
     async def asubmit_in_parts(
         self, data: Any, max_rows_per_job: int, **options: Any
     ) -> SutroJobGroup:
-        """`submit_in_parts`, with the same `options`, all of it in a thread."""
+        """Asynchronous form of `submit_in_parts`, with the same `options`; it runs in a thread."""
         return await asyncio.to_thread(self.submit_in_parts, data, max_rows_per_job, **options)
 
     def _request(
@@ -662,8 +666,8 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         unknown = kwargs.keys() - options.keys()
         if unknown:
             raise TypeError(
-                f"{type(self).__name__}.invoke takes no {', '.join(sorted(unknown))}: the prompt, "
-                "model and sampling of a Function are published with it."
+                f"{type(self).__name__}.invoke does not accept {', '.join(sorted(unknown))}: the "
+                "prompt, model and sampling of a Function are published with it."
             )
         return options | kwargs
 
@@ -683,7 +687,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         config: RunnableConfig,
         run_manager: BaseRunManager,
     ) -> Any:
-        """The result of a run, with its facts on the run that LangChain made for it."""
+        """The result of a call, whose facts are written onto its run."""
         result = FunctionResult(payload).without_prompt()
         runs.record(
             run_manager,
@@ -694,7 +698,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         return answer_form(self).of(result)
 
 
-# LangChain asks each callable for its signature, which takes long to find out.
+# LangChain inspects the signature of each callable, which is slow.
 _CALL = inspect.Signature(
     [
         inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)

@@ -1,4 +1,4 @@
-"""`SutroRouter`: a Function's answer decides which Runnable a row goes to; a batch is one job."""
+"""`SutroRouter`: a Function's answer decides which Runnable each row is passed to."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ __all__ = ["SutroRouter"]
 
 @exported_from("langchain_sutro")
 class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
-    """Sends each row to the branch that the Function's answer names.
+    """Passes each row to the branch that the Function's answer names.
 
-    A batch judges all rows in one job and runs each branch once, with its own rows.
+    A batch judges all rows in one job, and runs each branch once with its own rows.
 
     ```python
     SutroRouter(
@@ -40,12 +40,13 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
     ```
 
     Attributes:
-        judge: From `SutroFunction.assign_as`: it says what the Function is given. Branches get the
-            row with the verdict under its key.
+        judge: From `SutroFunction.assign_as`, which selects the Function's input. Branches receive
+            the row with the verdict under its key.
         branches: A Runnable for each answer: a label, or `True` and `False`.
-        fallback: Gets rows whose answer has no branch or too little confidence, and rows without
-            a usable answer; without it they are errors.
-        min_confidence: From 0 to 1; an answer of less, or of none, goes to the fallback.
+        fallback: Receives rows whose answer has no branch or too low a confidence, and rows without
+            a usable answer; without a fallback these are errors.
+        min_confidence: From 0 to 1. Answers of lower confidence, or without one, go to the
+            fallback.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
@@ -58,11 +59,11 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
     def invoke(
         self, input: dict[str, Any], config: RunnableConfig | None = None, **kwargs: Any
     ) -> Any:
-        """Judge a row, and give what its branch gives.
+        """Judge a row, and return the output of its branch.
 
         Raises:
-            LowConfidenceError: The answer is not certain enough, and there is no fallback.
-            SutroConfigurationError: No branch has the answer's name, and there is no fallback.
+            LowConfidenceError: The answer's confidence is too low, and there is no fallback.
+            SutroConfigurationError: The answer has no branch, and there is no fallback.
         """
 
         def call(
@@ -83,7 +84,7 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
     async def ainvoke(
         self, input: dict[str, Any], config: RunnableConfig | None = None, **kwargs: Any
     ) -> Any:
-        """`invoke` on the running event loop."""
+        """Asynchronous form of `invoke`."""
 
         async def call(
             row: dict[str, Any],
@@ -114,10 +115,10 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
             inputs: The rows.
             config: One for all rows, or one for each.
             return_exceptions: Put a row's error in its place instead of raising the first.
-            **kwargs: For the Function.
+            **kwargs: Passed to the Function.
 
         Returns:
-            What each row's branch gives, in input order.
+            The output of each row's branch, in input order.
         """
 
         def call(_: Sequence[Any], configs: list[RunnableConfig]) -> list[Any]:
@@ -138,7 +139,7 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
         return_exceptions: bool = False,
         **kwargs: Any,
     ) -> list[Any]:
-        """`batch` on the running event loop; branches run at once."""
+        """Asynchronous form of `batch`; branches run concurrently."""
 
         async def call(_: Sequence[Any], configs: list[RunnableConfig]) -> list[Any]:
             judged = await self.judge.abatch(inputs, configs, return_exceptions=True, **kwargs)
@@ -156,7 +157,7 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
         )
 
     def _route(self, row: dict[str, Any], judged: Any) -> tuple[Runnable[Any, Any], Any]:
-        """The branch of a row, and what it gets."""
+        """The branch of a row, and the branch's input."""
         problem, value = judged, row
         if not isinstance(judged, Exception):
             verdict, value = judged[self.judge.key], judged
@@ -173,8 +174,8 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
                 return branch, value
             else:
                 problem = SutroConfigurationError(
-                    f"No branch is for the answer {answer!r}, only for "
-                    f"{', '.join(map(repr, self.branches))}: add it, or a fallback."
+                    f"There is no branch for the answer {answer!r}, only for "
+                    f"{', '.join(map(repr, self.branches))}: add one, or a fallback."
                 )
         weak = isinstance(problem, LowConfidenceError | SutroRowError | SutroConfigurationError)
         if self.fallback is None or not weak:

@@ -1,8 +1,8 @@
 """`SutroTool`: a Function as a tool that an agent's model can use safely.
 
-The model sees short JSON, the code around it the whole payload as the artifact. What the model can
-mend, such as a field of a wrong type, is told to it; anything else is raised. A batch of a tool is
-one job, as that of its Function.
+The model receives short JSON, and code the whole payload as the artifact. Errors that the model can
+fix, such as a field of a wrong type, are returned to it; all others are raised. A batch of a tool
+is one job, like that of its Function.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ _HINT = " Correct the arguments and call the tool again."
 
 
 class SutroArtifact(TypedDict, total=False):
-    """The payload of the call, without the Function's prompt; plain JSON, so checkpoints keep it.
+    """The payload of a call without the Function's prompt; plain JSON, so checkpoints keep it.
 
-    `FunctionResult(artifact)` has the answer's rule and the other attributes.
+    `FunctionResult(artifact)` adds `answer` and the other attributes.
     """
 
     output: Any
@@ -80,7 +80,7 @@ class SutroArtifact(TypedDict, total=False):
 class SutroTool(WholeBatch, TracedTool):
     """A published Function as a tool for agents.
 
-    Usually made by `SutroFunction.as_tool`, or by itself:
+    Usually made by `SutroFunction.as_tool`; you can also construct it directly:
 
     ```python
     SutroTool(
@@ -90,24 +90,25 @@ class SutroTool(WholeBatch, TracedTool):
     )
     ```
 
-    Called with a `ToolCall`, as agents do, it gives a `ToolMessage`: short JSON with `answer`,
-    `confidence` and `rationale`, and the payload as a `SutroArtifact`. What the model can mend
-    (missing, unknown and wrong fields, an answer refused for low confidence) is a message of status
-    `"error"` to it. Called with a plain dict it gives the content, and raises every error.
+    Called with a `ToolCall`, as agents do, it returns a `ToolMessage`: short JSON with `answer`,
+    `confidence` and `rationale`, and the payload as a `SutroArtifact`. Errors that the model can
+    fix (missing, unknown and wrong fields, an answer refused for low confidence) are returned to it
+    as a message of status `"error"`. Called with a plain dict it returns the content, and raises
+    every error.
 
     Attributes:
-        function: The Function, or its name; then the settings come from the environment.
+        function: The Function, or its name to take the settings from the environment.
         name: What the model calls it; by default made from the Function's name.
         description: What it is for; by default that of the Function, or of the schema.
         args_schema: Its fields, as a pydantic model or JSON schema, kept as JSON schema; by default
-            that of the Function. Any field name works, `config`, `runtime` and `self` included.
+            that of the Function. Any field name works, including `config`, `runtime` and `self`.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     function: PublishedFunction
-    # Kept as JSON schema: langchain-core and langgraph inject things into fields of certain names
-    # of a pydantic model, and lose others.
+    # Kept as JSON schema: langchain-core and langgraph inject values into fields of a pydantic
+    # model that have certain names, and lose others.
     args_schema: dict[str, Any] = Field(default_factory=dict)
 
     _schema: InputSchema = PrivateAttr()
@@ -122,14 +123,14 @@ class SutroTool(WholeBatch, TracedTool):
         schema = values.get("args_schema") or function.args_schema
         if schema is None:
             raise SutroConfigurationError(
-                f"The fields of {function.function!r} are not known, since the service does not "
-                "tell them: give args_schema, a pydantic model or a JSON schema."
+                f"The input fields of {function.function!r} are unknown, because the service does "
+                "not publish them: pass args_schema, a pydantic model or a JSON schema."
             )
         if isinstance(schema, type):
             if function.args_schema is not schema:
                 function = function.model_copy(update={"args_schema": schema})
                 values["function"] = function
-            schema = InputSchema(schema, function.function).json_schema
+            schema = cast("InputSchema", input_schema(function)).json_schema
         values["args_schema"] = schema
         name = values.get("name")
         values["name"] = tool_name(function.function) if name is None else check_tool_name(name)
@@ -138,8 +139,8 @@ class SutroTool(WholeBatch, TracedTool):
         )
         if not values["description"]:
             raise SutroConfigurationError(
-                f"A tool of {function.function!r} needs a description: the model decides by it "
-                "when to call the tool."
+                f"The tool of {function.function!r} needs a description, by which the model "
+                "decides when to call it."
             )
         values["metadata"] = {"sutro_function": function.function, **(values.get("metadata") or {})}
         return values
@@ -189,7 +190,7 @@ class SutroTool(WholeBatch, TracedTool):
 
     @property
     def sutro_api_key(self) -> SecretStr | None:
-        """The key, if it was given here or stood in the environment; it is masked."""
+        """The key, if it was passed or found in the environment; it is masked."""
         return self.function.sutro_api_key
 
     def _run(
@@ -228,7 +229,7 @@ class SutroTool(WholeBatch, TracedTool):
             return self._schema.check(tool_input)
 
     def _outcome(self, result: Any) -> tuple[str, SutroArtifact]:
-        """What the model reads, and what code gets."""
+        """What the model receives, and what code receives."""
         answer = result.answer
         if self.function.output_model is not None:
             model = parse_output_model(result, self.function.output_model)
@@ -259,7 +260,7 @@ class SutroTool(WholeBatch, TracedTool):
             **kwargs: As for `invoke`.
 
         Returns:
-            For each input what `invoke` gives.
+            For each input what `invoke` returns.
         """
         if not inputs:
             return []
@@ -292,7 +293,7 @@ class SutroTool(WholeBatch, TracedTool):
         return_exceptions: bool = False,
         **kwargs: Any,
     ) -> list[Any]:
-        """`batch` on the running event loop."""
+        """Asynchronous form of `batch`."""
         if not inputs:
             return []
         runs = ToolRuns(self, inputs, config, return_exceptions=return_exceptions)
@@ -321,13 +322,13 @@ def _function(function: Any, settings: dict[str, Any]) -> PublishedFunction:
     if isinstance(function, PublishedFunction):
         if settings:
             raise SutroConfigurationError(
-                f"Give {', '.join(settings)} to the SutroFunction, not to its tool."
+                f"Pass {', '.join(settings)} to the SutroFunction, not to its tool."
             )
         return function
     if not isinstance(function, str):
         raise SutroConfigurationError("A SutroTool needs function=, a SutroFunction or its name.")
     settings.setdefault("api_key", os.environ.get("SUTRO_API_KEY") or None)
-    # Made as a user makes it: the class itself makes tools, so this file cannot import its file.
+    # From the public name, as a user makes it: the class makes tools, so its file imports this one.
     return langchain_sutro.SutroFunction(function, **settings)
 
 

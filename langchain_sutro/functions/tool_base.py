@@ -1,4 +1,4 @@
-"""What the tools of this package share: errors that a model can mend, and what their runs show."""
+"""What the tools of this package share: errors that a model can fix, and what their runs show."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _CORRECTABLE = (SutroInputError, SutroValidationError, LowConfidenceError)
 
 
 class SutroToolError(ToolException):
-    """What the model can mend; its message goes to the model, its cause is the original error."""
+    """An error that the model can fix. It receives the message; the cause is the original error."""
 
 
 @contextmanager
 def correctable_errors(*, for_model: bool, hint: str = "") -> Iterator[None]:
-    """Make an error that the model can mend one that is told to it; code gets the error itself.
+    """Return errors that the model can fix to the model, and raise them for code.
 
     Args:
         for_model: Whether a model called the tool.
-        hint: Stands after the error's own message.
+        hint: Added after the error's own message.
     """
     try:
         yield
@@ -41,23 +41,23 @@ def correctable_errors(*, for_model: bool, hint: str = "") -> Iterator[None]:
 
 
 def short_answer(result: FunctionResult, answer: Any) -> dict[str, Any]:
-    """What a model reads of a result: answer, confidence, and the rationale if the answer lacks it.
+    """What a model receives of a result: answer, confidence, and a rationale not in the answer.
 
     Args:
         result: The payload.
-        answer: Its answer, in the form that was asked for.
+        answer: Its answer, in the requested form.
     """
     known: dict[str, Any] = {"answer": answer}
     if result.confidence is not None:
         known["confidence"] = round(result.confidence, 4)
-    told = isinstance(answer, dict) and result.rationale in answer.values()
-    if result.rationale is not None and not told:
+    repeated = isinstance(answer, dict) and result.rationale in answer.values()
+    if result.rationale is not None and not repeated:
         known["rationale"] = result.rationale
     return known
 
 
 class TracedTool(BaseTool):
-    """A tool whose runs show no images, documents and secrets, and stay local where they should."""
+    """A tool whose runs show no images, documents or secrets, and are uploaded only if allowed."""
 
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
     handle_tool_error: Any = True
@@ -73,7 +73,7 @@ class TracedTool(BaseTool):
             return await super().arun(tool_input, *args, **_shown(kwargs))
 
     def _filter_injected_args(self, tool_input: dict[str, Any]) -> dict[str, Any]:
-        # What callbacks see. Nothing is injected, so a field called `callbacks` is the Function's.
+        # What callbacks see. Nothing is injected: a field called `callbacks` is the Function's own.
         return dict(traced_inputs(tool_input))
 
 

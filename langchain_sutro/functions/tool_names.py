@@ -1,4 +1,4 @@
-"""Names of tools that every model provider takes."""
+"""Names of tools that every model provider accepts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _MARK = 8
 
 
 def tool_name(function: str) -> str:
-    """A name for a Function's tool that every model provider takes.
+    """Make a name for a Function's tool that every model provider accepts.
 
     Args:
         function: The Function's name.
 
     Returns:
-        The name with other characters than letters, digits, `_` and `-` replaced; a name made from
-        a hash where nothing readable remains or it would exceed 64 characters.
+        The Function's name, in which characters other than letters, digits, `_` and `-` are
+        replaced; or a name made of a hash if nothing readable remains, or it is too long.
     """
     name = re.sub(r"[^a-zA-Z0-9_-]+", "_", function).strip("_")
     if name[:1].isdigit() or name.startswith("-"):
@@ -33,26 +33,26 @@ def tool_name(function: str) -> str:
 
 
 def check_tool_name(name: str) -> str:
-    """The name, if every model provider takes it.
+    """Return the name if every model provider accepts it.
 
     Raises:
         SutroConfigurationError: Some do not.
     """
     if not _VALID.fullmatch(name):
         raise SutroConfigurationError(
-            f"{name!r} is no name for a tool: model providers take up to 64 letters, digits, "
-            "'_' and '-', beginning with a letter or '_'."
+            f"{name!r} is not a valid tool name: model providers accept up to 64 letters, digits, "
+            "'_' and '-', starting with a letter or '_'."
         )
     return name
 
 
 def marked_name(name: str, function: str, longest: int) -> str:
-    """A name with an addition that no other Function's has.
+    """Add a hash suffix to a name, so that it differs from those of other Functions.
 
     Args:
-        name: Its beginning, of which as much is kept as fits.
-        function: Whose name it is.
-        longest: Characters of the whole.
+        name: The name, which is shortened if necessary.
+        function: The Function that is hashed.
+        longest: Maximum number of characters.
     """
     return f"{name[: longest - _MARK - 1]}_{_digest(function)[:_MARK]}"
 

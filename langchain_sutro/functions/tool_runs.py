@@ -21,13 +21,13 @@ __all__ = ["ToolRuns"]
 
 
 class ToolRuns:
-    """The inputs of one batch on their way through the tool.
+    """The inputs of one batch of a tool, from its runs to its outputs.
 
     Args:
         tool: The tool.
         inputs: Rows or `ToolCall`s.
         config: One for all, or one for each.
-        return_exceptions: Whether an error stands in its input's place or is raised.
+        return_exceptions: Whether errors stay in their places; otherwise the first is raised.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class ToolRuns:
     def checked(
         self, managers: Sequence[Any], check: Callable[[Any, str | None], Any]
     ) -> tuple[list[Any], list[RunnableConfig]]:
-        """The rows that may be sent, with the configs of their runs' children.
+        """The rows that can be sent, with the configs of their runs' children.
 
         Raises:
-            SutroInputError: A row may not be sent, and the caller wants no partial answer.
+            SutroInputError: A row cannot be sent, and the caller wants no partial answer.
         """
         rows = self._rows.prepare(lambda index: check(*self._calls[index]), keep=Exception)
         if not self._return_exceptions:
@@ -90,11 +90,11 @@ class ToolRuns:
     def ends(
         self, outputs: Sequence[Any], outcome: Callable[[Any, str | None], Any]
     ) -> list[tuple[Any, Exception | None]]:
-        """For each input its output, or its error.
+        """The output or the error of each input.
 
         Args:
-            outputs: What came for each row that was sent: a result or an error.
-            outcome: Makes content and artifact of a result, or raises what becomes of an error.
+            outputs: A result or an error for each row that was sent.
+            outcome: Turns a result into content and artifact, or raises the error to report.
         """
         sent = dict(zip(self._rows.open, outputs, strict=True))
         # An error here is that of its row, and raised by `results`.
@@ -109,10 +109,10 @@ class ToolRuns:
         ]
 
     def results(self, ends: Sequence[tuple[Any, Exception | None]]) -> list[Any]:
-        """What the batch gives.
+        """What the batch returns.
 
         Raises:
-            Exception: The first error, unless the caller wants them in their places.
+            Exception: The first error, unless errors are to stay in their places.
         """
         if not self._return_exceptions:
             for _, error in ends:

@@ -172,7 +172,7 @@ def test_long_names_stay_within_the_limit_and_apart():
     [
         ({"names": {"z": "x"}}, "'z', which is no Function here"),
         ({"names": {"a": "x", "b": "x"}}, "same name"),
-        ({"names": {"a": "not valid"}}, "no name for a tool"),
+        ({"names": {"a": "not valid"}}, "not a valid tool name"),
     ],
 )
 def test_a_wrong_name_is_an_error(fields, said):
@@ -187,7 +187,7 @@ def test_the_same_function_twice_is_an_error():
 
 
 def test_a_function_whose_fields_are_unknown_is_an_error():
-    with pytest.raises(SutroConfigurationError, match="fields of 'a' are not known"):
+    with pytest.raises(SutroConfigurationError, match="fields of 'a' are unknown"):
         SutroToolkit(functions=[SutroFunction("a", description="d")])
 
 

@@ -289,7 +289,7 @@ def test_a_name_that_is_too_long_or_empty_becomes_a_hash():
 
 @pytest.mark.parametrize("name", ["", "two words", "a" * 65, "1a"])
 def test_a_name_that_providers_refuse_is_an_error(qualify, name):
-    with pytest.raises(SutroConfigurationError, match="name for a tool"):
+    with pytest.raises(SutroConfigurationError, match="not a valid tool name"):
         qualify.as_tool(Lead, name=name)
 
 
