@@ -11,9 +11,16 @@ from langchain_sutro._jobs.sdk import default_client  # noqa: E402
 from langchain_sutro.local import LocalDeployment  # noqa: E402
 from langchain_sutro.testing import sutro_deployment, sutro_function  # noqa: E402
 from tests.support.langsmith_recorder import langsmith_recorder  # noqa: E402
+from tests.support.part_times import pytest_terminal_summary  # noqa: E402
 from tests.support.signals import press_ctrl_c  # noqa: E402
 
-__all__ = ["langsmith_recorder", "press_ctrl_c", "sutro_deployment", "sutro_function"]
+__all__ = [
+    "langsmith_recorder",
+    "press_ctrl_c",
+    "pytest_terminal_summary",
+    "sutro_deployment",
+    "sutro_function",
+]
 
 # Two cores, shared with a server: a slow example is not a wrong one.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
