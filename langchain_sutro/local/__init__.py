@@ -23,16 +23,16 @@ if missing := [name for name in ("fastapi", "uvicorn", "sklearn") if find_spec(n
     )
 
 from langchain_sutro.local.deployment import LocalDeployment
-from langchain_sutro.local.examples import from_examples
-from langchain_sutro.local.faults import Faults
-from langchain_sutro.local.functions import Answer, LocalFunction
-from langchain_sutro.local.quotas import Quota
+from langchain_sutro.local.faults import Faults, HttpFault
+from langchain_sutro.local.functions import Answer, LocalFunction, from_examples
+from langchain_sutro.local.http import Received
+from langchain_sutro.local.jobs import Quota
 from langchain_sutro.local.samples import sample_functions, sample_leads
-from langchain_sutro.local.wire import Received
 
 __all__ = [
     "Answer",
     "Faults",
+    "HttpFault",
     "LocalDeployment",
     "LocalFunction",
     "Quota",

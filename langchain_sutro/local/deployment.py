@@ -10,18 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from langchain_sutro.local.app import create_app
+from langchain_sutro._exports import exported_from
 from langchain_sutro.local.faults import Faults
-from langchain_sutro.local.functions import LocalFunction, Schema
-from langchain_sutro.local.keys import Keys
-from langchain_sutro.local.quotas import Quota, Quotas
-from langchain_sutro.local.registry import Registry, from_signature
+from langchain_sutro.local.functions import LocalFunction, Registry, Schema, from_signature
+from langchain_sutro.local.http import Keys, Received, ServerThread, Service, Wire, create_app
+from langchain_sutro.local.jobs import Quota, Quotas, Store, Worker
 from langchain_sutro.local.samples import sample_functions
-from langchain_sutro.local.server import ServerThread
-from langchain_sutro.local.service import Service
-from langchain_sutro.local.store import Store
-from langchain_sutro.local.wire import Received, Wire
-from langchain_sutro.local.worker import Worker
 
 if TYPE_CHECKING:
     import os
@@ -34,6 +28,7 @@ __all__ = ["LocalDeployment"]
 _Call = TypeVar("_Call", bound="Callable[..., Any]")
 
 
+@exported_from("langchain_sutro.local")
 class LocalDeployment:
     """The HTTP API of Sutro on loopback, both generations, without an account.
 

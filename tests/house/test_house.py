@@ -33,8 +33,17 @@ FLOORS = (
     ("__main__", "testing"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-# The local deployment stands apart: only the fixtures use it.
+# The local deployment stands apart: only the fixtures use it. Its own floors are in the same order.
 APART = "local"
+LOCAL_FLOORS = (
+    ("faults", "refusals"),
+    ("functions",),
+    ("jobs",),
+    ("http",),
+    ("samples",),
+    ("deployment",),
+    ("__main__",),
+)
 
 # The distribution that an imported module comes from, where the names differ.
 DISTRIBUTIONS = {
@@ -154,6 +163,44 @@ def test_doors_say_what_their_rooms_hold_and_import_from_them_alone():
         assert len(door.__doc__.splitlines()[0]) > len(room)
         # Constants first, as ruff sorts them.
         assert door.__all__ == sorted(door.__all__, key=lambda name: (not name.isupper(), name))
+
+
+def test_every_folder_and_file_of_the_local_deployment_has_its_floor():
+    folder = PACKAGE / APART
+    found = {path.stem for path in folder.iterdir() if path.suffix == ".py" or is_package(path)}
+    assert found - {"__init__"} == set(chain(*LOCAL_FLOORS))
+
+
+def test_rooms_of_the_local_deployment_import_only_through_doors_of_floors_below():
+    floor = {room: floor for floor, rooms in enumerate(LOCAL_FLOORS) for room in rooms}
+    # Its own door is above all of it, and the command line is the only file that goes through it.
+    climbs = []
+    for module in MODULES:
+        top, _, inside = module.name.partition(".")
+        if top != APART or not inside:
+            continue
+        room = inside.partition(".")[0]
+        for target in map(inner, sorted(module.own)):
+            if target == "_exports" or (target == APART and room == "__main__"):
+                continue
+            assert target.startswith(f"{APART}."), f"{module.name} imports {target}"
+            other, _, file = target.removeprefix(f"{APART}.").partition(".")
+            if other != room and (file or floor[other] >= floor[room]):
+                climbs.append(f"{module.name} imports {target}")
+    assert climbs == []
+
+
+def test_doors_of_the_local_deployment_say_what_their_rooms_hold():
+    for room in ("faults", "functions", "http", "jobs", "samples"):
+        door = import_module(f"langchain_sutro.{APART}.{room}")
+        assert len(door.__doc__.splitlines()[0]) > len(room)
+        assert door.__all__ == sorted(door.__all__)
+
+
+def test_public_classes_of_the_local_deployment_say_where_they_are_imported_from():
+    public = import_module(f"langchain_sutro.{APART}")
+    classes = [value for name in public.__all__ if isinstance(value := getattr(public, name), type)]
+    assert {each.__module__ for each in classes} == {"langchain_sutro.local"}
 
 
 def test_nothing_but_the_fixtures_imports_the_local_deployment():

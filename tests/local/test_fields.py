@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_sutro.local.fields import Fields, as_text
+from langchain_sutro.local.functions import Fields, as_text
 from langchain_sutro.local.refusals import InvalidInputError
 
 JSON = st.recursive(

@@ -5,7 +5,8 @@ from datetime import datetime
 
 import pytest
 
-from langchain_sutro.local import LocalDeployment, Quota, worker
+from langchain_sutro.local import LocalDeployment, Quota
+from langchain_sutro.local.jobs import worker
 from tests.support.local_api import client, echo, end, results, submit
 
 ROWS = [{"text": "a"}, {"text": "bb"}, {"text": "ccc"}]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langchain_sutro.local import submission
+from langchain_sutro.local.http import submission
+from langchain_sutro.local.http.submission import read_submission
 from langchain_sutro.local.refusals import Refusal
-from langchain_sutro.local.submission import read_submission
 
 TRAPS = ['},{"', '","', '"inputs":[', "}]}", "\\", '"', "é🙂", "], ", '{"inputs": ["']
 TEXTS = st.text(max_size=8) | st.sampled_from(TRAPS)

@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 
+import pytest
+
 __all__ = ["part_times", "pytest_terminal_summary"]
 
 
@@ -22,7 +24,7 @@ def part_times(reports):
 def pytest_terminal_summary(terminalreporter):
     # With xdist too: the workers' reports reach the terminal of the process that started them.
     every = [report for reports in terminalreporter.stats.values() for report in reports]
-    parts = part_times(report for report in every if hasattr(report, "when"))
+    parts = part_times(report for report in every if isinstance(report, pytest.TestReport))
     if len(parts) < 2:
         return
     terminalreporter.section("seconds of each part, summed over workers")

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from langchain_sutro.local.examples import from_examples
+from langchain_sutro.local.functions import from_examples
 from langchain_sutro.local.samples.extractor import lead_extractor
 
 if TYPE_CHECKING:

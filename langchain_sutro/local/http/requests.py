@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from langchain_sutro.local.bodies import ErrorBody
+from langchain_sutro.local.http.bodies import ErrorBody
 from langchain_sutro.local.refusals import Refusal
 
 if TYPE_CHECKING:

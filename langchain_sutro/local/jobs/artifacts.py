@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from langchain_sutro.local.tokens import count_tokens
+from langchain_sutro.local.jobs.tokens import count_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

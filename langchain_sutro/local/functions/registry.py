@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
 from pydantic import BaseModel, Field, TypeAdapter, create_model
 
-from langchain_sutro.local.functions import Answer, LocalFunction, Schema
+from langchain_sutro.local.functions.function import Answer, LocalFunction, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -16,6 +16,8 @@ from urllib.parse import parse_qsl
 import orjson
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from langchain_sutro._exports import exported_from
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -31,6 +33,7 @@ _SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
 _HIDDEN = "[hidden]"
 
 
+@exported_from("langchain_sutro.local")
 @dataclass(slots=True)
 class Received:
     """A request that arrived.
@@ -228,12 +231,13 @@ class _Misfortune:
 
     async def _replace(self) -> None:
         self._silent = True
-        headers = {**self._fault.headers, "content-length": str(len(self._fault.content))}
+        content = self._fault.content()
+        headers = {**self._fault.answer_headers(), "content-length": str(len(content))}
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
         await self._send(
             {"type": "http.response.start", "status": self._fault.status, "headers": raw}
         )
-        await self._send({"type": "http.response.body", "body": self._fault.content})
+        await self._send({"type": "http.response.body", "body": content})
 
     async def _reset(self) -> None:
         self._connection.reset()

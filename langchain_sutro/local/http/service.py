@@ -11,14 +11,10 @@ from langchain_sutro.local.refusals import Refusal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from langchain_sutro.local.artifacts import JobFiles
     from langchain_sutro.local.faults import Faults
-    from langchain_sutro.local.functions import LocalFunction
-    from langchain_sutro.local.keys import Keys
-    from langchain_sutro.local.quotas import Quotas
-    from langchain_sutro.local.registry import Registry
-    from langchain_sutro.local.store import Job, Store
-    from langchain_sutro.local.worker import Worker
+    from langchain_sutro.local.functions import LocalFunction, Registry
+    from langchain_sutro.local.http.keys import Keys
+    from langchain_sutro.local.jobs import Job, JobFiles, Quotas, Store, Worker
 
 __all__ = ["Service"]
 

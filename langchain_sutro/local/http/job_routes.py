@@ -11,8 +11,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
-from langchain_sutro.local.artifacts import InputWriter
-from langchain_sutro.local.bodies import (
+from langchain_sutro.local.http.bodies import (
     Cancelled,
     JobBody,
     JobList,
@@ -21,18 +20,18 @@ from langchain_sutro.local.bodies import (
     Submission,
     Submitted,
 )
-from langchain_sutro.local.progress import progress_lines
+from langchain_sutro.local.http.progress import progress_lines
+from langchain_sutro.local.http.requests import documented, errors, validated
+from langchain_sutro.local.http.submission import read_submission
+from langchain_sutro.local.jobs import InputWriter, Job
 from langchain_sutro.local.refusals import InvalidInputError, Refusal
-from langchain_sutro.local.requests import documented, errors, validated
-from langchain_sutro.local.store import Job
-from langchain_sutro.local.submission import read_submission
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from langchain_sutro.local.artifacts import JobFiles
     from langchain_sutro.local.functions import LocalFunction
-    from langchain_sutro.local.service import Service
+    from langchain_sutro.local.http.service import Service
+    from langchain_sutro.local.jobs import JobFiles
 
 __all__ = ["job_routes"]
 

@@ -7,20 +7,20 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro.local.artifacts import CHUNK, InputWriter, Part
 from langchain_sutro.local.faults import JobFault, strikes
+from langchain_sutro.local.jobs.artifacts import CHUNK, InputWriter, Part
+from langchain_sutro.local.jobs.sources import download, open_table
+from langchain_sutro.local.jobs.store import now
+from langchain_sutro.local.jobs.tokens import cost_usd, count_tokens
 from langchain_sutro.local.refusals import InvalidInputError
-from langchain_sutro.local.sources import download, open_table
-from langchain_sutro.local.store import now
-from langchain_sutro.local.tokens import cost_usd, count_tokens
 
 if TYPE_CHECKING:
     import threading
 
-    from langchain_sutro.local.artifacts import JobFiles
     from langchain_sutro.local.functions import LocalFunction
-    from langchain_sutro.local.quotas import Quotas
-    from langchain_sutro.local.store import Job, Store
+    from langchain_sutro.local.jobs.artifacts import JobFiles
+    from langchain_sutro.local.jobs.quotas import Quotas
+    from langchain_sutro.local.jobs.store import Job, Store
 
 __all__ = ["CancelledRun", "JobRun", "JobRunError", "StoppedRun"]
 

@@ -12,17 +12,17 @@ from fastapi.responses import JSONResponse
 from fastapi.security import APIKeyHeader
 from starlette.exceptions import HTTPException
 
-from langchain_sutro.local.bodies import Authenticated, PublishedFunctions
-from langchain_sutro.local.job_routes import job_routes
+from langchain_sutro.local.http.bodies import Authenticated, PublishedFunctions
+from langchain_sutro.local.http.job_routes import job_routes
+from langchain_sutro.local.http.requests import errors
+from langchain_sutro.local.http.result_routes import result_routes, storage_routes
+from langchain_sutro.local.http.run_routes import deployment_run, hosted_run
 from langchain_sutro.local.refusals import Refusal
-from langchain_sutro.local.requests import errors
-from langchain_sutro.local.result_routes import result_routes, storage_routes
-from langchain_sutro.local.run_routes import deployment_run, hosted_run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from langchain_sutro.local.service import Service
+    from langchain_sutro.local.http.service import Service
 
 __all__ = ["create_app"]
 

@@ -15,7 +15,8 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel
 
-from langchain_sutro.local.fields import Fields, as_text
+from langchain_sutro._exports import exported_from
+from langchain_sutro.local.functions.fields import Fields, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,7 @@ _AT_ONCE = 16
 _SLICE = 64
 
 
+@exported_from("langchain_sutro.local")
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a Function answers, with what belongs to it.
@@ -51,6 +53,7 @@ class Answer:
     rationale: str | None = None
 
 
+@exported_from("langchain_sutro.local")
 class LocalFunction:
     """A Function that a local deployment publishes.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from langchain_sutro.local.wire import protocol
+from langchain_sutro.local.http.wire import protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 import orjson
 
-from langchain_sutro.local.store import ENDED, Job, now
+from langchain_sutro.local.jobs import ENDED, Job, now
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from langchain_sutro.local.faults import ProgressFault
-    from langchain_sutro.local.service import Service
+    from langchain_sutro.local.http.service import Service
 
 __all__ = ["progress_lines"]
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from langchain_sutro._exports import exported_from
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["Quota", "Quotas"]
 
 
+@exported_from("langchain_sutro.local")
 @dataclass(frozen=True, slots=True)
 class Quota:
     """What one job of a priority may have.

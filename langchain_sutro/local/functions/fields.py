@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from langchain_sutro.local.assets import AssetKind, asset_kind, check_asset
+from langchain_sutro.local.functions.assets import AssetKind, asset_kind, check_asset
 from langchain_sutro.local.refusals import InvalidInputError
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro.local.fields import as_text
-from langchain_sutro.local.functions import Answer, LocalFunction
+from langchain_sutro.local.functions.fields import as_text
+from langchain_sutro.local.functions.function import Answer, LocalFunction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,86 +1,27 @@
 """What may go wrong, on demand: for this package's tests and for its users' own.
 
-Each `add…` method arms one fault. It strikes the next requests or jobs that it matches, `times`
-times, and is gone; faults that are armed earlier strike first.
+Each `add…` method arms one fault. It applies to the next requests or jobs that it matches, `times`
+times, and is then gone; faults that were armed earlier apply first.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, field
-from fnmatch import fnmatchcase
-from typing import Any, Generic, Literal, TypeVar
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-import orjson
+from langchain_sutro._exports import exported_from
+from langchain_sutro.local.faults.kinds import HttpFault, JobFault, ProgressFault, StorageFault
 
-__all__ = [
-    "Faults",
-    "HttpFault",
-    "JobFault",
-    "ProgressFault",
-    "Rows",
-    "StorageFault",
-    "strikes",
-]
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from langchain_sutro.local.faults.kinds import HttpFaultFields
+
+__all__ = ["Faults"]
 
 Rows = float | Collection[int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpFault:
-    """What happens to a request; see `Faults.add`."""
-
-    path: str = "*"
-    method: str | None = None
-    status: int | None = None
-    content: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-    handled: bool = False
-    delay: float = 0.0
-    reset: Literal["before", "during", "after"] | None = None
-    truncate: Literal["connection", "body"] | None = None
-    truncate_at: int | None = None
-
-    def matches(self, method: str, path: str) -> bool:
-        """Whether it is meant for a request of this method and path, without its `/v1`."""
-        return self.method in (None, method) and fnmatchcase(path, self.path.lstrip("/"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobFault:
-    """What happens to a job; see `Faults.add_job`."""
-
-    function: str = "*"
-    fail: str | bool = False
-    null_rows: float | list[int] = 0.0
-    unparseable_rows: float | list[int] = 0.0
-    null_confidences: float | list[int] = 0.0
-    rows_per_second: float | None = None
-    cancelling_seconds: float = 0.0
-    results_lag: int = 0
-
-    def matches(self, function: str) -> bool:
-        """Whether it is meant for a job of this Function."""
-        return fnmatchcase(function, self.function)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProgressFault:
-    """What happens to a progress stream; see `Faults.add_progress`."""
-
-    lose_final: bool = False
-    garbage: bool = False
-    duplicate: bool = False
-    close_after: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StorageFault:
-    """What happens to a storage request; see `Faults.add_storage`."""
-
-    etag: Literal["missing", "changed"]
-
 
 _Fault = TypeVar("_Fault", HttpFault, JobFault, ProgressFault, StorageFault)
 
@@ -119,6 +60,7 @@ class _Armed(Generic[_Fault]):
             self._waiting.clear()
 
 
+@exported_from("langchain_sutro.local")
 class Faults:
     """The faults of one deployment. Safe from any thread."""
 
@@ -132,62 +74,29 @@ class Faults:
         self,
         path: str = "*",
         *,
-        method: str | None = None,
         times: int | None = 1,
         skip: int = 0,
-        status: int | None = None,
-        json: Any = None,
-        html: str | None = None,
-        body: bytes | None = None,
-        headers: dict[str, str] | None = None,
-        handled: bool = False,
-        delay: float = 0.0,
-        reset: Literal["before", "during", "after"] | None = None,
-        truncate: Literal["connection", "body"] | None = None,
-        truncate_at: int | None = None,
+        **fault: Unpack[HttpFaultFields],
     ) -> None:
         """Let requests fail, or their answers.
 
         Args:
-            path: Pattern of the path (`*` also stands for slashes), without `/v1`, so that it
-                fits both generations: `"functions/*"`, `"batch-inference"`, `"storage/*"`.
-            method: Only this method.
-            times: How often; None for always.
-            skip: Let so many matching requests pass first.
-            status: Answer with this status instead of handling the request.
-            json: Its body as JSON,
-            html: or as an HTML page,
-            body: or as bytes; without any of them it is empty.
-            headers: Added to it, for example `{"retry-after": "2"}`.
-            handled: Handle the request nevertheless, and only replace its answer: the job exists,
-                but the client does not learn of it.
-            delay: Hold the answer back for so many seconds.
-            reset: Reset the connection: `"before"` the request's body is read, `"during"` its
-                upload, or `"after"` it was handled, so that only the answer is lost.
-            truncate: `"connection"` announces the whole body and closes after a part of it;
-                `"body"` sends a part of it as if it were all.
-            truncate_at: Length of that part in bytes; by default, half of the first piece.
+            path: Pattern of the path, see `HttpFault`.
+            times: How many requests; None for all.
+            skip: Let this many matching requests pass first.
+            **fault: The other fields of an `HttpFault`, by their names: for example `status=429`,
+                `json={"detail": "busy"}` and `headers={"retry-after": "2"}`.
         """
-        headers = {name.lower(): value for name, value in (headers or {}).items()}
-        content = body or b""
-        if json is not None:
-            content = orjson.dumps(json)
-            headers.setdefault("content-type", "application/json")
-        elif html is not None:
-            content = html.encode()
-            headers.setdefault("content-type", "text/html; charset=utf-8")
-        fault = HttpFault(
-            path=path,
-            method=method,
-            status=status,
-            content=content,
-            headers=headers,
-            handled=handled,
-            delay=delay,
-            reset=reset,
-            truncate=truncate,
-            truncate_at=truncate_at,
-        )
+        self.add_http(HttpFault(path=path, **fault), times=times, skip=skip)
+
+    def add_http(self, fault: HttpFault, *, times: int | None = 1, skip: int = 0) -> None:
+        """Let requests fail, or their answers; the same as `add` with a fault made beforehand.
+
+        Args:
+            fault: What happens, and to which requests.
+            times: How many requests; None for all.
+            skip: Let this many matching requests pass first.
+        """
         self._http.arm(fault, times, skip)
 
     def add_job(
@@ -286,13 +195,6 @@ class Faults:
     def take_storage(self) -> StorageFault | None:
         """The fault for a storage request, if one waits for it."""
         return self._storage.take()
-
-
-def strikes(rows: float | list[int], index: int) -> bool:
-    """Whether a row is among those of a fault."""
-    if isinstance(rows, list):
-        return index in rows
-    return int((index + 1) * rows) > int(index * rows)
 
 
 def _rows(rows: Rows) -> float | list[int]:

@@ -10,16 +10,16 @@ import orjson
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, StreamingResponse
 
-from langchain_sutro.local.artifacts import JobFiles, Variant
-from langchain_sutro.local.bodies import JobResults, ResultsRequest, ResultsUrl
-from langchain_sutro.local.refusals import Refusal
-from langchain_sutro.local.requests import (
+from langchain_sutro.local.http.bodies import JobResults, ResultsRequest, ResultsUrl
+from langchain_sutro.local.http.requests import (
     documented,
     errors,
     read_json,
     read_limited,
     validated,
 )
+from langchain_sutro.local.jobs import JobFiles, Variant
+from langchain_sutro.local.refusals import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from langchain_sutro.local.service import Service
+    from langchain_sutro.local.http.service import Service
 
 __all__ = ["result_routes", "storage_routes"]
 

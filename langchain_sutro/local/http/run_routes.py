@@ -11,20 +11,20 @@ import orjson
 from fastapi import APIRouter, Request
 from langsmith import tracing_context
 
-from langchain_sutro.local.bodies import HostedAnswer, HostedRun, Run, RunAnswer
-from langchain_sutro.local.refusals import InvalidInputError, Refusal
-from langchain_sutro.local.requests import (
+from langchain_sutro.local.http.bodies import HostedAnswer, HostedRun, Run, RunAnswer
+from langchain_sutro.local.http.requests import (
     documented,
     errors,
     read_json,
     read_limited,
     validated,
 )
-from langchain_sutro.local.tokens import cost_usd, count_tokens
+from langchain_sutro.local.jobs import cost_usd, count_tokens
+from langchain_sutro.local.refusals import InvalidInputError, Refusal
 
 if TYPE_CHECKING:
     from langchain_sutro.local.functions import Answer, LocalFunction
-    from langchain_sutro.local.service import Service
+    from langchain_sutro.local.http.service import Service
 
 __all__ = ["deployment_run", "hosted_run"]
 

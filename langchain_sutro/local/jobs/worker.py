@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING
 
 from langsmith import tracing_context
 
-from langchain_sutro.local.artifacts import JobFiles
-from langchain_sutro.local.job_run import CancelledRun, JobRun, JobRunError, StoppedRun
-from langchain_sutro.local.sources import SourceError
-from langchain_sutro.local.store import ENDED
+from langchain_sutro.local.jobs.artifacts import JobFiles
+from langchain_sutro.local.jobs.job_run import CancelledRun, JobRun, JobRunError, StoppedRun
+from langchain_sutro.local.jobs.sources import SourceError
+from langchain_sutro.local.jobs.store import ENDED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from langchain_sutro.local.functions import LocalFunction
-    from langchain_sutro.local.quotas import Quotas
-    from langchain_sutro.local.registry import Registry
-    from langchain_sutro.local.store import Job, Store
+    from langchain_sutro.local.functions import LocalFunction, Registry
+    from langchain_sutro.local.jobs.quotas import Quotas
+    from langchain_sutro.local.jobs.store import Job, Store
 
 __all__ = ["Worker"]
 
