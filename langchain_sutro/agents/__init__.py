@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from langchain_sutro._exports import lazy_exports
 
 if TYPE_CHECKING:
-    from langchain_sutro.agents.guardrail import GuardrailAction, GuardrailDecision, SutroGuardrail
+    from langchain_sutro.agents.guardrail.decisions import GuardrailAction, GuardrailDecision
+    from langchain_sutro.agents.guardrail.middleware import SutroGuardrail
     from langchain_sutro.agents.job_toolkit import SutroJobToolkit
     from langchain_sutro.agents.manifest import (
         Manifest,
@@ -41,9 +42,9 @@ __all__ = [
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
-        "GuardrailAction": "guardrail",
-        "GuardrailDecision": "guardrail",
-        "SutroGuardrail": "guardrail",
+        "GuardrailAction": "guardrail.decisions",
+        "GuardrailDecision": "guardrail.decisions",
+        "SutroGuardrail": "guardrail.middleware",
         "SutroJobToolkit": "job_toolkit",
         "Manifest": "manifest",
         "ManifestFunction": "manifest",

@@ -8,8 +8,8 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tools import tool
 from langgraph.types import Command
 
-from langchain_sutro.agents.guardrail import SutroGuardrail
 from langchain_sutro.local import Answer
+from langchain_sutro.middleware import SutroGuardrail
 
 TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
 LABEL = {

@@ -13,7 +13,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command
 from pydantic import BaseModel
 
-from langchain_sutro.agents.guardrail import SutroGuardrail
+from langchain_sutro.middleware import SutroGuardrail
 from tests.agents.guardrail.scene import (
     ACTIONS,
     REFUSED,

@@ -7,8 +7,8 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
 from langchain_sutro import SutroFunction
-from langchain_sutro.agents.guardrail import SutroGuardrail
 from langchain_sutro.errors import SutroConfigurationError
+from langchain_sutro.middleware import SutroGuardrail
 from tests.agents.guardrail.scene import (
     ACTIONS,
     PROMPT,

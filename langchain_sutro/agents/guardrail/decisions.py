@@ -1,0 +1,82 @@
+"""The decisions of guardrails in an agent's state."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+import orjson
+from typing_extensions import TypedDict
+
+from langchain_sutro._exports import exported_from
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
+__all__ = [
+    "DECISIONS",
+    "GuardrailAction",
+    "GuardrailDecision",
+    "Judged",
+    "digest",
+    "merge_decisions",
+]
+
+# The key of the state.
+DECISIONS = "sutro_decisions"
+
+GuardrailAction: TypeAlias = Literal["allow", "replace", "end", "interrupt"]
+
+
+@exported_from("langchain_sutro.middleware")
+class GuardrailDecision(TypedDict):
+    """What became of one message; plain JSON, so checkpoints keep it.
+
+    Attributes:
+        guardrail: The middleware's name.
+        function: The Function that was asked.
+        apply_to: What was judged.
+        message_id: The message's id in the state.
+        answer: The Function's; None if it could not be asked.
+        confidence: The answer's; None if it was not scored.
+        rationale: Why, if the Function says.
+        action: `"interrupt"` as long as a human has not decided.
+        decided_by: The rules on the Function's answer, `on_error`, or a human.
+        error: Why the Function could not be asked.
+        sha256: Of the content that the message now has.
+    """
+
+    guardrail: str
+    function: str
+    apply_to: Literal["input", "output", "tool_result"]
+    message_id: str | None
+    answer: Any
+    confidence: float | None
+    rationale: str | None
+    action: GuardrailAction
+    decided_by: Literal["function", "error", "human"]
+    error: str | None
+    sha256: str
+
+
+class Judged(NamedTuple):
+    """A message with the decision about it, and what a human wants in its place."""
+
+    message: BaseMessage
+    decision: GuardrailDecision
+    text: str | None = None
+
+
+def merge_decisions(
+    before: list[GuardrailDecision], after: list[GuardrailDecision]
+) -> list[GuardrailDecision]:
+    """The reducer of the state: one decision for each message and guardrail, the last one."""
+    merged = {(one["guardrail"], one["message_id"]): one for one in before}
+    merged |= {(one["guardrail"], one["message_id"]): one for one in after}
+    return list(merged.values())
+
+
+def digest(message: BaseMessage) -> str:
+    """Tells whether a message still says what was judged."""
+    content = orjson.dumps(message.content, default=str, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,105 @@
+"""`Rules`: which answer of the Function leads to which action."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+from langchain_sutro.agents.guardrail.decisions import GuardrailAction
+from langchain_sutro.errors import SutroConfigurationError
+from langchain_sutro.functions import by_verdict, result_verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from langchain_sutro._results import FunctionResult
+    from langchain_sutro.functions import Judge
+
+__all__ = ["GuardrailActions", "Rules"]
+
+GuardrailActions: TypeAlias = (
+    "Mapping[str | bool | int, GuardrailAction] | Callable[[FunctionResult], GuardrailAction]"
+)
+
+_ACTIONS: tuple[GuardrailAction, ...] = get_args(GuardrailAction)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Which answer leads to which action.
+
+    Attributes:
+        actions: The action of each answer, whatever its case, or a callable on the payload.
+        otherwise: Of answers that `actions` does not name.
+        judge: Says which answers are confident enough.
+        on_low_confidence: Of answers of less confidence, or of none.
+        on_error: If the Function could not be asked.
+
+    Raises:
+        SutroConfigurationError: They are not understood, or let nothing through.
+    """
+
+    actions: GuardrailActions
+    otherwise: GuardrailAction
+    judge: Judge
+    on_low_confidence: GuardrailAction
+    on_error: GuardrailAction | Literal["raise"]
+
+    def __post_init__(self) -> None:
+        _check("otherwise", self.otherwise)
+        _check("on_low_confidence", self.on_low_confidence)
+        if self.on_error != "raise":
+            _check("on_error", self.on_error, "raise")
+        if self.judge.min_confidence is None and self.on_low_confidence != "end":
+            raise SutroConfigurationError(
+                "on_low_confidence says nothing without min_confidence: give both."
+            )
+        if isinstance(self.actions, Mapping):
+            self._check_mapping(self.actions)
+        elif not callable(self.actions):
+            raise SutroConfigurationError(
+                "actions must be a dict of answers and actions, or a callable on the Function's "
+                f"result, not {type(self.actions).__name__}."
+            )
+
+    def _check_mapping(self, actions: Mapping[Any, GuardrailAction]) -> None:
+        for answer, action in actions.items():
+            _check(f"actions[{answer!r}]", action)
+        words = by_verdict(actions, "actions")
+        if not {*words.values(), self.otherwise} & {"allow", "interrupt"}:
+            raise SutroConfigurationError(
+                'Nothing would pass: give an answer the action "allow", or otherwise="allow".'
+            )
+        object.__setattr__(self, "actions", words)
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether a human may be asked."""
+        known = (self.otherwise, self.on_low_confidence, self.on_error)
+        if "interrupt" in known or not isinstance(self.actions, Mapping):
+            return True
+        return "interrupt" in self.actions.values()
+
+    def action(self, result: FunctionResult) -> GuardrailAction:
+        """What to do after this answer.
+
+        Raises:
+            SutroConfigurationError: The answer has several fields and `actions` is no callable, or
+                that gave no action.
+        """
+        if not self.judge.is_confident(result):
+            return self.on_low_confidence
+        if not isinstance(self.actions, Mapping):
+            action = self.actions(result)
+            _check("What actions gave", action)
+            return action
+        return self.actions.get(result_verdict(result, "actions"), self.otherwise)
+
+
+def _check(what: str, action: Any, *more: str) -> None:
+    known = (*_ACTIONS, *more)
+    if action not in known:
+        raise SutroConfigurationError(
+            f"{what} must be one of {', '.join(map(repr, known))}, not {action!r}."
+        )
