@@ -52,45 +52,47 @@ def evaluate_dataset(
 ) -> ExperimentResults:
     """Evaluate with one Batch job instead of one call per example.
 
-    Either a Function over a data set, recorded as a LangSmith experiment with one root run for each
-    example; or a judge over an `experiment` that exists, whose verdicts become feedback of its
-    runs. Every `SutroEvaluator` judges all rows in one job; other evaluators are called for each
-    row, as `langsmith.evaluate` does.
+    Runs a Function over a data set, recorded as a LangSmith experiment with one root run for each
+    example; or runs a judge over an existing `experiment`, whose runs get its verdicts as feedback.
+    Every `SutroEvaluator` judges all rows in one job. Other evaluators are called for each row, as
+    `langsmith.evaluate` does.
 
-    A call that was interrupted is repeated with the same `experiment_name`, or the same
-    `experiment`: it takes up the jobs that were submitted, and writes what is missing. Runs and
-    feedback are never written twice. To judge an experiment anew, use a judge with another key.
+    To continue after an interruption, call it again with the same `experiment_name` or the same
+    `experiment`: it finds the jobs that were submitted, and writes what is missing. Runs and
+    feedback are never written twice. To judge an experiment again, use a judge with another key.
 
     Args:
-        target: The Function under test; or the judge of an `experiment`.
+        target: The Function under test, or the judge of an `experiment`.
         data: A LangSmith data set (its name, id or object), or examples of one.
-        experiment: Name or id of an experiment to judge, instead of `data`.
+        experiment: Name or id of the experiment to judge, instead of `data`.
         evaluators: What `langsmith.evaluate` takes: callables of `(run, example)` or of any of
             `inputs`, `outputs`, `reference_outputs`; `RunEvaluator`, `SutroEvaluator`.
         summary_evaluators: Callables of `(runs, examples)` or of lists of the same names.
-        fields: Which of an example's fields the Function gets, as for `SutroEvaluator`; by default
-            its inputs.
-        experiment_name: The whole name, with which an interrupted call can be repeated.
-        experiment_prefix: Its beginning, by default the Function's name; a random end is added.
-        description: Of the experiment.
-        metadata: Of the experiment and its runs.
+        fields: Where the Function's input fields come from, as for `SutroEvaluator`; defaults to
+            the example's inputs.
+        experiment_name: The full name; needed to continue after an interruption.
+        experiment_prefix: The start of the name, followed by a random suffix; defaults to the
+            Function's name.
+        description: Description of the experiment.
+        metadata: Metadata of the experiment and its runs.
         num_repetitions: How often each example is run, all in the same job.
-        max_concurrency: Rows whose other evaluators are called at once; 0 is one after the other.
-        job_priority: Of all jobs; by default each Function's own.
-        reuse_jobs: Take an earlier job of at most this age with the same Function and rows; by
-            default the Function's own setting.
-        progress: Show bars for jobs and evaluators.
-        upload_results: False writes nothing to LangSmith; with examples as `data` nothing is read
+        max_concurrency: How many rows the other evaluators judge at the same time; 0 means one
+            after the other.
+        job_priority: Priority of all jobs; defaults to that of each Function.
+        reuse_jobs: Use an earlier job of at most this age with the same Function and rows; defaults
+            to the setting of each Function.
+        progress: Whether to show progress bars for jobs and evaluators.
+        upload_results: False writes nothing to LangSmith; with examples as `data`, nothing is read
             from it either.
-        client: LangSmith's, by default from the environment.
+        client: LangSmith's client; defaults to one made from the environment.
 
     Returns:
-        One row for each run.
+        The experiment, with one row for each run.
 
     Raises:
-        SutroInputError: There are no examples or runs, or two judges have one key. A single row
-            that cannot be sent is an error in its own place.
-        SutroConfigurationError: `experiment_name` belongs to something else.
+        SutroInputError: There are no examples or runs, or two judges have the same key. A row that
+            cannot be sent raises nothing: its error is its result.
+        SutroConfigurationError: `experiment_name` belongs to another Function, data set or rows.
         SutroJobError: A job did not succeed.
         LangSmithNotFoundError: There is no such data set or experiment.
         TypeError: `target`, `data` and `experiment` do not go together.

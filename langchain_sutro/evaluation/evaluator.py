@@ -15,6 +15,7 @@ from langchain_sutro._exports import exported_from
 from langchain_sutro._results import check_min_confidence
 from langchain_sutro._tracing import tracing_is_on
 from langchain_sutro.errors import SutroConfigurationError
+from langchain_sutro.evaluation.experiment import EVALUATORS, judged_ids
 from langchain_sutro.evaluation.feedback import Judgements, Scores, Verdicts
 from langchain_sutro.evaluation.fields import FieldMapping, FieldSpec
 from langchain_sutro.functions import SutroFunction, input_schema, payload_function
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SutroEvaluator"]
 
-# Where LangSmith keeps the runs of evaluators.
-_PROJECT = "evaluators"
-
 
 @exported_from("langchain_sutro")
 class SutroEvaluator(RunEvaluator):
@@ -47,23 +45,23 @@ class SutroEvaluator(RunEvaluator):
     evaluate(my_app, data="questions", evaluators=[judge])
     ```
 
-    One object for `evaluate`, `aevaluate`, `evaluate_existing`, and `evaluate_dataset`, which
-    judges all rows in one job; and an evaluator function too, see `__call__`. Each judgement is one
-    real-time call and one `llm` run, to which its feedback is linked.
+    The same object works in `evaluate`, `aevaluate`, `evaluate_existing`, and `evaluate_dataset`,
+    which judges all rows in one job. It is an evaluator function too, see `__call__`. Elsewhere
+    each judgement is one real-time call and one `llm` run, which its feedback links to.
 
     Args:
         function: The Function that judges, or its name. Its `output` and `output_model` are not
             used; its `min_confidence` is the default of the one below.
-        key: Name of the feedback, by default the Function's.
+        key: The feedback key; defaults to the Function's name.
         fields: Where its input fields come from, as for `FieldMapping.of`.
-        score: The score of each verdict, which is the Function's `answer`, whatever its case; None
-            for a verdict that is only a `value`. Or a callable that makes the score of a
-            `FunctionResult`. By default an answer that is a number or a boolean is the score, and a
-            text is a `value` without one.
-        comment: Makes the comment of a `FunctionResult`; by default its rationale.
-        confidence_key: Name of the feedback that is the confidence; None gives none. By default
-            `key` with `_confidence` after it, unless the Function does not score its confidence.
-        min_confidence: From 0 to 1. A verdict of less confidence, or of none, gets no score.
+        score: The score of each verdict, that is, of each `answer` of the Function, ignoring case;
+            None for a verdict that is only a `value`. Or a callable that returns the score of a
+            `FunctionResult`. By default, a number or a boolean is its own score, and a string is a
+            `value` without a score.
+        comment: Returns the comment for a `FunctionResult`; defaults to its rationale.
+        confidence_key: The feedback key of the confidence; None for no such feedback. Defaults to
+            `key` followed by `_confidence`, unless the Function does not score its confidence.
+        min_confidence: From 0 to 1. A verdict with less confidence, or none, gets no score.
 
     Raises:
         SutroConfigurationError: `fields`, `score` or `min_confidence` is not valid, or the keys are
@@ -107,28 +105,29 @@ class SutroEvaluator(RunEvaluator):
 
     @property
     def function(self) -> SutroFunction:
-        """The Function that judges, giving whole payloads."""
+        """The Function that judges, with whole payloads as its results."""
         return self._function
 
     @property
     def key(self) -> str:
-        """Name of the feedback."""
+        """The feedback key of the verdict."""
         return self._judgements.key
 
     @property
     def feedback_keys(self) -> list[str]:
-        """Names of all feedback that it gives."""
+        """The keys of all its feedback."""
         return self._judgements.keys
 
     def row(self, run: Run, example: Example | None = None) -> dict[str, Any]:
         """The Function's input to judge a run.
 
         Args:
-            run: What is judged.
-            example: Has its inputs and reference outputs; without it the inputs are the run's.
+            run: The run to judge.
+            example: Provides the inputs and reference outputs; without it, the run provides the
+                inputs.
 
         Raises:
-            SutroInputError: A field is not where it should be; see `FieldMapping.row`.
+            SutroInputError: A field is missing; see `FieldMapping.row`.
         """
         return self._mapping.row(
             run.inputs if example is None else example.inputs,
@@ -145,19 +144,19 @@ class SutroEvaluator(RunEvaluator):
         source_run_id: UUID | None = None,
         target_run_id: UUID | None = None,
     ) -> EvaluationResults:
-        """What a judgement says, as LangSmith's feedback.
+        """A judgement as LangSmith's feedback.
 
         Args:
-            result: The Function's payload, or the error that came instead. An error, or a verdict
-                of which no score is known, is logged, and becomes feedback without score that says
-                why.
+            result: The Function's payload, or the error raised instead. An error, or a verdict
+                without a known score, is logged and becomes feedback without a score, whose
+                comment is the reason.
             source_run_id: The judge's run.
             target_run_id: The judged run, where LangSmith does not know it.
 
         Returns:
-            The verdict and, if there is one, its confidence.
+            The verdict and, if it was scored, its confidence.
         """
-        found = self._judgements.told(result)
+        found = self._judgements.or_failure(result)
         for one in found:
             one.source_run_id, one.target_run_id = source_run_id, target_run_id
         return EvaluationResults(results=found)
@@ -166,18 +165,18 @@ class SutroEvaluator(RunEvaluator):
         self,
         run: Run,
         example: Example | None = None,
-        evaluator_run_id: UUID | None = None,  # noqa: ARG002 - LangSmith gives it
+        evaluator_run_id: UUID | None = None,  # noqa: ARG002 - LangSmith passes it
     ) -> EvaluationResults:
-        """Judge a run, as `evaluate` asks for it.
+        """Judge a run, as `evaluate` does.
 
         Args:
-            run: What is judged.
-            example: What it was run on.
-            evaluator_run_id: Not taken: it is of a version that LangSmith is about to refuse. The
+            run: The run to judge.
+            example: The example it was run on.
+            evaluator_run_id: Ignored, because LangSmith will soon reject ids of this version. The
                 feedback has the id of the judge's run.
 
         Returns:
-            As `feedback` does. A judgement that fails raises nothing, so that other runs go on.
+            As `feedback` does. A judgement that fails raises nothing, so that the others continue.
         """
         source = None
         try:
@@ -194,7 +193,7 @@ class SutroEvaluator(RunEvaluator):
         example: Example | None = None,
         evaluator_run_id: UUID | None = None,  # noqa: ARG002 - as above
     ) -> EvaluationResults:
-        """`evaluate_run` on the running event loop."""
+        """The asynchronous form of `evaluate_run`."""
         source = None
         try:
             row = self.row(run, example)
@@ -214,36 +213,36 @@ class SutroEvaluator(RunEvaluator):
         reference_outputs: Any = None,
         **extra: Any,
     ) -> Any:
-        """Judge as an evaluator function does, of a run or, as openevals calls them, of values.
+        """Judge a run, as an evaluator function, or judge values, as an openevals evaluator.
 
-        In a pytest test that LangSmith records, values' feedback becomes that of the test.
+        In a pytest test that LangSmith records, feedback for values becomes that of the test.
 
         Args:
-            run: What is judged.
-            example: What it was run on.
-            inputs: Without a run: what was asked.
-            outputs: Without a run: what was answered.
-            reference_outputs: Without a run: what would have been right.
+            run: The run to judge.
+            example: The example it was run on.
+            inputs: Without a run: the question.
+            outputs: Without a run: the answer.
+            reference_outputs: Without a run: the right answer.
             **extra: Without a run: other input fields of the Function.
 
         Returns:
-            Of a run `{"results": [...]}`. Of values a list of dicts with `key`, `score` and
-            `comment` among others, or the only one if `confidence_key` is None.
+            For a run, `{"results": [...]}`. For values, a list of dicts with `key`, `score` and
+            `comment` among others, or a single dict if `confidence_key` is None.
 
         Raises:
-            SutroError: The judgement failed, or no score is known of its verdict.
+            SutroError: The judgement failed, or its verdict has no known score.
         """
         if run is not None:
             source = uuid7()
             config = self._config(source, run, example)
             result = self._function.invoke(self.row(run, example), config)
-            return self._told(result, _traced(source))
+            return self._results(result, _traced(source))
         row = self._mapping.row(inputs, outputs, reference_outputs, extra=extra)
         source = uuid7()
-        with _beside_test():
+        with _outside_test():
             result = self._function.invoke(row, self._config(source))
             known = _traced(source)
-        return self._logged(self._told(result, known))
+        return self._logged(self._results(result, known))
 
     async def acall(
         self,
@@ -255,64 +254,60 @@ class SutroEvaluator(RunEvaluator):
         reference_outputs: Any = None,
         **extra: Any,
     ) -> Any:
-        """`__call__` on the running event loop; is itself an asynchronous evaluator function."""
+        """The asynchronous form of `__call__`; is itself an asynchronous evaluator function."""
         if run is not None:
             source = uuid7()
             config = self._config(source, run, example)
             result = await self._function.ainvoke(self.row(run, example), config)
-            return self._told(result, _traced(source))
+            return self._results(result, _traced(source))
         row = self._mapping.row(inputs, outputs, reference_outputs, extra=extra)
         source = uuid7()
-        with _beside_test():
+        with _outside_test():
             result = await self._function.ainvoke(row, self._config(source))
             known = _traced(source)
-        return self._logged(self._told(result, known))
+        return self._logged(self._results(result, known))
 
     def _config(
         self, source: UUID, run: Run | None = None, example: Example | None = None
     ) -> RunnableConfig:
-        """Of the one run of a judgement."""
-        about = {}
-        if run is not None:
-            about = {"reference_run_id": str(run.id), "target_run_id": str(run.id)}
-        if example is not None:
-            about["reference_example_id"] = str(example.id)
+        """The config of the run of a judgement."""
+        about = {} if run is None else judged_ids(run, example)
         return {"run_id": source, "run_name": self.key, "metadata": about}
 
-    def _told(self, result: FunctionResult, source: UUID | None) -> EvaluationResults:
+    def _results(self, result: FunctionResult, source: UUID | None) -> EvaluationResults:
         found = self._judgements.of(result)
         for one in found:
             one.source_run_id = source
         return EvaluationResults(results=found)
 
-    def _logged(self, told: EvaluationResults) -> Any:
-        """Feedback as openevals gives it, and as the test's if this is in one."""
+    def _logged(self, results: EvaluationResults) -> Any:
+        """Feedback as openevals returns it; inside a test, it is logged for the test too."""
         if _test_case() is not None:
-            _log_in_test(told["results"])
+            _log_in_test(results["results"])
         plain = [
             {"score": None, "comment": None, **one.model_dump(exclude_none=True)}
-            for one in told["results"]
+            for one in results["results"]
         ]
         return plain[0] if self._judgements.confidence_key is None else plain
 
 
 def _traced(source: UUID | None) -> UUID | None:
-    """The judge's run, if it is sent at all."""
+    """The judge's run, if tracing is on."""
     return source if tracing_is_on() else None
 
 
 def _test_case() -> Any:
-    """The pytest test that LangSmith records, if this is one; nothing public tells it."""
+    """The pytest test that LangSmith is recording, if any; there is no public way to ask."""
     testing = sys.modules.get("langsmith.testing._internal")
     current = getattr(testing, "_TEST_CASE", None)
     return None if current is None or get_current_run_tree() is None else current.get()
 
 
 @contextmanager
-def _beside_test() -> Iterator[None]:
-    """In a test that LangSmith records, put a judge's run where runs of evaluators belong."""
+def _outside_test() -> Iterator[None]:
+    """In a test that LangSmith records, put a judge's run into the project of evaluators."""
     case, run = _test_case(), get_current_run_tree()
-    if case is None or run is None or run.session_name == _PROJECT:
+    if case is None or run is None or run.session_name == EVALUATORS:
         yield
         return
     about = {
@@ -321,13 +316,13 @@ def _beside_test() -> Iterator[None]:
         "reference_run_id": str(case.run_id),
     }
     with tracing_context(
-        project_name=_PROJECT, parent=False, enabled=True, client=run.client, metadata=about
+        project_name=EVALUATORS, parent=False, enabled=True, client=run.client, metadata=about
     ):
         yield
 
 
 def _log_in_test(results: list[EvaluationResult]) -> None:
-    from langsmith import testing  # noqa: PLC0415 - loaded already
+    from langsmith import testing  # noqa: PLC0415 - already loaded
 
     for one in results:
         testing.log_feedback(

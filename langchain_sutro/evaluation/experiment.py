@@ -1,7 +1,7 @@
-"""LangSmith's side of `evaluate_dataset`: an experiment, its runs and feedback, each written once.
+"""An experiment in LangSmith: its jobs, runs and feedback, each written once.
 
-Ids are made from what a thing is about, and the experiment's own metadata says which job belongs to
-it. So a second process finds everything that the first one wrote, and writes only the rest.
+Ids are derived from what they identify, and the experiment's own metadata names its jobs. So a
+second process finds everything that the first one wrote, and writes only the rest.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
     from langsmith import Client
     from langsmith.schemas import Feedback, RunBase, TracerSession
 
-__all__ = ["EVALUATORS", "Experiment", "JobNote", "load_examples"]
+__all__ = ["EVALUATORS", "Experiment", "JobNote", "judged_ids", "load_examples"]
 
 # Where `langsmith.evaluate` puts the runs of its evaluators.
 EVALUATORS = "evaluators"
 _FUNCTION, _JOBS = "sutro_function", "sutro_jobs"
-# The client's queue takes 10,000 operations and drops what comes beyond; it is emptied in between.
+# LangSmith's client queues 10,000 operations and drops the rest: it is flushed in between.
 PORTION = 1000
 
 
 @dataclass(frozen=True)
 class JobNote:
-    """What an experiment's metadata says of one of its jobs, before it is submitted.
+    """What an experiment's metadata says about a job, written before the job is submitted.
 
     Attributes:
-        token: Of the submission.
+        token: The token of the submission.
         function: The Function's name.
-        rows_sha256: Of its rows.
-        started_at: When; the runs made of its rows start then.
+        rows_sha256: The SHA-256 digest of its rows.
+        started_at: When the job was started, in ISO format. The runs of its rows start then.
     """
 
     token: str
@@ -53,17 +53,17 @@ class JobNote:
 
     @property
     def started(self) -> datetime:
-        """`started_at`, with its zone."""
+        """`started_at` as a time with its zone."""
         return datetime.fromisoformat(self.started_at)
 
 
 class Experiment:
-    """One experiment, in LangSmith or, without a project, in this process alone.
+    """One experiment, in LangSmith or, without a project, in this process only.
 
     Args:
-        client: None if nothing is to be written.
+        client: LangSmith's client; None to write nothing.
         project: The experiment as LangSmith has it.
-        resumed: Whether something of this call may have been written before.
+        resumed: Whether an earlier call may have written some of it.
     """
 
     def __init__(
@@ -93,10 +93,10 @@ class Experiment:
         num_repetitions: int,
         evaluator_keys: Sequence[str],
     ) -> Experiment:
-        """Make an experiment, or take up the one of this name that an earlier call began.
+        """Create an experiment, or continue the one that an earlier call created.
 
         Raises:
-            SutroConfigurationError: The name belongs to something else.
+            SutroConfigurationError: The name belongs to another Function or data set.
         """
         dataset_id = examples[0].dataset_id
         facts = {**_dataset_facts(examples), "num_repetitions": num_repetitions}
@@ -111,19 +111,19 @@ class Experiment:
                 metadata={**metadata, **facts, _FUNCTION: function},
             )
         except LangSmithConflictError:
-            return cls._taken_up(client, name, function, dataset_id)
+            return cls._continued(client, name, function, dataset_id)
         return cls(client, project)
 
     @classmethod
-    def _taken_up(
+    def _continued(
         cls, client: Client, name: str, function: str, dataset_id: UUID | None
     ) -> Experiment:
         project = client.read_project(project_name=name)
         same = (project.metadata.get(_FUNCTION), project.reference_dataset_id)
         if same != (function, dataset_id):
             raise SutroConfigurationError(
-                f"LangSmith has {name!r} already, and not for {function!r} over this data set: "
-                "choose another experiment_name."
+                f"LangSmith already has an experiment {name!r}, which is not of {function!r} over "
+                "this data set: choose another experiment_name."
             )
         experiment = cls(client, project, resumed=True)
         experiment._written_runs.update(run.id for run in _root_runs(client, project))
@@ -131,7 +131,7 @@ class Experiment:
 
     @classmethod
     def load(cls, client: Client, name: str | UUID, *, upload: bool) -> Experiment:
-        """An experiment that exists already, by name or id."""
+        """An existing experiment, by name or id."""
         try:
             project = client.read_project(project_id=str(UUID(str(name))))
         except ValueError:
@@ -145,7 +145,7 @@ class Experiment:
 
     @property
     def uploads(self) -> bool:
-        """Whether anything is written."""
+        """Whether anything is written to LangSmith."""
         return self.client is not None
 
     @property
@@ -155,11 +155,11 @@ class Experiment:
 
     @property
     def url(self) -> str | None:
-        """Where LangSmith shows it."""
+        """The page that shows it in LangSmith."""
         return None if self.project is None else self.project.url
 
     def stable_id(self, at: datetime, *parts: object) -> UUID:
-        """The id of a run of this experiment, always the same for the same parts."""
+        """The id of a run of this experiment; equal parts give equal ids."""
         return stable_id(at, self._seed, *parts)
 
     def runs(self, client: Client) -> list[RunBase]:
@@ -169,7 +169,7 @@ class Experiment:
         return sorted(_root_runs(client, self.project), key=lambda run: (run.start_time, run.id))
 
     def examples(self, client: Client) -> dict[UUID, Example]:
-        """The examples of its data set, as they were when it was made."""
+        """The examples of its data set, as they were when it was created."""
         if self.project is None or self.project.reference_dataset_id is None:
             return {}
         found = client.list_examples(
@@ -179,19 +179,23 @@ class Experiment:
         return {one.id: one for one in found}
 
     def note(self, job: str) -> JobNote | None:
-        """What is known of a job: `"target"`, or `"judge:<key>"`."""
+        """The note about a job, `"target"` or `"judge:<key>"`, if there is one."""
         known = self._metadata.get(_JOBS, {}).get(job)
         return JobNote(**known) if known else None
 
     def keep_note(self, job: str, note: JobNote | None) -> None:
-        """Write down which job is about to be submitted; None for one that was refused."""
+        """Record that a job is about to be submitted; None if the service refused it."""
         jobs = {**self._metadata.get(_JOBS, {}), job: None if note is None else asdict(note)}
         self._metadata[_JOBS] = jobs
         if self.client is not None and self.project is not None:
             self.client.update_project(self.project.id, metadata=self._metadata)
 
     def close(self, *, ended: bool) -> None:
-        """Wait until all has been sent; note that the experiment has ended, if it has."""
+        """Wait until everything has been sent.
+
+        Args:
+            ended: Whether to record that the experiment has ended.
+        """
         if self.client is None or self.project is None:
             return
         self.client.flush()
@@ -201,7 +205,7 @@ class Experiment:
             )
 
     def write_runs(self, runs: Sequence[Any]) -> None:
-        """Send runs, each in one operation, but for those that were sent before."""
+        """Send runs, each in one operation, except those that were sent before."""
         if self.client is None:
             return
         for run in runs:
@@ -216,10 +220,10 @@ class Experiment:
             self.client.flush()
 
     def look_for_runs(self, project_name: str, runs: Sequence[RunBase]) -> None:
-        """Find which of these runs were sent to another project by an earlier call.
+        """Find out which of these runs an earlier call sent to another project.
 
-        Where the server does not answer such a question, those that feedback comes from are known;
-        others are sent again, and LangSmith refuses those that it has.
+        If the server has no such query, only the runs that feedback names as its source are known.
+        The others are sent again, and LangSmith rejects those that it already has.
         """
         if self.client is None:
             return
@@ -236,7 +240,7 @@ class Experiment:
             self._written_runs.update(run.id for run in found)
 
     def given(self, run: RunBase, keys: Sequence[str]) -> list[EvaluationResult] | None:
-        """The feedback of these keys that a run has from an earlier call, if it has all."""
+        """The feedback for these keys from an earlier call; None unless the run has all of it."""
         found = [self._written.get(_feedback_id(run, key)) for key in keys]
         if not keys or None in found:
             return None
@@ -247,7 +251,7 @@ class Experiment:
         ]
 
     def write_feedback(self, run: RunBase, results: Iterable[EvaluationResult]) -> None:
-        """Attach feedback to a run, but for what it has from an earlier call."""
+        """Attach feedback to a run, except what an earlier call attached."""
         if self.client is None or self.project is None:
             return
         for result, occurrence in _counted(results):
@@ -286,11 +290,24 @@ class Experiment:
                 )
 
 
+def judged_ids(run: RunBase, example: Example | None) -> dict[str, str]:
+    """What a judge judges, as metadata of the judge's run.
+
+    Args:
+        run: The judged run.
+        example: Its example, if it has one.
+    """
+    ids = {"reference_run_id": str(run.id), "target_run_id": str(run.id)}
+    if example is not None:
+        ids["reference_example_id"] = str(example.id)
+    return ids
+
+
 def load_examples(data: Any, client: Callable[[], Client]) -> list[Example]:
     """The examples of a data set: its name, id or object, or the examples themselves.
 
     Raises:
-        SutroInputError: There are none, or it is something else.
+        SutroInputError: There are no examples, or `data` is something else.
     """
     if isinstance(data, str | UUID | Dataset):
         examples = list(client().list_examples(**_named(data)))
@@ -298,7 +315,7 @@ def load_examples(data: Any, client: Callable[[], Client]) -> list[Example]:
         examples = list(data)
     if not examples or not all(isinstance(one, Example) for one in examples):
         raise SutroInputError(
-            "There are no examples to evaluate: give a LangSmith data set (its name, id or object) "
+            "There are no examples to evaluate: pass a LangSmith data set (its name, id or object) "
             "that has some, or an iterable of langsmith.schemas.Example."
         )
     return examples
@@ -314,9 +331,9 @@ def _named(data: Any) -> dict[str, Any]:
 
 
 def _root_runs(client: Client, project: TracerSession) -> list[RunBase]:
-    """The root runs of an experiment, whichever API its server answers."""
+    """The root runs of an experiment, from either API generation of the server."""
     try:
-        # Private: the public ways are one for each generation of the server.
+        # Private, because each public method works with one generation of the server only.
         from langsmith.evaluation._runner import _load_traces_for_experiment  # noqa: PLC0415
     except ImportError:
         return _list_runs(client, project.id, is_root=True)
@@ -325,18 +342,18 @@ def _root_runs(client: Client, project: TracerSession) -> list[RunBase]:
 
 def _list_runs(client: Client, project_id: UUID, **wanted: Any) -> list[RunBase]:
     with warnings.catch_warnings():
-        # Deprecated in favour of what servers of today do not answer.
+        # Deprecated in favour of an API that current servers do not have.
         warnings.simplefilter("ignore", DeprecationWarning)
         return list(client.list_runs(project_id=project_id, **wanted))
 
 
 def _answers_by_id(client: Client) -> bool:
-    """Whether the server answers `list_runs`; later generations do not."""
+    """Whether the server supports `list_runs`; later generations do not."""
     return bool((client.info.instance_flags or {}).get("ch_query_enabled", True))
 
 
 def _source(feedback: Feedback) -> UUID | None:
-    """The run that feedback comes from."""
+    """The run that feedback names as its source."""
     source = feedback.feedback_source
     run = ((source.metadata if source is not None else None) or {}).get("__run") or {}
     return UUID(run["run_id"]) if "run_id" in run else None
@@ -347,7 +364,7 @@ def _feedback_id(run: RunBase, key: str, occurrence: int = 0) -> UUID:
 
 
 def _counted(results: Iterable[EvaluationResult]) -> Iterator[tuple[EvaluationResult, int]]:
-    """Each result, and how many of its key came before."""
+    """Each result, with the number of earlier results of the same key."""
     seen: dict[str, int] = {}
     for result in results:
         yield result, seen.setdefault(result.key, 0)
@@ -368,7 +385,7 @@ def _said(result: EvaluationResult) -> dict[str, Any]:
 
 
 def _dataset_facts(examples: Sequence[Example]) -> dict[str, Any]:
-    """What `langsmith.evaluate` notes of the data set, so that LangSmith compares alike."""
+    """What `langsmith.evaluate` records about a data set, for LangSmith's comparisons."""
     times = [one.modified_at for one in examples if one.modified_at is not None]
     splits = {
         split

@@ -1,4 +1,4 @@
-"""What a judging Function answered, as LangSmith's feedback: score, value, comment, confidence."""
+"""The answers of a judging Function as LangSmith feedback: score, value, comment, confidence."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ Scores: TypeAlias = "Mapping[Any, float | None] | Callable[[FunctionResult], Any
 
 _log = logging.getLogger(__name__)
 
-# An unknown verdict is told up to here.
+# How much of an unknown verdict an error shows.
 _SHOWN = 60
 
 
 @dataclass(frozen=True)
 class Judgements:
-    """Makes feedback of payloads.
+    """Turns payloads into feedback.
 
     Attributes:
         function: The Function that judges.
-        key: Name of the verdict's feedback.
-        score: Makes the score of a payload; None takes an answer that is one.
-        comment: Makes the comment; None takes the rationale.
-        confidence_key: Name of the confidence's feedback; None gives none.
-        min_confidence: A verdict of less confidence gets no score.
+        key: The feedback key of the verdict.
+        score: Returns the score of a payload; None uses an answer that is a number or boolean.
+        comment: Returns the comment; None uses the rationale.
+        confidence_key: The feedback key of the confidence; None for no such feedback.
+        min_confidence: A verdict with less confidence gets no score.
     """
 
     function: SutroFunction
@@ -54,14 +54,14 @@ class Judgements:
 
     @property
     def keys(self) -> list[str]:
-        """Names of all feedback."""
+        """The keys of all feedback."""
         return [self.key] if self.confidence_key is None else [self.key, self.confidence_key]
 
     def of(self, result: FunctionResult) -> list[EvaluationResult]:
-        """The verdict and, if there is one, its confidence.
+        """The verdict and, if it was scored, its confidence.
 
         Raises:
-            SutroError: There is no verdict, or no score is known of it.
+            SutroError: There is no verdict, or it has no known score.
         """
         answer = result.answer
         if answer is None:
@@ -70,15 +70,15 @@ class Judgements:
         if not is_confident(result.confidence, self.min_confidence):
             said |= {"score": None, "extra": {"low_confidence": True}}
         if said["score"] is not answer:
-            # LangSmith wants no bare numbers as values.
+            # LangSmith accepts no bare numbers as values.
             said["value"] = answer if isinstance(answer, str | dict) else _text(answer)
         found = [self._result(self.key, **said)]
         if self.confidence_key is not None and result.confidence is not None:
             found.append(self._result(self.confidence_key, score=result.confidence))
         return found
 
-    def told(self, result: Mapping[str, Any] | Exception) -> list[EvaluationResult]:
-        """`of`, but an error is logged, and told as `langsmith.evaluate` does: without a score."""
+    def or_failure(self, result: Mapping[str, Any] | Exception) -> list[EvaluationResult]:
+        """As `of`, but an error is logged and becomes feedback without a score."""
         if not isinstance(result, Exception):
             try:
                 return self.of(FunctionResult(result))
@@ -109,38 +109,38 @@ class Judgements:
 
 
 class Verdicts:
-    """The score of each verdict, whatever its case.
+    """The score of each verdict, ignoring case.
 
     Args:
-        scores: Verdicts and scores; None is a verdict without one.
+        scores: The score of each verdict; None for a verdict without a score.
         function: The Function's name, for messages.
 
     Raises:
-        SutroConfigurationError: Two verdicts are the same, or a score is none.
+        SutroConfigurationError: Two verdicts differ only in case, or a score is not valid.
     """
 
     def __init__(self, scores: Mapping[Any, float | None], function: str) -> None:
         self._function = function
         self._scores = {verdict_key(verdict): _number(score) for verdict, score in scores.items()}
         if len(self._scores) < len(scores):
-            raise SutroConfigurationError("score has verdicts that differ in their case alone.")
+            raise SutroConfigurationError("score has verdicts that differ only in case.")
 
     def __call__(self, result: FunctionResult) -> float | None:
         """The score of a payload's answer.
 
         Raises:
-            SutroError: None is known.
+            SutroError: The answer has no known score.
         """
         answer = result.answer
         if isinstance(answer, dict):
             raise SutroError(
                 f"Function {self._function!r} answers with several fields, "
-                f"{', '.join(map(str, answer))}: score= must be a callable that makes one of them."
+                f"{', '.join(map(str, answer))}: pass a callable as score= that returns one score."
             )
         word = verdict_key(answer)
         if word not in self._scores:
             raise SutroError(
-                f"Function {self._function!r} gave the verdict {word[:_SHOWN]!r}, and score= knows "
+                f"Function {self._function!r} gave the verdict {word[:_SHOWN]!r}, but score= has "
                 f"only {', '.join(map(repr, self._scores))}."
             )
         return self._scores[word]
@@ -151,10 +151,12 @@ def _text(value: Any) -> str:
 
 
 def _number(score: Any) -> float | None:
-    """A score as LangSmith takes it."""
+    """A score that LangSmith accepts."""
     if score is None or isinstance(score, bool | int):
         return score
-    # Also those of numpy.
+    # NumPy's numbers too.
     if isinstance(score, Real) and isfinite(score):
         return float(score)
-    raise SutroConfigurationError(f"A score is a finite number, a boolean or None, not {score!r}.")
+    raise SutroConfigurationError(
+        f"A score must be a finite number, a boolean or None, not {score!r}."
+    )

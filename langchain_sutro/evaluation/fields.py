@@ -1,4 +1,4 @@
-"""Which values of an evaluated run become a Function's input fields."""
+"""Which values of an evaluated run become the input fields of a Function."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ __all__ = ["FieldMapping", "FieldSpec"]
 FieldSpec: TypeAlias = Mapping[str, str | Callable[..., Any]] | Callable[..., Any] | None
 
 _PARTS = ("inputs", "outputs", "reference_outputs")
-# Where a field is looked for that has only a name: what is judged comes first.
+# Where a field is looked up by its name: what is judged comes first.
 _SEARCHED = ("outputs", "inputs", "reference_outputs")
 _ROOTS = (*_PARTS, "metadata")
 _OFFERED = (*_ROOTS, "run", "example")
 _ABSENT = object()
-# So many keys a message names at the most.
+# How many keys an error lists.
 _NAMED = 20
 
 
 class FieldMapping:
-    """Makes a Function's input of an example and of what a run made of it.
+    """Makes a Function's input from an example and the outputs of its run.
 
     ```python
     fields = {"question": "inputs.question", "answer": "outputs.messages.-1.content"}
@@ -43,22 +43,22 @@ class FieldMapping:
 
     @classmethod
     def of(cls, spec: FieldSpec = None, schema: InputSchema | None = None) -> FieldMapping:
-        """Read what a user says about fields.
+        """Read a user's `fields`.
 
         Args:
-            spec: A dict gives each field a dotted path or a callable. A path begins with `inputs`,
-                `outputs`, `reference_outputs` or `metadata`, and goes on with keys, or with indices
-                of lists, which count from the end if negative. A callable, for one field or for the
+            spec: A dict maps each field to a dotted path or a callable. A path starts with
+                `inputs`, `outputs`, `reference_outputs` or `metadata`, followed by keys, or by list
+                indices, which count from the end if negative. A callable, for one field or for the
                 whole row, takes any of these four, `run` and `example`, by name. None looks up each
-                field of `schema` by its name: one that is called `inputs`, `outputs` or
-                `reference_outputs` is all of that; any other is taken from the outputs, else the
-                inputs, else the reference outputs, and left out if it is optional and in none. None
-                without a schema gives fields `inputs`, `outputs` and `reference_outputs`, as far as
-                there are such.
+                field of `schema` by its name: a field called `inputs`, `outputs` or
+                `reference_outputs` is that whole part; any other is looked up in the outputs, then
+                the inputs, then the reference outputs, and left out if it is optional and in none
+                of them. None without a schema gives the fields `inputs`, `outputs` and
+                `reference_outputs`, as far as they exist.
             schema: The Function's input fields, if they are known.
 
         Raises:
-            SutroConfigurationError: A path or a callable that cannot be understood.
+            SutroConfigurationError: A path or a callable is not valid.
         """
         if spec is None and schema is None:
             return cls({name: _Named(name, name == "outputs") for name in _PARTS}, open_=True)
@@ -86,17 +86,16 @@ class FieldMapping:
         """The Function's input.
 
         Args:
-            inputs: The example's, mostly a dict.
-            outputs: The run's; None if there are none.
-            reference_outputs: The example's; None if there are none.
+            inputs: The example's inputs, usually a dict.
+            outputs: The run's outputs; None if there are none.
+            reference_outputs: The example's reference outputs; None if there are none.
             run: LangSmith's run, for its metadata and for callables.
-            example: LangSmith's example, likewise; its metadata wins over the run's.
-            extra: What else a caller has to give, for fields of these names that neither a path nor
-                a callable makes.
+            example: LangSmith's example, likewise; its metadata overrides the run's.
+            extra: Other values by field name, for fields that neither a path nor a callable makes.
 
         Raises:
-            SutroInputError: There is nothing where a field should come from. Field and path are
-                named, and of what there was the keys, never the values.
+            SutroInputError: A field is missing. The error names the field, its path and the keys
+                that are there, never their values.
         """
         given = {
             "inputs": inputs,
@@ -115,15 +114,15 @@ class FieldMapping:
 
 
 class _Path:
-    """A field that is at a known place."""
+    """A field at a known path."""
 
     def __init__(self, field: str, path: str) -> None:
         self._field, self._path = field, path
         self._root, *self._steps = path.split(".")
         if self._root not in _ROOTS or "" in self._steps:
             raise SutroConfigurationError(
-                f"Field {field!r}: the path {path!r} does not begin with one of "
-                f"{', '.join(_ROOTS)}, followed by keys or indices after dots."
+                f"Field {field!r}: the path {path!r} does not start with one of "
+                f"{', '.join(_ROOTS)}, followed by dots and keys or indices."
             )
 
     def __call__(self, given: Mapping[str, Any], _extra: Mapping[str, Any]) -> Any:
@@ -139,14 +138,14 @@ class _Path:
 
     def _missing(self, place: str, value: Any) -> SutroInputError:
         return SutroInputError(
-            f"Field {self._field!r} comes from {self._path!r}, which is not there: "
+            f"Field {self._field!r} comes from {self._path!r}, which is missing: "
             f"{place} {_holds(value)}.",
             column=self._field,
         )
 
 
 class _Named:
-    """A field of which only the name is known."""
+    """A field of which only the name is known, looked up by it."""
 
     def __init__(self, field: str, required: bool) -> None:
         self._field, self._required = field, required
@@ -165,13 +164,13 @@ class _Named:
             return _ABSENT
         there = "; ".join(f"{part} {_holds(given[part])}" for part in _SEARCHED)
         raise SutroInputError(
-            f"Field {field!r} is nowhere to be found: {there}. Say with fields= where it is.",
+            f"Field {field!r} was not found: {there}. Pass fields= to say where it is.",
             column=field,
         )
 
 
 class _Call:
-    """A field, or a whole row, that a callable makes of what it names."""
+    """A field, or a whole row, made by a callable from the values that it names."""
 
     def __init__(self, field: str, call: Callable[..., Any]) -> None:
         self._call = call
@@ -194,11 +193,11 @@ def _pick(field: str, spec: Any) -> _Path | _Call:
 
 
 def _inside(value: Any, step: str) -> Any:
-    """What a key or an index leads to, or that there is nothing."""
+    """The value at a key or an index; `_ABSENT` if there is none."""
     if isinstance(value, Mapping):
         return value.get(step, _ABSENT)
     if isinstance(value, BaseModel):
-        # Messages, as they are before LangSmith has stored them.
+        # Messages are objects until LangSmith has stored them.
         return getattr(value, step) if step in _fields(value) else _ABSENT
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         try:
@@ -209,7 +208,7 @@ def _inside(value: Any, step: str) -> Any:
 
 
 def _holds(value: Any) -> str:
-    """What is in a value, without showing it."""
+    """The contents of a value without the values themselves."""
     if value is None:
         return "is empty"
     if isinstance(value, Mapping | BaseModel):
@@ -235,7 +234,7 @@ def _as_row(made: Any) -> dict[str, Any]:
         return made.model_dump(mode="json", by_alias=True)
     if isinstance(made, Mapping):
         return dict(made)
-    raise SutroInputError(f"The callable for the fields gave no dict but {_kind(made)}.")
+    raise SutroInputError(f"The callable for fields= must return a dict, not {_kind(made)}.")
 
 
 def _kind(value: Any) -> str:

@@ -1,7 +1,8 @@
-"""Plots of an evaluation: what is confused with what, and what a confidence is worth.
+"""Plots of an evaluation: which labels are confused, and how far confidence can be trusted.
 
-Each takes plain sequences, draws on given or new axes, and returns them. Needs the extra `plots`.
-Colours are of the Okabe-Ito palette and line styles differ, so that nothing hangs on colour alone.
+Each function takes plain sequences, draws on the given axes or new ones, and returns them. Needs
+the extra `plots`. Colours are from the Okabe-Ito palette, and line styles differ too, so that no
+information depends on colour alone.
 """
 
 from __future__ import annotations
@@ -42,12 +43,14 @@ def plot_confusion(
     Args:
         reference: The expected label of each row.
         predicted: The answered label of each row; None for a row without an answer.
-        labels: Which labels to show, in this order; by default all, numbers by value before texts.
-        title: By default the number of rows and the accuracy.
-        ax: Where to draw; by default a new figure.
+        labels: Which labels to show, in this order; defaults to all, numbers by value before
+            strings.
+        title: Defaults to the number of rows and the accuracy.
+        ax: The axes to draw on; defaults to a new figure.
 
     Raises:
-        SutroInputError: Nothing to plot, unequal lengths, or more than 40 labels.
+        SutroInputError: There is nothing to plot, the lengths differ, or there are more than 40
+            labels.
         SutroConfigurationError: matplotlib is not installed.
     """
     _check(reference, predicted)
@@ -58,7 +61,7 @@ def plot_confusion(
         names = [_label(one) for one in labels]
     if len(names) > _MOST_LABELS:
         raise SutroInputError(
-            f"{len(names)} labels are too many to read in a confusion matrix: choose at most "
+            f"{len(names)} labels are too many for a readable confusion matrix: choose at most "
             f"{_MOST_LABELS} with labels=."
         )
     counts = [[0] * len(names) for _ in names]
@@ -70,7 +73,7 @@ def plot_confusion(
     right = sum(counts[index][index] for index in range(len(names)))
     side = max(5.0, 0.62 * len(names) + 2.4)
     axes = _axes(ax, (side, side * 0.88))
-    # Shades tell the share of an expected label, so that a rare label is as readable as a common.
+    # Shades show shares of the expected label, so that rare labels are as readable as common ones.
     shares = [[one / (sum(row) or 1) for one in row] for row in counts]
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for y, row in enumerate(counts):
@@ -99,25 +102,25 @@ def plot_reliability(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Whether answers of a given confidence are right as often as they say.
+    """Whether answers are right as often as their confidence says.
 
     Rows are sorted into equal ranges of confidence; each range with rows is a point, with its 95 %
-    Wilson interval. The title tells the expected calibration error: the mean distance of the
+    Wilson interval. The title shows the expected calibration error: the mean distance of the
     points from the diagonal, weighted by rows.
 
     Args:
-        confidence: Of each row, 0 to 1; rows with None are left out.
+        confidence: The confidence of each row, 0 to 1; rows with None are left out.
         correct: Whether each row is right, or its score from 0 to 1; rows with None are left out.
-        bins: Ranges of confidence.
-        title: By default the number of rows and the expected calibration error.
-        ax: Where to draw; by default a new figure.
+        bins: The number of ranges.
+        title: Defaults to the number of rows and the expected calibration error.
+        ax: The axes to draw on; defaults to a new figure.
 
     Raises:
-        SutroInputError: No row has both, unequal lengths, or no bins.
+        SutroInputError: No row has both, the lengths differ, or `bins` is below 1.
         SutroConfigurationError: matplotlib is not installed.
     """
     if bins < 1:
-        raise SutroInputError(f"{bins} bins: at least one is needed.")
+        raise SutroInputError(f"bins must be at least 1, not {bins}.")
     known = _known(confidence, correct)
     groups: list[list[tuple[float, float]]] = [[] for _ in range(bins)]
     for pair in known:
@@ -160,23 +163,23 @@ def plot_coverage(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """What a `min_confidence` costs and gains: rows still answered, and how many are right.
+    """What a `min_confidence` costs and gains: the rows still answered, and how many are right.
 
     Args:
-        confidence: Of each row, 0 to 1; a row with None is never answered, as `require_confidence`
-            has it.
+        confidence: The confidence of each row, 0 to 1; a row with None is never answered, as with
+            `require_confidence`.
         correct: Whether each row is right, or its score from 0 to 1; rows with None are left out.
-        title: By default the number of rows.
-        ax: Where to draw; by default a new figure.
+        title: Defaults to the number of rows.
+        ax: The axes to draw on; defaults to a new figure.
 
     Raises:
-        SutroInputError: No row has both, or unequal lengths.
+        SutroInputError: No row has both, or the lengths differ.
         SutroConfigurationError: matplotlib is not installed.
     """
     known = sorted(_known(confidence, correct))
     judged = sum(right is not None for right in correct)
     left, right = len(known), sum(one for _, one in known)
-    # (confidence, coverage, accuracy): what a threshold up to and including it leaves.
+    # (confidence, coverage, accuracy) for thresholds up to and including this confidence.
     steps = [(0.0, left / judged, right / left)]
     for score, group in groupby(known, itemgetter(0)):
         steps.append((score, left / judged, right / left))
@@ -199,11 +202,11 @@ def plot_coverage(
         where="pre",
         color=_BLUE,
         linewidth=1.8,
-        label="accuracy of these",
+        label="accuracy of answered rows",
     )
-    _unit(axes, x="least confidence required", y="share of rows")
+    _unit(axes, x="minimum confidence", y="share of rows")
     _legend(axes)
-    axes.set_title(title or f"Coverage and accuracy by threshold: {judged:,} rows")
+    axes.set_title(title or f"Coverage and accuracy by minimum confidence: {judged:,} rows")
     return axes
 
 
@@ -221,7 +224,7 @@ def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
 
 def _unit(axes: Axes, *, x: str, y: str) -> None:
     """Both axes from 0 to 1, with a grid that stays in the background."""
-    # A little more on each side, so that nothing at an end is cut in half.
+    # A little more on each side, so that no point at an end is cut in half.
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel(x)
@@ -232,13 +235,15 @@ def _unit(axes: Axes, *, x: str, y: str) -> None:
 
 
 def _legend(axes: Axes) -> None:
-    """Below the plot, where it hides nothing."""
+    """Put the legend below the plot, where it covers nothing."""
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, frameon=False, fontsize=9)
 
 
 def _check(first: Sequence[Any], second: Sequence[Any]) -> None:
     if len(first) != len(second):
-        raise SutroInputError(f"{len(first):,} values beside {len(second):,}: one for each row.")
+        raise SutroInputError(
+            f"The sequences must have the same length, not {len(first):,} and {len(second):,}."
+        )
     if not len(first):
         raise SutroInputError("There are no rows to plot.")
 
@@ -246,7 +251,7 @@ def _check(first: Sequence[Any], second: Sequence[Any]) -> None:
 def _known(
     confidence: Sequence[float | None], correct: Sequence[bool | float | None]
 ) -> list[tuple[float, float]]:
-    """Rows that have both, as numbers."""
+    """The rows that have both, as numbers."""
     _check(confidence, correct)
     found = [
         (float(score), float(right))
@@ -254,7 +259,7 @@ def _known(
         if score is not None and right is not None and not isnan(score) and not isnan(right)
     ]
     if not found:
-        raise SutroInputError("No row has both a confidence and a verdict, right or wrong.")
+        raise SutroInputError("No row has both a confidence and a score.")
     return found
 
 
@@ -263,12 +268,12 @@ def _label(value: Any) -> str:
 
 
 def _rank(name: str) -> tuple[float, str]:
-    """Where a label stands: marks from 1 to 10 go by value, all else by its letters."""
+    """The sort key of a label: numbers by value, then all others in alphabetical order."""
     return (float(name) if _NUMBER.fullmatch(name) else inf, name)
 
 
 def _clipped(name: str) -> str:
-    """Short enough for an axis, with both ends: labels often begin alike."""
+    """Short enough for an axis; both ends are kept, since labels often start alike."""
     return name if len(name) <= _LONGEST_LABEL else f"{name[:12]}…{name[-11:]}"
 
 
@@ -277,7 +282,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _wilson(share: float, rows: int) -> tuple[float, float]:
-    """The 95 % interval of a share; sound for few rows and for shares near 0 and 1."""
+    """The 95 % interval of a share; also valid for few rows and for shares near 0 and 1."""
     z = 1.96
     middle = (share + z * z / (2 * rows)) / (1 + z * z / rows)
     half = z * sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows)) / (1 + z * z / rows)

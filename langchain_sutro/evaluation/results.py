@@ -31,13 +31,13 @@ _PREVIEW, _LONGEST = 5, 120
 @exported_from("langchain_sutro")
 @dataclass(frozen=True)
 class ExperimentRow:
-    """One example, its run, and what the evaluators say of it.
+    """One example, its run, and its feedback.
 
     Attributes:
         run: The run as LangSmith has it.
-        example: The example; None for a run that belongs to none.
-        feedback: What the evaluators gave, in their order.
-        repetition: Which time it is that the example is run, from 0.
+        example: The example; None for a run without one.
+        feedback: The feedback of the evaluators, in their order.
+        repetition: Which repetition of the example this is, from 0.
     """
 
     run: RunBase
@@ -47,7 +47,7 @@ class ExperimentRow:
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """The example's inputs, else the run's."""
+        """The example's inputs, or the run's if there is no example."""
         given = self.run.inputs if self.example is None else self.example.inputs
         return given or {}
 
@@ -68,23 +68,23 @@ class ExperimentRow:
 
     @property
     def answer(self) -> Any:
-        """What the run answered, by the rule of `FunctionResult.answer`; None if it failed."""
+        """The run's answer, by the rule of `FunctionResult.answer`; None if it failed."""
         return _answer(self.run.outputs)
 
     @property
     def expected(self) -> Any:
-        """What the example expects, by the same rule; None if it has no reference outputs."""
+        """The expected answer, by the same rule; None without reference outputs."""
         return _answer(self.reference)
 
     @property
     def confidence(self) -> float | None:
-        """How likely the answer is right, 0 to 1; None if it was not scored."""
+        """The probability that the answer is right, 0 to 1; None if it was not scored."""
         noted = (self.run.extra or {}).get("metadata", {}).get("sutro_confidence")
         given = self.outputs.get("confidence") if noted is None else noted
         return FunctionResult(confidence=given).confidence
 
     def score(self, key: str) -> float | None:
-        """The score that the feedback of this key has, as a number; None if there is none."""
+        """The score of the feedback with this key, as a number; None if there is none."""
         for one in self.feedback:
             if one.key == key and one.score is not None:
                 return float(one.score)
@@ -97,15 +97,15 @@ class ExperimentSummary:
     """An experiment at a glance.
 
     Attributes:
-        rows: Runs in all.
-        errors: Runs that failed.
-        evaluator_errors: Pieces of feedback that only say that their evaluator failed.
+        rows: The number of runs.
+        errors: The number of runs that failed.
+        evaluator_errors: The number of times that an evaluator failed.
         scores: The mean score by feedback key.
-        labels: How often each text was given, by feedback key, the most frequent first.
-        summary_scores: What the summary evaluators gave, by key.
-        input_tokens: Of all jobs, if known.
-        output_tokens: Of all jobs, if known.
-        cost: Of all jobs in USD, if known.
+        labels: How often each string was given, by feedback key, the most frequent first.
+        summary_scores: The feedback of the summary evaluators, by key.
+        input_tokens: Input tokens of all jobs, if known.
+        output_tokens: Output tokens of all jobs, if known.
+        cost: Cost of all jobs in USD, if known.
     """
 
     rows: int
@@ -126,13 +126,13 @@ class ExperimentResults:
     Iteration gives an `ExperimentRow` for each run.
 
     Args:
-        rows: In order.
+        rows: The rows, in order.
         experiment_name: Its name in LangSmith; None if nothing was uploaded.
         experiment_id: Its id in LangSmith.
-        url: Where it is shown, if known.
-        summary_feedback: What the summary evaluators gave.
-        jobs: The results of its Batch jobs: `"target"` of the Function under test, `"judge:<key>"`
-            of each judge.
+        url: The page that shows it in LangSmith, if known.
+        summary_feedback: The feedback of the summary evaluators.
+        jobs: The results of its Batch jobs: `"target"` for the Function under test, `"judge:<key>"`
+            for each judge.
     """
 
     def __init__(
@@ -174,16 +174,16 @@ class ExperimentResults:
 
     @property
     def feedback_keys(self) -> list[str]:
-        """Every key that some row has feedback for, in order of appearance."""
+        """The keys of all feedback, in order of appearance."""
         return list(dict.fromkeys(one.key for row in self._rows for one in row.feedback))
 
     def to_pandas(self) -> Any:
         """A `pandas.DataFrame` with one row per run.
 
         Returns:
-            Columns `inputs.*`, `outputs.*`, `reference.*`, `feedback.*` (the score, or else the
-            value), `comment.*` where there are comments, `confidence`, `error`, `example_id`,
-            `run_id` and `repetition`.
+            Columns `inputs.*`, `outputs.*`, `reference.*`, `feedback.*` (the score, or the value if
+            there is none), `comment.*` where there are comments, `confidence`, `error`,
+            `example_id`, `run_id` and `repetition`.
         """
         import pandas as pd  # noqa: PLC0415
 
@@ -217,13 +217,13 @@ class ExperimentResults:
     def plot_confusion(
         self, *, answer: str | None = None, reference: str | None = None, ax: Axes | None = None
     ) -> Axes:
-        """Expected labels against answered ones; see `plots.plot_confusion`.
+        """Expected labels against answered labels; see `plots.plot_confusion`.
 
         Args:
-            answer: Dotted path of the label in a run's outputs, such as `"output.label"`; by
-                default the run's `answer`.
+            answer: Dotted path of the label in a run's outputs, such as `"output.label"`; defaults
+                to the run's `answer`.
             reference: The same in an example's reference outputs.
-            ax: Where to draw; by default a new figure.
+            ax: The axes to draw on; defaults to a new figure.
 
         Raises:
             SutroInputError: No example has a reference.
@@ -244,14 +244,14 @@ class ExperimentResults:
         """Confidence against accuracy; see `plots.plot_reliability`.
 
         Args:
-            score: Key of the feedback that says whether a row is right, from 0 to 1; by default a
-                row is right if its `answer` is the `expected` one.
-            confidence: Key of feedback to take for the confidence, such as that of a judge; by
-                default the confidence of the run.
-            ax: Where to draw; by default a new figure.
+            score: Key of the feedback that says how right a row is, from 0 to 1; by default a row
+                is right if its `answer` equals the `expected` one.
+            confidence: Key of the feedback to use as the confidence, such as that of a judge;
+                defaults to the confidence of the run.
+            ax: The axes to draw on; defaults to a new figure.
 
         Raises:
-            SutroInputError: No row has both a confidence and a verdict, right or wrong.
+            SutroInputError: No row has both a confidence and a score.
             SutroConfigurationError: matplotlib is not installed.
         """
         return plots.plot_reliability(*self._judged(score, confidence), ax=ax)
@@ -259,12 +259,12 @@ class ExperimentResults:
     def plot_coverage(
         self, *, score: str | None = None, confidence: str | None = None, ax: Axes | None = None
     ) -> Axes:
-        """Coverage and accuracy by threshold of confidence; see `plots.plot_coverage`.
+        """Coverage and accuracy by confidence threshold; see `plots.plot_coverage`.
 
         Args:
             score: As for `plot_reliability`.
             confidence: As for `plot_reliability`.
-            ax: Where to draw; by default a new figure.
+            ax: The axes to draw on; defaults to a new figure.
 
         Raises:
             SutroInputError: As for `plot_reliability`.
@@ -277,7 +277,7 @@ class ExperimentResults:
         return f"<ExperimentResults: {', '.join([*named, f'{len(self._rows):,} rows'])}>"
 
     def _repr_html_(self) -> str:
-        """What is known of the whole, and the first rows."""
+        """The summary and the first rows."""
         known = self.summary()
         facts = [f"{known.rows:,} rows", f"{known.errors:,} errors"]
         if known.cost is not None:
@@ -309,12 +309,12 @@ class ExperimentResults:
     def _judged(
         self, score: str | None, confidence: str | None
     ) -> tuple[list[float | None], list[float | None]]:
-        """Each row's confidence, and whether it is right, as far as known."""
+        """The confidence of each row, and how right it is, as far as known."""
         known = self.feedback_keys
         for key in (score, confidence):
             if key is not None and key not in known:
                 raise SutroInputError(
-                    f"No row has feedback {key!r}; there is {', '.join(known) or 'none at all'}."
+                    f"No row has feedback {key!r}; the keys are: {', '.join(known) or 'none'}."
                 )
         confidences = [
             row.confidence if confidence is None else row.score(confidence) for row in self._rows
@@ -324,17 +324,17 @@ class ExperimentResults:
 
     @cached_property
     def _totals(self) -> dict[str, Any]:
-        """Tokens and cost of all jobs; None where a job does not tell."""
+        """Tokens and cost of all jobs; None if one is unknown for any job."""
         names = ("input_tokens", "output_tokens", "cost")
-        told = [job.summary() for job in self.jobs.values()]
-        each = {name: [getattr(one, name) for one in told] for name in names}
+        summaries = [job.summary() for job in self.jobs.values()]
+        each = {name: [getattr(one, name) for one in summaries] for name in names}
         return {
             name: sum(found) if found and None not in found else None
             for name, found in each.items()
         }
 
 
-# The columns of a table, in groups.
+# The columns of a table, in this order.
 _GROUPS = (
     "inputs",
     "outputs",

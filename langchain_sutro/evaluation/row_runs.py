@@ -15,7 +15,7 @@ from langchain_sutro._tracing import (
     traced_outputs,
 )
 from langchain_sutro.errors import SutroError, SutroRowError
-from langchain_sutro.evaluation.experiment import EVALUATORS, Experiment
+from langchain_sutro.evaluation.experiment import EVALUATORS, Experiment, judged_ids
 from langchain_sutro.functions import answer_form
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from langchain_sutro.evaluation.results import ExperimentRow
     from langchain_sutro.functions import SutroFunction
 
-__all__ = ["judge_runs", "judged_ids", "target_runs"]
+__all__ = ["judge_runs", "target_runs"]
 
 
 def target_runs(
@@ -79,18 +79,10 @@ def judge_runs(
             index,
             experiment.stable_id(done.started, row.run.id, key),
             inputs=done.inputs[index],
-            metadata={"experiment": experiment.name, **judged_ids(row)},
+            metadata={"experiment": experiment.name, **judged_ids(row.run, row.example)},
         )
         for index, row in enumerate(judged)
     ]
-
-
-def judged_ids(row: ExperimentRow) -> dict[str, str]:
-    """What is judged, as metadata of the judge's run."""
-    ids = {"reference_run_id": str(row.run.id), "target_run_id": str(row.run.id)}
-    if row.example is not None:
-        ids["reference_example_id"] = str(row.example.id)
-    return ids
 
 
 @dataclass(frozen=True)

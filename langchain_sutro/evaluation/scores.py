@@ -1,4 +1,4 @@
-"""LangSmith's evaluators over the rows of an experiment, called as `langsmith.evaluate` does."""
+"""Calls LangSmith's evaluators for the rows of an experiment, as `langsmith.evaluate` does."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from langsmith.run_helpers import tracing_context
 from langsmith.utils import ContextThreadPoolExecutor
 
 from langchain_sutro._service import Step, Steps, arun_steps, run_steps
-from langchain_sutro.evaluation.experiment import EVALUATORS, Experiment
-from langchain_sutro.evaluation.row_runs import judged_ids
+from langchain_sutro.evaluation.experiment import EVALUATORS, Experiment, judged_ids
 from langchain_sutro.functions import named_arguments
 
 if TYPE_CHECKING:
@@ -38,51 +37,51 @@ def score_rows(
     max_concurrency: int,
     progress: bool,
 ) -> Step[None]:
-    """Call evaluators for each row, and attach what they give.
+    """Call the evaluators for each row, and attach their feedback.
 
     Args:
-        experiment: Where the feedback goes.
-        rows: Get the feedback too.
-        evaluators: One after the other for a row.
-        max_concurrency: Rows at once.
-        progress: Show a bar.
+        experiment: The experiment that gets the feedback.
+        rows: Its rows, which get the feedback too.
+        evaluators: The evaluators, called one after the other for a row.
+        max_concurrency: How many rows are evaluated at the same time.
+        progress: Whether to show a progress bar.
     """
     at_once = max(max_concurrency, 1)
     score = partial(_score, experiment, evaluators)
 
     def now() -> None:
         with (
-            _bar(len(rows), shown=progress) as tell,
+            _bar(len(rows), shown=progress) as advance,
             ContextThreadPoolExecutor(max_workers=at_once) as threads,
         ):
             each = threads.map(lambda row: run_steps(score(row)), rows)
             for row, given in zip(rows, each, strict=True):
                 row.feedback.extend(given)
                 experiment.write_feedback(row.run, given)
-                tell()
-        _tell_failures(rows)
+                advance()
+        _log_failures(rows)
 
     async def later() -> None:
         limit = asyncio.Semaphore(at_once)
-        with _bar(len(rows), shown=progress) as tell:
+        with _bar(len(rows), shown=progress) as advance:
 
             async def one(row: ExperimentRow) -> None:
                 async with limit:
                     given = await arun_steps(score(row))
                 row.feedback.extend(given)
                 await asyncio.to_thread(experiment.write_feedback, row.run, given)
-                tell()
+                advance()
 
             async with asyncio.TaskGroup() as tasks:
                 for row in rows:
                     tasks.create_task(one(row))
-        _tell_failures(rows)
+        _log_failures(rows)
 
     return Step(now, later)
 
 
-def _tell_failures(rows: Sequence[ExperimentRow]) -> None:
-    """Once for each key; the feedback itself says why."""
+def _log_failures(rows: Sequence[ExperimentRow]) -> None:
+    """Log failures once for each key; the feedback itself has the reason."""
     said = (one for row in rows for one in row.feedback)
     for key, count in Counter(one.key for one in said if (one.extra or {}).get("error")).items():
         _log.warning("%r could not be judged for %s of %s rows.", key, f"{count:,}", len(rows))
@@ -104,7 +103,7 @@ def _score(
                 given = _failed(evaluator.feedback_keys or [_name(evaluator)], error, source)
         found += given
     if not experiment.uploads:
-        # Their runs are not written, so there is nothing to link to.
+        # The evaluators' runs are not written, so there is nothing to link to.
         found = [one.model_copy(update={"source_run_id": None}) for one in found]
     return found
 
@@ -114,7 +113,7 @@ def _call(
 ) -> Step[Any]:
     """Call an evaluator in its own form where there is one.
 
-    LangSmith's own bridges between the two forms lose the id of the evaluator's run.
+    LangSmith's own conversions between the two forms lose the id of the evaluator's run.
     """
     judged: Any = (row.run, row.example, source)
     only_async = getattr(evaluator, "is_async", False) and not hasattr(evaluator, "func")
@@ -122,13 +121,13 @@ def _call(
     only_sync = bridged or not getattr(evaluator, "is_async", True)
 
     def now() -> Any:
-        with _context(experiment, judged_ids(row)):
+        with _context(experiment, judged_ids(row.run, row.example)):
             if only_async:
                 return asyncio.run(evaluator.aevaluate_run(*judged))
             return evaluator.evaluate_run(*judged)
 
     async def later() -> Any:
-        with _context(experiment, judged_ids(row)):
+        with _context(experiment, judged_ids(row.run, row.example)):
             if only_sync:
                 return await asyncio.to_thread(evaluator.evaluate_run, *judged)
             return await evaluator.aevaluate_run(*judged)
@@ -141,21 +140,21 @@ def summarize(
     rows: Sequence[ExperimentRow],
     evaluators: Sequence[Callable[..., Any]],
 ) -> list[EvaluationResult]:
-    """Call the evaluators of the experiment as a whole, and attach what they give."""
+    """Call the evaluators of the experiment as a whole, and attach their feedback."""
     found: list[EvaluationResult] = []
     for evaluator in evaluators:
         name = getattr(evaluator, "__name__", type(evaluator).__name__)
         with _context(experiment, {}):
             try:
                 found += flat(_call_summary(evaluator, rows), name)
-            except Exception:  # noqa: BLE001 - as in langsmith.evaluate: the rows are worth more
+            except Exception:  # noqa: BLE001 - as in langsmith.evaluate, the rows are kept
                 _log.exception("Summary evaluator %s failed.", name)
     experiment.write_summary(found)
     return found
 
 
 def _call_summary(evaluator: Callable[..., Any], rows: Sequence[ExperimentRow]) -> Any:
-    """Call with the arguments that it names; two of other names are runs and examples."""
+    """Pass the arguments that it names; without such names, the runs and the examples."""
     known = {
         "runs": [row.run for row in rows],
         "examples": [row.example for row in rows],
@@ -172,7 +171,7 @@ def _call_summary(evaluator: Callable[..., Any], rows: Sequence[ExperimentRow]) 
 def _failed(
     keys: Iterable[str], error: Exception, source: uuid.UUID | None
 ) -> list[EvaluationResult]:
-    """Feedback without a score that says why, as `langsmith.evaluate` gives it."""
+    """Feedback without a score whose comment is the error, as `langsmith.evaluate` gives it."""
     return [
         EvaluationResult(key=key, source_run_id=source, comment=repr(error), extra={"error": True})
         for key in keys
@@ -183,11 +182,11 @@ def flat(said: Any, key: str) -> list[EvaluationResult]:
     """Whatever an evaluator returned, as a list.
 
     Args:
-        said: A result or several, a number, a text, a dict.
-        key: Of what has none.
+        said: One or several results, a number, a string or a dict.
+        key: The feedback key of results that have none.
 
     Raises:
-        TypeError: It is nothing that an evaluator may return.
+        TypeError: An evaluator may not return this.
     """
     if isinstance(said, EvaluationResult):
         return [said]
@@ -201,12 +200,12 @@ def flat(said: Any, key: str) -> list[EvaluationResult]:
         return [EvaluationResult(key=key, value=said)]
     if isinstance(said, Mapping):
         return [EvaluationResult(**{"key": key, **said})]
-    raise TypeError(f"An evaluator returned {type(said).__name__}.")
+    raise TypeError(f"An evaluator may not return {type(said).__name__}.")
 
 
 @contextmanager
 def _context(experiment: Experiment, metadata: Mapping[str, Any]) -> Iterator[None]:
-    """Where runs of evaluators belong, as `langsmith.evaluate` has it."""
+    """Trace evaluators in the same project as `langsmith.evaluate` does."""
     if not experiment.uploads:
         with tracing_context(enabled=False):
             yield
@@ -230,7 +229,7 @@ def _bar(rows: int, *, shown: bool) -> Iterator[Callable[[], Any]]:
     if not shown:
         yield lambda: None
         return
-    from tqdm.auto import tqdm  # noqa: PLC0415 - only for those who look
+    from tqdm.auto import tqdm  # noqa: PLC0415 - only for a bar that is shown
 
     with tqdm(total=rows, desc="evaluators", unit="row") as bar:
         yield bar.update

@@ -321,7 +321,7 @@ async def test_a_call_raises_what_went_wrong(house, judge, mode):
     with pytest.raises(errors.SutroInputError, match=r"outputs\.label"):
         judge(**values) if mode == "sync" else await judge.acall(**values)
     strict = SutroEvaluator("agrees", fields={**FIELDS, "answer": "inputs.n"}, score={"pass": 1})
-    with pytest.raises(errors.SutroError, match="'fail', and score= knows only 'pass'"):
+    with pytest.raises(errors.SutroError, match="'fail', but score= has only 'pass'"):
         strict(**values) if mode == "sync" else await strict.acall(**values)
 
 

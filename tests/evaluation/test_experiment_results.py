@@ -87,6 +87,6 @@ def test_the_plots_are_of_the_experiments_numbers(house):
     judged = results.plot_reliability(score="agrees", confidence="agrees_confidence")
     assert judged.get_title() == "Reliability: 50 rows, calibration error 0.150"
     assert results.plot_coverage(score="agrees").get_title().endswith("50 rows")
-    with pytest.raises(errors.SutroInputError, match="there is agrees"):
+    with pytest.raises(errors.SutroInputError, match="the keys are: agrees"):
         results.plot_coverage(score="nothing")
     plt.close("all")

@@ -44,11 +44,11 @@ def test_a_verdict_becomes_score_and_value(output, options, score, value):
 @pytest.mark.parametrize(
     ("payload", "options", "why"),
     [
-        ({"output": "maybe"}, {"score": {"pass": 1}}, "'maybe', and score= knows only 'pass'"),
+        ({"output": "maybe"}, {"score": {"pass": 1}}, "'maybe', but score= has only 'pass'"),
         ({"output": {"a": 1, "b": 2}}, {"score": {"pass": 1}}, "several fields, a, b"),
         ({}, {}, "gave no verdict"),
-        ({"output": "x"}, {"score": lambda _: "high"}, "A score is a finite number"),
-        ({"output": "x"}, {"score": lambda _: float("nan")}, "A score is a finite number"),
+        ({"output": "x"}, {"score": lambda _: "high"}, "A score must be a finite number"),
+        ({"output": "x"}, {"score": lambda _: float("nan")}, "A score must be a finite number"),
         ({"output": "x"}, {"score": lambda r: r["missing"]}, "KeyError"),
         ({"output": "x"}, {"comment": lambda _: 1 / 0}, "ZeroDivisionError"),
     ],
@@ -106,7 +106,7 @@ def test_feedback_has_neither_key_nor_prompt():
 
 
 def test_two_verdicts_that_differ_in_case_alone_are_refused():
-    with pytest.raises(errors.SutroConfigurationError, match="case alone"):
+    with pytest.raises(errors.SutroConfigurationError, match="only in case"):
         SutroEvaluator("agrees", score={"Pass": 1, "pass": 0})
-    with pytest.raises(errors.SutroConfigurationError, match="A score is"):
+    with pytest.raises(errors.SutroConfigurationError, match="A score must be"):
         SutroEvaluator("agrees", score={"pass": "high"})

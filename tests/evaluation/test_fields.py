@@ -87,7 +87,7 @@ def test_a_callable_makes_the_whole_row():
     assert row(lambda outputs: {"answer": outputs["answer"]}) == {"answer": "40"}
     made = row(lambda inputs: Judged(question=inputs["question"], answer="x"))
     assert made == {"question": "How many?", "answer": "x", "source": "none", "tone": None}
-    with pytest.raises(SutroInputError, match="no dict but int"):
+    with pytest.raises(SutroInputError, match="must return a dict, not int"):
         row(lambda inputs: 3)
 
 
@@ -120,7 +120,7 @@ def test_without_schema_and_spec_the_parts_are_the_fields():
         "outputs": "So.",
         "context": "c",
     }
-    with pytest.raises(SutroInputError, match="'outputs' is nowhere"):
+    with pytest.raises(SutroInputError, match="'outputs' was not found"):
         row(None, "Why?", None, None)
 
 

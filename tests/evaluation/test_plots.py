@@ -138,14 +138,14 @@ def test_a_plot_draws_on_given_axes_and_names_its_axes(plot):
 def test_nothing_to_plot_and_unequal_lengths_are_errors(plot):
     with pytest.raises(SutroInputError, match="no rows"):
         plot([], [])
-    with pytest.raises(SutroInputError, match="1 values beside 2"):
+    with pytest.raises(SutroInputError, match="same length, not 1 and 2"):
         plot([0.5], [1, 0])
 
 
 def test_rows_that_nobody_judged_are_an_error():
-    with pytest.raises(SutroInputError, match="right or wrong"):
+    with pytest.raises(SutroInputError, match="both a confidence and a score"):
         plot_reliability([0.5, None], [None, True])
-    with pytest.raises(SutroInputError, match="0 bins"):
+    with pytest.raises(SutroInputError, match="bins must be at least 1, not 0"):
         plot_reliability([0.5], [True], bins=0)
 
 
