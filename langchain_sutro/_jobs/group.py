@@ -53,12 +53,12 @@ class _Part:
 class SutroJobGroup:
     """Several jobs on the parts of one table, with the verbs of one job.
 
-    With a manifest, a small JSON file that is written before and after each submission, a process
+    With a checkpoint, a small JSON file that is written before and after each submission, a process
     that was killed in the middle can be followed by another: `resume` finds the jobs that were
     made, submits the rest, and nothing twice.
 
     Attributes:
-        parts: The jobs, in the order of the rows.
+        jobs: The jobs, in the order of the rows.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class SutroJobGroup:
         parts: Sequence[_Part],
         *,
         client: SutroClient,
-        manifest: Path | None = None,
+        checkpoint: Path | None = None,
         reuse: timedelta | None = None,
         poll_interval: float = 5.0,
         on_interrupt: OnInterrupt = "detach",
@@ -77,7 +77,7 @@ class SutroJobGroup:
         self._max_rows = max_rows
         self._parts = list(parts)
         self._client = client
-        self._manifest = manifest
+        self._checkpoint = checkpoint
         self._reuse = reuse
         self._poll_interval = poll_interval
         self._on_interrupt: OnInterrupt = on_interrupt
@@ -90,7 +90,7 @@ class SutroJobGroup:
         max_rows: int,
         *,
         client: SutroClient,
-        manifest: str | os.PathLike[str] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         reuse: timedelta | None = None,
         trace: _Tracer | None = None,
         poll_interval: float = 5.0,
@@ -105,7 +105,7 @@ class SutroJobGroup:
             data: Any table but one behind a URL.
             max_rows: Rows of a job at the most.
             client: How to reach the deployment.
-            manifest: File to resume from. One that exists already is an error.
+            checkpoint: File to resume from. One that exists already is an error.
             reuse: Take earlier jobs of at most this age for equal parts.
             trace: Makes the trace of a part's job; see `job_tracing.job_trace`.
             poll_interval: Most seconds between two looks at a job.
@@ -113,13 +113,13 @@ class SutroJobGroup:
 
         Raises:
             SutroInputError: A value cannot be sent, the table lies behind a URL, or has no rows.
-            SutroConfigurationError: The manifest exists.
+            SutroConfigurationError: The file exists.
             SutroError: As `SutroFunction.submit` does. Its note names the jobs made before.
         """
-        path = Path(manifest) if manifest is not None else None
+        path = Path(checkpoint) if checkpoint is not None else None
         if path is not None and path.exists():
             raise SutroConfigurationError(
-                f"{path} exists: go on with SutroJobGroup.resume, or choose another manifest."
+                f"{path} exists: go on with SutroJobGroup.resume, or choose another checkpoint."
             )
         request.check()
         spooled = _split(data, max_rows)
@@ -129,7 +129,7 @@ class SutroJobGroup:
             max_rows,
             parts,
             client=client,
-            manifest=path,
+            checkpoint=path,
             reuse=reuse,
             poll_interval=poll_interval,
             on_interrupt=on_interrupt,
@@ -141,17 +141,17 @@ class SutroJobGroup:
     @classmethod
     def resume(
         cls,
-        manifest: str | os.PathLike[str],
+        checkpoint: str | os.PathLike[str],
         data: Any = None,
         *,
         client: SutroClient | None = None,
         poll_interval: float = 5.0,
         on_interrupt: OnInterrupt = "detach",
     ) -> SutroJobGroup:
-        """Go on with what a manifest tells.
+        """Continue with the jobs of a checkpoint.
 
         Args:
-            manifest: The file.
+            checkpoint: The file.
             data: The same table again; needed only if parts of it were not submitted yet.
             client: How to reach the deployment.
             poll_interval: As for `submit`.
@@ -159,11 +159,11 @@ class SutroJobGroup:
 
         Raises:
             SutroInputError: Parts are missing and the table is not given, or is another one.
-            SutroConfigurationError: The file is not a manifest.
+            SutroConfigurationError: The file is not a checkpoint.
             SutroError: A part may have been submitted and could not be looked for, so that nothing
                 was submitted now; or as `submit` does.
         """
-        path = Path(manifest)
+        path = Path(checkpoint)
         try:
             state = orjson.loads(path.read_bytes())
             request = JobRequest(**state["request"])
@@ -172,14 +172,14 @@ class SutroJobGroup:
             seconds = state.get("reuse_seconds")
             reuse = None if seconds is None else timedelta(seconds=seconds)
         except (ValueError, KeyError, TypeError) as error:
-            raise SutroConfigurationError(f"{path} is not a manifest of a job group.") from error
+            raise SutroConfigurationError(f"{path} is not a checkpoint of a job group.") from error
         client = client if client is not None else SutroClient()
         group = cls(
             request,
             max_rows,
             parts,
             client=client,
-            manifest=path,
+            checkpoint=path,
             reuse=reuse,
             poll_interval=poll_interval,
             on_interrupt=on_interrupt,
@@ -197,10 +197,10 @@ class SutroJobGroup:
 
     @classmethod
     async def aresume(
-        cls, manifest: str | os.PathLike[str], data: Any = None, **options: Any
+        cls, checkpoint: str | os.PathLike[str], data: Any = None, **options: Any
     ) -> SutroJobGroup:
         """`resume`, with the same `options`, all of it in a thread."""
-        return await asyncio.to_thread(cls.resume, manifest, data, **options)
+        return await asyncio.to_thread(cls.resume, checkpoint, data, **options)
 
     def _find_lost(self) -> None:
         """A part with a token and no job may have been submitted just before the end."""
@@ -214,7 +214,7 @@ class SutroJobGroup:
     def _check_same(self, spooled: Sequence[SpooledRows]) -> None:
         same = [part.sha256 for part in self._parts] == [rows.sha256 for rows in spooled]
         if not same:
-            raise SutroInputError("This is another table than the one in the manifest.")
+            raise SutroInputError("This is another table than the one in the checkpoint.")
 
     def _submit_missing(self, spooled: Sequence[SpooledRows], trace: _Tracer | None) -> None:
         trace = trace or partial(job_trace, self._request.function)
@@ -240,13 +240,13 @@ class SutroJobGroup:
             made = [part.job_id for part in self._parts if part.job_id is not None]
             if made:
                 error.add_note(f"Jobs of this table so far: {', '.join(made)}.")
-            if self._manifest is not None:
-                path = str(self._manifest)
+            if self._checkpoint is not None:
+                path = str(self._checkpoint)
                 error.add_note(f"Go on with SutroJobGroup.resume({path!r}), and the same table.")
             raise
 
     def _save(self) -> None:
-        if self._manifest is None:
+        if self._checkpoint is None:
             return
         state = {
             "request": asdict(self._request),
@@ -255,9 +255,9 @@ class SutroJobGroup:
             "parts": [asdict(part) for part in self._parts],
         }
         # Written beside and renamed, so that a crash leaves the old or the new one.
-        beside = self._manifest.with_name(self._manifest.name + ".new")
+        beside = self._checkpoint.with_name(self._checkpoint.name + ".new")
         beside.write_bytes(orjson.dumps(state, option=orjson.OPT_INDENT_2))
-        beside.replace(self._manifest)
+        beside.replace(self._checkpoint)
 
     @property
     def jobs(self) -> list[SutroJob]:

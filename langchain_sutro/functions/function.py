@@ -581,7 +581,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         max_rows_per_job: int,
         config: RunnableConfig | None = None,
         *,
-        manifest: str | os.PathLike[str] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         dry_run: bool = False,
         job_name: str | None = None,
         description: str | None = None,
@@ -592,7 +592,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
             data: As for `submit`, except URLs.
             max_rows_per_job: Maximum number of rows per job.
             config: As for `submit`.
-            manifest: File with which `SutroJobGroup.resume` goes on after a crash.
+            checkpoint: File from which `SutroJobGroup.resume` continues after a crash.
             dry_run: As for `submit`.
             job_name: As for `submit`.
             description: As for `submit`.
@@ -602,7 +602,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
             data,
             max_rows_per_job,
             client=self._client,
-            manifest=manifest,
+            checkpoint=checkpoint,
             reuse=self.reuse_jobs,
             trace=partial(self._job_trace, config=config),
             poll_interval=self.poll_interval,

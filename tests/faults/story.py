@@ -241,7 +241,7 @@ class Story:
             manifest = Path(folder) / "parts.json"
             attempts = [
                 lambda: self.call(
-                    self.function, "submit_in_parts", self.rows, size, manifest=manifest
+                    self.function, "submit_in_parts", self.rows, size, checkpoint=manifest
                 ),
                 *[lambda: SutroJobGroup.resume(manifest, self.rows, client=self.client)] * 2,
             ]

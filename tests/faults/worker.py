@@ -24,7 +24,7 @@ def main(verb: str, place: str, count: str) -> None:
     client = SutroClient()
     client.policy = function.client.policy = calm()
     if verb == "submit":
-        owner = function.submit_in_parts(table, -(-len(table) // 3), manifest=place)
+        owner = function.submit_in_parts(table, -(-len(table) // 3), checkpoint=place)
     elif verb == "resume":
         owner = SutroJobGroup.resume(place, table, client=client)
     else:

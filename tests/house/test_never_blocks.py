@@ -61,7 +61,7 @@ async def test_a_table_from_a_file_and_its_results_do_not_block(unblocked, tmp_p
 
 async def test_parts_and_reuse_do_not_block(unblocked, tmp_path):
     function = SutroFunction("lead-qualifier", **unblocked)
-    group = await function.asubmit_in_parts(ROWS[:30], 10, manifest=tmp_path / "m.json")
+    group = await function.asubmit_in_parts(ROWS[:30], 10, checkpoint=tmp_path / "m.json")
     assert len(await group.aresults()) == 30
 
 

@@ -1,4 +1,4 @@
-"""The README, followed literally: its blocks run in order, and what it names is there."""
+"""The README and the pages, followed literally: blocks run in order, and what they name exists."""
 
 import re
 import subprocess
@@ -14,19 +14,24 @@ from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 import langchain_sutro
-from langchain_sutro import SutroFunction, errors
+from langchain_sutro import SutroFunction, errors, middleware
 from tests.support.langsmith_recorder import LangSmithRecorder, forget_settings
 
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
-TEXT = README.read_text()
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md*")))
+}
+TEXT = "\n".join(PAGES.values())
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Pages that call a deployment of their own, or show settings alone.
+OWN_DEPLOYMENT = {"docs/local.md", "docs/operations.md"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
-def blocks(language, text=TEXT):
+def blocks(language, text):
     """Each fenced block of a language: the line that it starts in, and its text."""
     for block in FENCE.finditer(text):
         if block[1] == language:
@@ -40,7 +45,7 @@ def commands(text):
 
 
 class Model(BaseChatModel):
-    """The chat model that the README leaves to its reader: calls its first tool, and repeats it."""
+    """The chat model that a page leaves to its reader: calls its first tool, and repeats it."""
 
     tools: list = []
 
@@ -63,14 +68,13 @@ class Model(BaseChatModel):
 
 
 @pytest.fixture
-def readers(monkeypatch, tmp_path, sutro_deployment):
-    """A module as a reader has it: settings, a model, and the files that the text speaks of."""
+def reader(monkeypatch, tmp_path, sutro_deployment):
+    """A module as a reader has it: settings, a model, and a directory for files."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "exports").mkdir()
-    for _, text in blocks("yaml"):
-        (tmp_path / "functions.yaml").write_text(text)
-    module = ModuleType("readme")
+    module = ModuleType("reader")
     module.model = Model()
+    monkeypatch.setitem(sys.modules, "reader", module)
     # LangSmith's `evaluate` asks for its server also where nothing is uploaded.
     with LangSmithRecorder() as langsmith:
         monkeypatch.setenv("LANGSMITH_ENDPOINT", langsmith.url)
@@ -80,22 +84,23 @@ def readers(monkeypatch, tmp_path, sutro_deployment):
     forget_settings()
 
 
-def test_every_python_block_runs_after_those_before_it(readers, sutro_deployment, monkeypatch):
-    module = readers
-    monkeypatch.setitem(sys.modules, "readme", module)
-    for line, block in blocks("python"):
-        # With empty lines before it, a traceback names the README's line.
-        code = compile("\n" * (line - 1) + block, str(README), "exec")
+@pytest.mark.parametrize("page", [page for page, text in PAGES.items() if "```python" in text])
+def test_every_python_block_runs_after_those_before_it(page, reader, tmp_path, sutro_deployment):
+    for _, text in blocks("yaml", PAGES[page]):
+        (tmp_path / "functions.yaml").write_text(text)
+    for line, block in blocks("python", PAGES[page]):
+        # With empty lines before it, a traceback names the page's line.
+        code = compile("\n" * (line - 1) + block, str(ROOT / page), "exec")
         try:
-            exec(code, vars(module))
+            exec(code, vars(reader))
         except BaseException as error:
-            error.add_note(f"in the block at line {line} of README.md")
+            error.add_note(f"in the block at line {line} of {page}")
             raise
-    assert sutro_deployment.requests
+    assert sutro_deployment.requests or page in OWN_DEPLOYMENT
 
 
-def test_the_test_that_it_shows_passes(pytester):
-    (shown,) = [block for _, block in blocks("python") if "def test_" in block]
+def test_the_test_that_is_shown_passes(pytester):
+    (shown,) = [block for _, block in blocks("python", TEXT) if "def test_" in block]
     pytester.makeconftest('pytest_plugins = ["langchain_sutro.testing"]')
     pytester.makepyfile(shown)
     pytester.runpytest_subprocess("-q", "-p", "no:socket").assert_outcomes(passed=1)
@@ -143,7 +148,7 @@ def test_pythons_are_those_of_the_package():
 
 def test_every_name_of_ours_is_importable():
     words = set(re.findall(r"`(Sutro\w+)", TEXT)) | set(re.findall(r"\b(Sutro\w+Error)\b", TEXT))
-    homes = [langchain_sutro, errors]
+    homes = [langchain_sutro, errors, middleware]
     missing = {name for name in words if not any(hasattr(home, name) for home in homes)}
     assert missing == set()
     for module in set(re.findall(r"`(langchain_sutro(?:\.\w+)+)`", TEXT)):
@@ -151,7 +156,7 @@ def test_every_name_of_ours_is_importable():
 
 
 def test_the_tree_of_errors_is_the_real_one():
-    (tree,) = [text for _, text in blocks("") if text.startswith("SutroError\n")]
+    (tree,) = [text for _, text in blocks("", TEXT) if text.startswith("SutroError\n")]
     parents = {}
     above = []
     for line in tree.splitlines():
@@ -174,9 +179,14 @@ def test_every_keyword_shown_for_a_function_is_one_of_its_fields():
         assert keyword in fields.keys() | {field.alias for field in fields.values()}
 
 
-@pytest.mark.parametrize("document", sorted(path.name for path in ROOT.glob("*.md")))
+DOCUMENTS = sorted(path.name for path in ROOT.glob("*.md")) + list(PAGES)[1:]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_and_file_names_lead_somewhere(document):
-    text = (ROOT / document).read_text()
-    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
-    for target in links + re.findall(r"`((?:tests|cookbook|docs)/[\w/]+\.\w+)`", text):
+    path = ROOT / document
+    text = path.read_text()
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        assert (path.parent / target).exists(), target
+    for target in re.findall(r"`((?:tests|cookbook|docs)/[\w/]+\.\w+)`", text):
         assert (ROOT / target).exists(), target

@@ -16,72 +16,72 @@ from tests.support.numbered_rows import labels, rows
 
 
 def test_a_table_in_parts_is_one_handle_with_results_in_input_order(echo, deployment, tmp_path):
-    manifest = tmp_path / "job.json"
-    group = echo.submit_in_parts(rows(25), 10, manifest=manifest)
+    checkpoint = tmp_path / "job.json"
+    group = echo.submit_in_parts(rows(25), 10, checkpoint=checkpoint)
     assert len(group) == len(deployment.jobs) == 3
     assert [r.answer for r in group.results()] == labels(25)
     assert sum(group.status().values()) == 3
     assert [one.rows_total for one in group.progress()] == [10, 10, 5]
-    assert deployment.api_key not in manifest.read_text()
+    assert deployment.api_key not in checkpoint.read_text()
     with pytest.raises(errors.SutroConfigurationError, match="resume"):
-        echo.submit_in_parts(rows(25), 10, manifest=manifest)
+        echo.submit_in_parts(rows(25), 10, checkpoint=checkpoint)
 
 
 async def test_a_table_in_parts_works_on_an_event_loop(echo, deployment, tmp_path):
-    manifest = tmp_path / "job.json"
-    group = await echo.asubmit_in_parts(rows(25), 10, manifest=manifest)
+    checkpoint = tmp_path / "job.json"
+    group = await echo.asubmit_in_parts(rows(25), 10, checkpoint=checkpoint)
     results = await group.aresults()
     assert [r.answer for r in results] == labels(25)
-    again = await SutroJobGroup.aresume(manifest, client=echo.client)
+    again = await SutroJobGroup.aresume(checkpoint, client=echo.client)
     assert [one.rows_done for one in await again.aprogress()] == [10, 10, 5]
     assert len(deployment.jobs) == 3
 
 
-def test_a_group_is_finished_from_its_manifest_after_a_crash(echo, deployment, tmp_path):
-    manifest = tmp_path / "job.json"
+def test_a_group_is_finished_from_its_checkpoint_after_a_crash(echo, deployment, tmp_path):
+    checkpoint = tmp_path / "job.json"
     # The third POST never leaves this process.
     deployment.faults.add("batch-inference", status=422, json={"detail": "no"}, skip=2)
     with pytest.raises(errors.SutroValidationError):
-        echo.submit_in_parts(rows(40), 10, manifest=manifest)
+        echo.submit_in_parts(rows(40), 10, checkpoint=checkpoint)
     echo.client.policy = echo.client.policy.__class__(lookup_seconds=0.2)
     with pytest.raises(errors.SutroInputError, match="give the table again"):
-        SutroJobGroup.resume(manifest, client=echo.client)
+        SutroJobGroup.resume(checkpoint, client=echo.client)
     with pytest.raises(errors.SutroInputError, match="another table"):
-        SutroJobGroup.resume(manifest, rows(41), client=echo.client)
-    group = SutroJobGroup.resume(manifest, rows(40), client=echo.client)
+        SutroJobGroup.resume(checkpoint, rows(41), client=echo.client)
+    group = SutroJobGroup.resume(checkpoint, rows(40), client=echo.client)
     assert [r.answer for r in group.results()] == labels(40)
     assert len(deployment.jobs) == 4
 
 
 def test_a_part_whose_answer_was_lost_in_the_crash_is_found(echo, deployment, tmp_path):
-    manifest = tmp_path / "job.json"
-    echo.submit_in_parts(rows(20), 10, manifest=manifest)
-    state = json.loads(manifest.read_text())
+    checkpoint = tmp_path / "job.json"
+    echo.submit_in_parts(rows(20), 10, checkpoint=checkpoint)
+    state = json.loads(checkpoint.read_text())
     # As if the process had been killed between the submission and the note of its answer.
     state["parts"][1]["job_id"] = None
-    manifest.write_text(json.dumps(state))
-    group = SutroJobGroup.resume(manifest, client=echo.client)
+    checkpoint.write_text(json.dumps(state))
+    group = SutroJobGroup.resume(checkpoint, client=echo.client)
     assert [r.answer for r in group.results()] == labels(20)
     assert len(deployment.jobs) == 2
 
 
-def forget(manifest, number):
+def forget(checkpoint, number):
     """As if the process had been killed between a submission and the note of its answer."""
-    state = json.loads(manifest.read_text())
+    state = json.loads(checkpoint.read_text())
     state["parts"][number]["job_id"] = None
-    manifest.write_text(json.dumps(state))
+    checkpoint.write_text(json.dumps(state))
 
 
 def test_a_part_that_cannot_be_looked_for_is_not_submitted_again(echo, deployment, tmp_path):
-    manifest = tmp_path / "job.json"
-    echo.submit_in_parts(rows(20), 10, manifest=manifest)
-    forget(manifest, 1)
+    checkpoint = tmp_path / "job.json"
+    echo.submit_in_parts(rows(20), 10, checkpoint=checkpoint)
+    forget(checkpoint, 1)
     echo.client.policy = Policy(max_retries=0, lookup_seconds=0.2)
     deployment.faults.add("list-jobs", status=503, times=None)
     with pytest.raises(errors.SutroServerError):
-        SutroJobGroup.resume(manifest, rows(20), client=echo.client)
+        SutroJobGroup.resume(checkpoint, rows(20), client=echo.client)
     deployment.faults.clear()
-    group = SutroJobGroup.resume(manifest, rows(20), client=echo.client)
+    group = SutroJobGroup.resume(checkpoint, rows(20), client=echo.client)
     assert [r.answer for r in group.results()] == labels(20)
     assert len(deployment.jobs) == 2
 
@@ -90,40 +90,40 @@ def test_a_lost_part_is_found_behind_any_number_of_newer_jobs(
     echo, deployment, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(_submit_api, "_PAGE", 2)
-    manifest = tmp_path / "job.json"
-    echo.submit_in_parts(rows(20), 10, manifest=manifest)
+    checkpoint = tmp_path / "job.json"
+    echo.submit_in_parts(rows(20), 10, checkpoint=checkpoint)
     for _ in range(8):
         echo.submit(rows(1))
-    forget(manifest, 0)
+    forget(checkpoint, 0)
     echo.client.policy = Policy(lookup_seconds=0.2)
-    group = SutroJobGroup.resume(manifest, rows(20), client=echo.client)
+    group = SutroJobGroup.resume(checkpoint, rows(20), client=echo.client)
     assert [r.answer for r in group.results()] == labels(20)
     assert len(deployment.jobs) == 10
 
 
-@pytest.mark.parametrize("with_manifest", [True, False])
+@pytest.mark.parametrize("with_checkpoint", [True, False])
 def test_a_group_that_is_broken_off_says_which_jobs_it_has_made(
-    echo, deployment, tmp_path, with_manifest
+    echo, deployment, tmp_path, with_checkpoint
 ):
-    manifest = tmp_path / "job.json" if with_manifest else None
+    checkpoint = tmp_path / "job.json" if with_checkpoint else None
     deployment.faults.add("batch-inference", status=422, json={"detail": "no"}, skip=2)
     with pytest.raises(errors.SutroValidationError) as caught:
-        echo.submit_in_parts(rows(40), 10, manifest=manifest)
+        echo.submit_in_parts(rows(40), 10, checkpoint=checkpoint)
     notes = "".join(caught.value.__notes__)
     assert all(job["job_id"] in notes for job in deployment.jobs)
     assert len(deployment.jobs) == 2
-    assert (str(manifest) in notes) == with_manifest
+    assert (str(checkpoint) in notes) == with_checkpoint
 
 
 def test_a_group_goes_on_taking_earlier_jobs_after_a_crash(echo, deployment, tmp_path):
-    manifest = tmp_path / "job.json"
+    checkpoint = tmp_path / "job.json"
     echo.submit(rows(30)[20:]).results()
     function = echo.model_copy(update={"reuse_jobs": timedelta(hours=1)})
     deployment.faults.add("batch-inference", status=422, json={"detail": "no"}, skip=1)
     with pytest.raises(errors.SutroValidationError):
-        function.submit_in_parts(rows(30), 10, manifest=manifest)
+        function.submit_in_parts(rows(30), 10, checkpoint=checkpoint)
     echo.client.policy = Policy(lookup_seconds=0.2)
-    group = SutroJobGroup.resume(manifest, rows(30), client=echo.client)
+    group = SutroJobGroup.resume(checkpoint, rows(30), client=echo.client)
     assert [r.answer for r in group.results()] == labels(30)
     assert len(deployment.jobs) == 3
     assert SutroJob.find(group.jobs[2].token, client=echo.client) == group.jobs[2]
@@ -131,7 +131,7 @@ def test_a_group_goes_on_taking_earlier_jobs_after_a_crash(echo, deployment, tmp
 
 def test_an_empty_table_makes_no_group(echo, deployment, tmp_path):
     with pytest.raises(errors.SutroInputError, match="no rows"):
-        echo.submit_in_parts([], 10, manifest=tmp_path / "job.json")
+        echo.submit_in_parts([], 10, checkpoint=tmp_path / "job.json")
     assert list(tmp_path.iterdir()) == []
 
 
