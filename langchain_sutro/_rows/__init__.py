@@ -1,4 +1,4 @@
-"""Tables in: any table as rows of JSON, checked against a schema, and spooled where large."""
+"""Rows: any table as rows of JSON, checked against a schema, and spooled to disk if large."""
 
 from langchain_sutro._rows.json_rows import dump_row, encode_row, kind_name, loaded
 from langchain_sutro._rows.remote import RemoteTable

@@ -1,10 +1,10 @@
-"""Rows as JSON: the fast way for whole chunks, and the exact way that can name a bad cell.
+"""Rows as JSON: a fast way for whole chunks, and an exact way that can name an invalid cell.
 
-What JSON has is sent as it is, since the service turns values into text itself. What JSON lacks
-but has one obvious spelling is converted: NaN, NaT and `pandas.NA` become null; dates, times, UUIDs
-and decimals become strings; an enumeration becomes its value; NumPy values become plain ones;
+JSON values are sent as they are, since the service turns them into text itself. Other values are
+converted if they have one obvious JSON form: NaN, NaT and `pandas.NA` become null; dates, times,
+UUIDs and decimals become strings; an enumeration becomes its value; NumPy values become plain ones;
 pydantic models and mappings become objects. Anything else is an error that names row and column,
-and never the value, which may be a secret.
+but never the value, which may be a secret.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ __all__ = [
 Row = dict[str, Any] | str
 
 _DEEPEST = 200
-# A dataclass is no JSON value for the exact way, so it is none for the fast one.
+# The exact way refuses dataclasses, so the fast one must too.
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS
-# Twice as fast as `in`, since colons are rarer than the letters of a text.
+# Twice as fast as `in`, since colons are rarer than the letters of "null".
 _NULL_FIELD = re.compile(rb":null")
 # Values of these types cannot make orjson write null for an infinity.
 _FINITE = (str, int, type(None), date, time, UUID, Decimal)
 
 
 class _NoJSONError(TypeError):
-    """A value has no JSON form; the text says why, without the value."""
+    """A value has no JSON form; the message says why, without the value."""
 
 
 def encode_value(value: Any, *, row_index: int | None = None, column: str | None = None) -> Any:
-    """Convert one cell to what JSON has.
+    """Convert one cell to a JSON value.
 
     Args:
         value: Any object.
@@ -67,8 +67,9 @@ def encode_value(value: Any, *, row_index: int | None = None, column: str | None
         however large.
 
     Raises:
-        SutroInputError: There is no obvious JSON form: infinities, bytes, sets, complex numbers,
-            other objects, objects with keys that are not texts, and what is nested too deeply.
+        SutroInputError: It has no obvious JSON form. This is so for infinities, bytes, sets,
+            complex numbers, other objects, mappings with keys that are not strings, and values
+            that are nested too deeply.
     """
     try:
         return _exact(value, 0)
@@ -78,18 +79,18 @@ def encode_value(value: Any, *, row_index: int | None = None, column: str | None
 
 
 def encode_row(row: Any, *, row_index: int | None = None) -> Row:
-    """Convert one row to what JSON has.
+    """Convert one row to JSON values.
 
     Args:
-        row: A dict, mapping or pydantic model with named fields, or a text: a ready prompt, or the
-            input of a Function with one field.
+        row: A dict, mapping or pydantic model with named fields, or a string: a complete prompt, or
+            the input of a Function with one field.
         row_index: Its index from 0, for errors; None for a single call.
 
     Returns:
-        A dict of JSON values, or the text.
+        A dict of JSON values, or the string.
 
     Raises:
-        SutroInputError: It is something else, or a cell has no JSON form.
+        SutroInputError: It is anything else, or a cell has no JSON form.
     """
     record = _record(row, row_index)
     if isinstance(record, str):
@@ -108,7 +109,7 @@ def dump_row(row: Any) -> bytes:
         row: As for `encode_row`.
 
     Returns:
-        UTF-8 text of a JSON object or string.
+        A JSON object or string in UTF-8.
 
     Raises:
         SutroInputError: As for `encode_row`.
@@ -128,8 +129,8 @@ def dump_chunk(rows: Sequence[Row], first_row: int) -> tuple[bytes, bool]:
     """Convert rows to a JSON array.
 
     Args:
-        rows: What `plain_rows` gave, at least one.
-        first_row: Index of the first one in the whole table, for errors.
+        rows: From `plain_rows`, at least one.
+        first_row: Index of the first row in the whole table, for errors.
 
     Returns:
         The JSON array, and whether it has integers beyond 64 bits.
@@ -141,32 +142,32 @@ def dump_chunk(rows: Sequence[Row], first_row: int) -> tuple[bytes, bool]:
         encoded = orjson.dumps(rows, _plain, _OPTIONS)
     except TypeError:
         return _dump_exactly(_encode_all(rows, first_row))
-    if _has_null(encoded) and not _surely_finite(rows):
+    if _has_null(encoded) and not _certainly_finite(rows):
         _encode_all(rows, first_row)
     return encoded, False
 
 
 def plain_rows(rows: Sequence[Any], first_row: int) -> Sequence[Row]:
-    """Make every row a dict or a text, without looking into it.
+    """Convert every row to a dict or a string, without its cells.
 
     Raises:
-        SutroInputError: A row is neither, or texts and objects are mixed.
+        SutroInputError: A row is neither, or strings and objects are mixed.
     """
     kinds = set(map(type, rows))
     if kinds in ({dict}, {str}):
         return rows
     plain = [_record(row, first_row + index) for index, row in enumerate(rows)]
-    texts = isinstance(plain[0], str)
+    strings = isinstance(plain[0], str)
     for index, row in enumerate(plain):
-        if isinstance(row, str) is not texts:
+        if isinstance(row, str) is not strings:
             raise mixed(first_row + index)
     return plain
 
 
 def mixed(row_index: int) -> SutroInputError:
-    """The error for a text among objects, or the other way round."""
+    """The error for a string among objects, or an object among strings."""
     return SutroInputError(
-        f"Row {row_index}: texts and objects with named fields cannot be mixed in one table.",
+        f"Row {row_index}: strings and objects with named fields cannot be mixed in one table.",
         row_index=row_index,
     )
 
@@ -185,8 +186,8 @@ def _record(row: Any, row_index: int | None) -> Any:
     if isinstance(row, Mapping):
         return dict(row)
     raise SutroInputError(
-        f"{_place(row_index, None)}a row is a dict or a pydantic model with named fields, or a "
-        f"text; not a value of type {type(row).__name__}.",
+        f"{_place(row_index, None)}a row must be a dict, a pydantic model or a string, "
+        f"not a value of type {type(row).__name__}.",
         row_index=row_index,
     )
 
@@ -195,7 +196,7 @@ def _name(name: Any, row_index: int | None) -> str:
     if not isinstance(name, str):
         raise SutroInputError(
             f"{_place(row_index, None)}a field has a name of type {type(name).__name__}; names "
-            "are texts.",
+            "must be strings.",
             row_index=row_index,
         )
     plain: str = encode_value(name, row_index=row_index)
@@ -224,14 +225,14 @@ def _dump_exactly(value: Any) -> tuple[bytes, bool]:
 
 
 def _has_null(encoded: bytes) -> bool:
-    """Whether there may be a null: as a field's value, or in an array if there are any."""
+    """Whether there may be a null, as a field's value or in an array."""
     if _NULL_FIELD.search(encoded):
         return True
     return encoded.find(b"[", 1) >= 0 and b"null" in encoded
 
 
-def _surely_finite(rows: Sequence[Row]) -> bool:
-    """Whether no value can be an infinity, as far as a quick look tells."""
+def _certainly_finite(rows: Sequence[Row]) -> bool:
+    """Whether it is certain, after a quick look, that no value is an infinity."""
     cells = chain.from_iterable(row.values() for row in rows if isinstance(row, dict))
     floats: list[float] = []
     kinds = set()
@@ -261,37 +262,39 @@ def _exact(value: Any, depth: int) -> Any:
 
 
 def _scalar(value: bool | float | str | None) -> bool | float | str | None:
-    """The value as one of its type itself, not of a subclass."""
+    """The value as its base type instead of a subclass."""
     if isinstance(value, str):
-        return _text(value)
+        return _unicode(value)
     if isinstance(value, float):
-        return _number(float(value))
+        return _finite(float(value))
     return value if value is None or isinstance(value, bool) else int(value)
 
 
 def _key(key: Any) -> str:
     if not isinstance(key, str):
-        raise _NoJSONError(f"an object has a key of type {type(key).__name__}; keys are texts")
-    return _text(key)
+        raise _NoJSONError(
+            f"an object has a key of type {type(key).__name__}; keys must be strings"
+        )
+    return _unicode(key)
 
 
-def _text(value: str) -> str:
+def _unicode(value: str) -> str:
     plain = str.__str__(value)
     try:
         plain.encode()
     except UnicodeEncodeError:
-        raise _NoJSONError("a text with half a surrogate pair is not Unicode") from None
+        raise _NoJSONError("a string with half a surrogate pair is not valid Unicode") from None
     return plain
 
 
-def _number(value: float) -> float | None:
+def _finite(value: float) -> float | None:
     if math.isinf(value):
-        raise _NoJSONError("an infinity has no JSON form; send null or a text")
+        raise _NoJSONError("an infinity has no JSON form; send null or a string")
     return None if math.isnan(value) else value
 
 
 def _plain(value: Any) -> Any:
-    """One step towards JSON; orjson calls it for what it does not know."""
+    """One step towards JSON; orjson calls it for values of unknown types."""
     for kind, convert in _CONVERSIONS:
         if isinstance(value, kind):
             return convert(value)
@@ -304,30 +307,30 @@ def _plain(value: Any) -> Any:
 
 
 def loaded(module: str, name: str) -> Any:
-    """What a library has by a name, without loading it.
+    """An attribute of a library, without loading the library.
 
     Returns:
-        None if the library is not loaded, or another thread is just loading it: then no value is
-        of its types.
+        The attribute; None if the library is not loaded or is just being loaded by another thread,
+        in which case no value has its types.
     """
     return getattr(sys.modules.get(module), name, None)
 
 
 def kind_name(value: Any) -> str:
-    """The type of a value, as its reader would write it."""
+    """The name of a value's type, as one would write it in code."""
     kind = type(value)
     module = kind.__module__.partition(".")[0]
     return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
 
 
-def _moment(value: date | time) -> str | None:
+def _isoformat(value: date | time) -> str | None:
     # NaT calls itself a datetime; nothing else differs from itself.
     return value.isoformat() if value == value else None  # noqa: PLR0124
 
 
 def _decimal(value: Decimal) -> str | None:
     if value.is_infinite():
-        raise _NoJSONError("an infinity has no JSON form; send null or a text")
+        raise _NoJSONError("an infinity has no JSON form; send null or a string")
     return None if value.is_nan() else str(value)
 
 
@@ -342,15 +345,15 @@ def _from_numpy(value: Any, numpy: Any) -> Any:
     if isinstance(value, numpy.datetime64):
         return None if numpy.isnat(value) else str(value)
     if isinstance(value, numpy.ndarray):
-        # `tolist` would make numbers of nanoseconds.
+        # `tolist` would convert nanoseconds to numbers.
         return list(value) if value.dtype.kind == "M" and value.ndim else value.tolist()
     if isinstance(value, numpy.timedelta64):
-        raise _NoJSONError("a duration has no JSON form; send a number or a text")
+        raise _NoJSONError("a duration has no JSON form; send a number or a string")
     return value.item()
 
 
 _CONVERSIONS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
-    ((date, time), _moment),
+    ((date, time), _isoformat),
     (UUID, str),
     (Decimal, _decimal),
     (BaseModel, _model),

@@ -1,4 +1,4 @@
-"""Tables that the service fetches itself: https URLs, and object storage through signed URLs."""
+"""Tables that the service downloads itself: https URLs, and signed URLs of object storage."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ _SIGNED_SECONDS = 6 * 3600
 @exported_from("langchain_sutro")
 @dataclass(frozen=True, repr=False)
 class RemoteTable:
-    """An uncompressed CSV or Parquet file that the service downloads, once, without a key.
+    """An uncompressed CSV or Parquet file that the service downloads once, without credentials.
 
     Attributes:
-        url: For the submit body only: its query may be a signature, which is a credential.
-        location: Where it is, without query and fragment: for messages, fingerprints and traces.
+        url: The full URL, for the request body only: its query may hold a signature, which is a
+            credential.
+        location: The URL without query and fragment, for messages, fingerprints and traces.
     """
 
     url: str
@@ -40,23 +41,23 @@ class RemoteTable:
         return f"RemoteTable({self.location!r})"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("A RemoteTable is not pickled: its URL may be a credential.")
+        raise TypeError("A RemoteTable is not pickled, because its URL may be a credential.")
 
 
 def is_remote(address: str) -> bool:
-    """Whether a text names a table that is not on this machine."""
+    """Whether a string is the URL of a table that is not on this machine."""
     scheme, mark, _ = address.partition("://")
     return bool(mark) and scheme.lower() in ("http", "https", *_EXTRAS)
 
 
 def remote_table(address: str) -> RemoteTable:
-    """Take a URL, or have one signed.
+    """Make a table of a URL, signing it if it is in object storage.
 
     Args:
         address: `https://…`, `http://` to loopback, `s3://…`, `gs://…`.
 
     Returns:
-        The table. Signing uses this machine's own credentials, and may use the network.
+        The table. Signing uses this machine's credentials, and may use the network.
 
     Raises:
         SutroInputError: The URL cannot be used.
@@ -91,7 +92,9 @@ def _sign(address: str, extra: str) -> str:
 
 def _check(url: str) -> None:
     if re.search(r"[\s\\\x00-\x1f\x7f]", url):
-        raise SutroInputError("The table's URL has white space or a backslash; encode it.")
+        raise SutroInputError(
+            "The table's URL must not contain white space or backslashes: encode them."
+        )
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -100,8 +103,11 @@ def _check(url: str) -> None:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise SutroInputError("The table's URL must be absolute, with https.")
     if "@" in parts.netloc:
-        raise SutroInputError("The table's URL must have no user information: presign it instead.")
+        raise SutroInputError(
+            "The table's URL must not contain user information: presign it instead."
+        )
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise SutroInputError(
-            "The table's URL must use https; http is for localhost and loopback addresses only."
+            "The table's URL must use https; http is allowed for localhost and loopback addresses "
+            "only."
         )

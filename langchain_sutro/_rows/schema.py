@@ -1,7 +1,7 @@
-"""A Function's input fields, when its user tells them: the service has no endpoint that does.
+"""A Function's input schema, as the caller declares it: the service does not publish one.
 
-A schema is a pydantic model or a JSON schema of an object. Either way rows are checked before they
-are sent, and any field name works: `self`, `config`, names with spaces.
+A schema is a pydantic model or the JSON schema of an object. Either way rows are checked before
+they are sent, and fields may have any name: `self`, `config`, names with spaces.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class InputSchema:
         function: The Function's name, for messages.
 
     Raises:
-        SutroConfigurationError: It describes something else than an object with named fields.
+        SutroConfigurationError: It does not describe an object with named fields.
     """
 
     def __init__(self, schema: type[BaseModel] | Mapping[str, Any], function: str) -> None:
@@ -56,14 +56,14 @@ class InputSchema:
         self.fields: tuple[str, ...] = tuple(self.json_schema.get("properties", {}))
 
     def check(self, row: Any, *, row_index: int | None = None) -> Any:
-        """Check a row; gives what is to be sent.
+        """Check a row and return what is sent.
 
         Args:
-            row: A mapping, an instance of a pydantic model, or a text for a Function of one field.
+            row: A mapping, a pydantic model, or a string for a Function with one field.
             row_index: Index of the row, for messages.
 
         Raises:
-            SutroInputError: It names every field that is missing, unknown or of a wrong type.
+            SutroInputError: The message names every missing, unknown or invalid field.
         """
         if isinstance(row, str) and len(self.fields) == 1:
             return row
@@ -88,7 +88,7 @@ class InputSchema:
                 row_index=row_index,
                 column=first,
             )
-        # A model may fill defaults in; a JSON schema only checks.
+        # A model may add defaults; a JSON schema only checks.
         return value.model_dump(mode="json", by_alias=True) if self.model else row
 
     def _open(self) -> bool:
@@ -136,7 +136,7 @@ def _typed_dict(schema: Mapping[str, Any], function: str) -> Any:
         name: (Required if name in required else NotRequired)[_type(part, definitions)]
         for name, part in properties.items()
     }
-    # A typed dict, unlike a model, allows any key for a field.
+    # A typed dict, unlike a model, allows any name for a field.
     make: Any = TypedDict
     typed = make("Input", fields)
     typed.__pydantic_config__ = ConfigDict(extra="ignore")
@@ -146,7 +146,7 @@ def _typed_dict(schema: Mapping[str, Any], function: str) -> Any:
 def _type(  # noqa: PLR0911 - one line for each keyword
     part: Any, definitions: Mapping[str, Any], depth: int = 0
 ) -> Any:
-    """The Python type that admits what a JSON schema admits, or more where it is elaborate."""
+    """The Python type for a JSON schema; a wider one where the schema is elaborate."""
     if not isinstance(part, Mapping) or depth > 8:
         return Any
     if "$ref" in part:
@@ -168,11 +168,11 @@ def _type(  # noqa: PLR0911 - one line for each keyword
 
 
 def model_of(name: str, schema: Mapping[str, Any]) -> type[BaseModel]:
-    """A model of any mapping whose JSON schema is this one.
+    """A model that accepts any mapping and reports the given JSON schema as its own.
 
     Args:
-        name: Of the model.
-        schema: What it tells as its own.
+        name: The model's name.
+        schema: The JSON schema.
     """
 
     def replace(generated: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
-"""Any table -> rows on the wire.
+"""Any table as the JSON array that a submission carries.
 
-Rows are encoded chunk by chunk into the JSON array that a submission carries, and kept: in memory
-while they are few, then in an anonymous private file. So memory stays flat, every bad cell is found
-before anything is sent, and the body has a known length and can be read again.
+Rows are encoded chunk by chunk and kept in memory while they are few, then in an anonymous private
+file. So memory stays flat, every invalid cell is found before anything is sent, and the request
+body has a known length and can be read again.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class _Chunk(NamedTuple):
     Attributes:
         start: Index of the first row, within the part.
         stop: Index after the last one.
-        offset: Where the text lies.
-        size: Of the text, in bytes.
-        large_integers: Whether reading the text needs integers beyond 64 bits.
+        offset: Position of the JSON in the file, in bytes.
+        size: Size of the JSON, in bytes.
+        large_integers: Whether the JSON has integers beyond 64 bits.
     """
 
     start: int
@@ -62,11 +62,11 @@ class SpooledRows:
     """Rows of one table, or of one part of it, encoded. Safe to read from any thread.
 
     Attributes:
-        count: Number of rows.
-        first_row: Index of the first one in the whole table; 0 unless the table was split.
-        size: Bytes of the JSON array.
-        columns: Names of fields in order of first sight, at most 1,000, as far as the first 256
-            rows and one row of every further MiB tell; none for texts.
+        count: The number of rows.
+        first_row: Index of the first row in the whole table; 0 unless the table was split.
+        size: Size of the JSON array in bytes.
+        columns: Names of at most 1,000 fields in order of first appearance, taken from the first
+            256 rows and one row of every further MiB; none if rows are strings.
     """
 
     def __init__(self, first_row: int = 0) -> None:
@@ -99,7 +99,7 @@ class SpooledRows:
         self.close()
 
     def close(self) -> None:
-        """Give memory and file back; happens by itself when the object goes."""
+        """Free the memory and the file. This also happens when the object is garbage-collected."""
         self._release()
 
     @property
@@ -110,29 +110,29 @@ class SpooledRows:
         return digest.hexdigest()
 
     def pieces(self, prefix: bytes = b"", suffix: bytes = b"") -> Iterator[bytes]:
-        """The JSON array between two texts, in pieces of about 1 MiB; can be had again.
+        """The JSON array between a prefix and a suffix, in pieces of about 1 MiB. Repeatable.
 
         Args:
-            prefix: Comes first, with the first piece.
-            suffix: Comes last.
+            prefix: Put before the array, with the first piece.
+            suffix: Put after the array.
 
         Yields:
-            Bytes, `len(prefix) + size + len(suffix)` in all.
+            Pieces of `len(prefix) + size + len(suffix)` bytes in total.
         """
         lead = prefix + b"["
         for chunk in self._chunks:
-            yield self._text(chunk, lead)
+            yield self._json(chunk, lead)
             lead = b","
         yield (b"" if self._chunks else lead) + b"]" + suffix
 
     def rows(self, indices: Iterable[int]) -> dict[int, Row]:
-        """Get some rows back, as they are sent.
+        """Some rows as they are sent.
 
         Args:
             indices: From 0, within this part.
 
         Returns:
-            The rows by index, in the order asked for.
+            The rows by index, in the order of `indices`.
 
         Raises:
             IndexError: There is no such row.
@@ -154,27 +154,27 @@ class SpooledRows:
         """The first rows, as they are sent.
 
         Args:
-            count: How many at most.
+            count: The maximum number of rows.
         """
         return list(self.rows(range(min(count, self.count))).values())
 
     def _decode(self, position: int) -> list[Row]:
         chunk = self._chunks[position]
-        array = self._text(chunk, b"[") + b"]"
+        array = self._json(chunk, b"[") + b"]"
         rows: list[Row] = json.loads(array) if chunk.large_integers else orjson.loads(array)
         return rows
 
-    def _text(self, chunk: _Chunk, lead: bytes) -> bytes:
-        """The chunk after some bytes."""
+    def _json(self, chunk: _Chunk, lead: bytes) -> bytes:
+        """The JSON of a chunk, after some leading bytes."""
         with self._lock:
             self._file.seek(chunk.offset)
             return lead + self._file.read(chunk.size)
 
     def append(self, rows: Sequence[Row]) -> int:
-        """Encode further rows; for those who make this object.
+        """Encode further rows; for the functions of this file.
 
         Returns:
-            Bytes of their JSON array.
+            Size of their JSON array in bytes.
         """
         array, large_integers = dump_chunk(rows, self.first_row + self.count)
         lead = b"," if self.count else b""
@@ -202,13 +202,13 @@ def spool_rows(data: Any, *, columns: Sequence[str] | None = None) -> SpooledRow
 
     Args:
         data: Any table on this machine, see `open_table`.
-        columns: Names of the columns to send; None for all.
+        columns: Names of the columns to send; None sends all.
 
     Returns:
         The rows.
 
     Raises:
-        SutroInputError: It is no table on this machine, or a cell has no JSON form.
+        SutroInputError: It is not a table on this machine, or a cell has no JSON form.
     """
     return _Spooler(data, columns).spool(None)
 
@@ -219,11 +219,11 @@ def split_rows(
     *,
     columns: Sequence[str] | None = None,
 ) -> Iterator[SpooledRows]:
-    """Encode a table as several parts, each when it is asked for.
+    """Encode a table as several parts, each when it is requested.
 
     Args:
         data: As for `spool_rows`.
-        max_rows: Rows in a part, at most.
+        max_rows: The maximum number of rows in a part.
         columns: As for `spool_rows`.
 
     Yields:
@@ -234,22 +234,24 @@ def split_rows(
         SutroInputError: As for `spool_rows`; row numbers count over the whole table.
     """
     if max_rows < 1:
-        raise SutroInputError(f"max_rows is at least 1, not {max_rows}.")
+        raise SutroInputError(f"max_rows must be at least 1, not {max_rows}.")
     spooler = _Spooler(data, columns)
     while (part := spooler.spool(max_rows)).count:
         yield part
 
 
 class _Spooler:
-    """Reads a table once, from part to part."""
+    """Reads a table once, part after part."""
 
     def __init__(self, data: Any, columns: Sequence[str] | None) -> None:
         table = open_table(data)
         if isinstance(table, RemoteTable):
-            raise SutroInputError(f"{table.location} is fetched by the service, not sent by us.")
+            raise SutroInputError(
+                f"{table.location} is fetched by the service, so it cannot be encoded here."
+            )
         self._take = table.open(columns)
         self._first_row = 0
-        self._texts: bool | None = None
+        self._strings: bool | None = None
 
     def spool(self, max_rows: int | None) -> SpooledRows:
         part = SpooledRows(self._first_row)
@@ -271,7 +273,7 @@ class _Spooler:
         return part
 
     def _check_kind(self, rows: Sequence[Row], part: SpooledRows) -> None:
-        texts = isinstance(rows[0], str)
-        if self._texts not in (None, texts):
+        strings = isinstance(rows[0], str)
+        if self._strings not in (None, strings):
             raise mixed(self._first_row + part.count)
-        self._texts = texts
+        self._strings = strings

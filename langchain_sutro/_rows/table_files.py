@@ -1,4 +1,4 @@
-"""Tables in files: CSV, Parquet, and directories of Parquet."""
+"""Tables in files: CSV, Parquet, and directories of Parquet files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._rows.arrow_rows import Take, check_names, check_schema, take_batches
+from langchain_sutro._rows.arrow_rows import TakeRows, check_names, check_schema, take_batches
 from langchain_sutro.errors import SutroInputError
 
 if TYPE_CHECKING:
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 __all__ = ["take_csv", "take_directory", "take_parquet"]
 
-# A row longer than the block ends Arrow's CSV reader; small blocks keep memory flat.
+# Arrow's CSV reader fails at a row longer than its block; small blocks keep memory flat.
 _CSV_BLOCKS = (1 << 18, 1 << 23, 1 << 28, (1 << 31) - 1)
 _READ_BYTES = 1 << 18
 _BATCH_BYTES = 1 << 20
 _BATCH_ROWS = 16_384
 
 
-def take_csv(path: Path, columns: Sequence[str] | None) -> Take:
-    """Read a CSV file, every cell as text.
+def take_csv(path: Path, columns: Sequence[str] | None) -> TakeRows:
+    """Read a CSV file, with every cell as a string.
 
     Raises:
-        SutroInputError: Its header or, while reading, a record is wrong.
+        SutroInputError: Its header is invalid or, during reading, a record is.
     """
     import pyarrow as pa  # noqa: PLC0415
 
@@ -56,7 +56,7 @@ def take_csv(path: Path, columns: Sequence[str] | None) -> Take:
 
 
 def _csv_names(path: Path) -> tuple[list[str], int]:
-    """The header, and the size of block that its reader needed."""
+    """The header, and the block size that reading it took."""
     import pyarrow as pa  # noqa: PLC0415
 
     for block in _CSV_BLOCKS:
@@ -90,12 +90,12 @@ def _csv_reader(
 
 
 def _csv_error(error: Exception, path: Path) -> SutroInputError:
-    """What is wrong with a file, without the cells that Arrow would quote."""
+    """An error for a file, without the cells that Arrow would quote."""
     text = str(error)
     if "Empty CSV" in text:
-        return SutroInputError(f"{path.name} is empty: a CSV file has a header.")
+        return SutroInputError(f"{path.name} is empty: a CSV file must have a header.")
     if "UTF8" in text or "UTF-8" in text:
-        return SutroInputError(f"{path.name} is not UTF-8 throughout: convert it.")
+        return SutroInputError(f"{path.name} is not valid UTF-8: convert it.")
     number = re.search(r"Row #(\d+)", text)
     counts = re.search(r"Expected (\d+) columns, got (\d+)", text)
     where = f" record {number[1]} (the header is 1)" if number else " a record"
@@ -105,17 +105,17 @@ def _csv_error(error: Exception, path: Path) -> SutroInputError:
     )
 
 
-def take_parquet(path: Path, columns: Sequence[str] | None) -> Take:
+def take_parquet(path: Path, columns: Sequence[str] | None) -> TakeRows:
     """Read a Parquet file.
 
     Raises:
-        SutroInputError: It is none, or has columns that no row can have.
+        SutroInputError: It is not a Parquet file, or has columns that a row cannot have.
     """
     import pyarrow as pa  # noqa: PLC0415
     from pyarrow import parquet  # noqa: PLC0415
 
     try:
-        # A buffer instead of whole column chunks.
+        # Read through a buffer instead of whole column chunks.
         file = parquet.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BYTES)
     except (pa.ArrowInvalid, OSError):
         raise SutroInputError(f"{path.name} is not a Parquet file.") from None
@@ -127,11 +127,11 @@ def take_parquet(path: Path, columns: Sequence[str] | None) -> Take:
     return take_batches(batches, columns)
 
 
-def take_directory(path: Path, columns: Sequence[str] | None) -> Take:
+def take_directory(path: Path, columns: Sequence[str] | None) -> TakeRows:
     """Read a directory of Parquet files in the order of their names.
 
     Raises:
-        SutroInputError: It has none, or others, or they do not fit together.
+        SutroInputError: It has no Parquet files, or other files, or their columns differ.
     """
     import pyarrow as pa  # noqa: PLC0415
     from pyarrow import dataset  # noqa: PLC0415
@@ -140,7 +140,7 @@ def take_directory(path: Path, columns: Sequence[str] | None) -> Take:
         tables = dataset.dataset(path, format="parquet", partitioning="hive")
     except (pa.ArrowInvalid, OSError):
         raise SutroInputError(
-            f"{path.name} has files that are not Parquet, or that differ in their columns."
+            f"{path.name} has files that are not Parquet files, or whose columns differ."
         ) from None
     fragments = sorted(tables.get_fragments(), key=lambda fragment: str(fragment.path))
     if not fragments:

@@ -1,4 +1,4 @@
-"""The kinds of table, each read a few rows at a time and never as a whole."""
+"""All kinds of table, each read a few rows at a time and never as a whole."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from langchain_sutro._rows.arrow_rows import (
-    Take,
+    TakeRows,
     cells,
     check_names,
     check_schema,
-    dicts,
+    rows_from_columns,
     take_batches,
 )
 from langchain_sutro._rows.json_rows import kind_name, loaded
@@ -28,48 +28,48 @@ from langchain_sutro.errors import SutroInputError
 __all__ = ["LocalTable", "open_table"]
 
 _KINDS = (
-    "a list or other iterable of dicts, pydantic models or texts; a pandas or polars DataFrame or "
-    "anything else with __arrow_c_stream__; the path of a .csv or .parquet file or of a directory "
-    "of Parquet files; an https://, s3:// or gs:// URL"
+    "a list or other iterable of dicts, pydantic models or strings; a pandas or polars DataFrame "
+    "or anything else with __arrow_c_stream__; the path of a .csv or .parquet file or of a "
+    "directory of Parquet files; an https://, s3:// or gs:// URL"
 )
 
 
 @dataclass(frozen=True)
 class LocalTable:
-    """A table on this machine, of whatever kind."""
+    """A table on this machine."""
 
-    _open: Callable[[Sequence[str] | None], Take] = field(repr=False)
+    _open: Callable[[Sequence[str] | None], TakeRows] = field(repr=False)
 
-    def open(self, columns: Sequence[str] | None = None) -> Take:
-        """Start to read.
+    def open(self, columns: Sequence[str] | None = None) -> TakeRows:
+        """Start reading.
 
         Args:
             columns: Names of the columns to read, in this order; None for all.
 
         Raises:
-            SutroInputError: The table has no such column, or columns that no row can have.
+            SutroInputError: The table has no such column, or columns that a row cannot have.
         """
         return self._open(columns)
 
 
 def open_table(data: Any) -> LocalTable | RemoteTable:
-    """Find out what kind of table this is, without reading rows.
+    """Recognise a table, without reading rows.
 
     Args:
-        data: A list or other iterable of dicts, pydantic models or texts; a pandas DataFrame (its
-            index is not sent); anything with `__arrow_c_stream__`, such as polars, pyarrow and
-            DuckDB tables; the path of a `.csv` file (UTF-8, comma, header; every cell stays text,
-            an empty one is the empty text, blank lines are skipped), of a `.parquet` file, or of a
-            directory of Parquet files (by name, those with a leading `.` or `_` left out,
-            `key=value` directories as columns); a URL, see `RemoteTable`. `s3://` and `gs://` are
-            signed here, through fsspec.
+        data: A list or other iterable of dicts, pydantic models or strings; a pandas DataFrame
+            (its index is not sent); anything with `__arrow_c_stream__`, such as polars, pyarrow and
+            DuckDB tables; the path of a `.csv` file (UTF-8, commas, header; every cell is a string,
+            an empty one the empty string, and blank lines are skipped), of a `.parquet` file, or of
+            a directory of Parquet files (in order of their names, without those that start with
+            `.` or `_`; `key=value` directories become columns); a URL, see `RemoteTable`. `s3://`
+            and `gs://` URLs are signed here, with fsspec.
 
     Returns:
-        The table: what the service fetches itself, or what is sent from here.
+        The table: a `RemoteTable` if the service fetches it itself.
 
     Raises:
-        SutroInputError: It is no table, or there is no such file.
-        SutroConfigurationError: It cannot be signed.
+        SutroInputError: It is not a table, or there is no such file.
+        SutroConfigurationError: The URL cannot be signed.
     """
     if isinstance(data, (LocalTable, RemoteTable)):
         return data
@@ -96,7 +96,7 @@ def _file(data: str | PathLike[str]) -> LocalTable:
     except (OSError, ValueError):
         known = False
     if not known:
-        # Any other text may be a prompt, which an error must not carry.
+        # Any other string may be a prompt, which an error must not quote.
         named = f"There is no file {path.name!r}. " if ending in (".csv", ".parquet") else ""
         raise SutroInputError(f"{named}A table is {_KINDS}.")
     if path.is_dir():
@@ -107,12 +107,12 @@ def _file(data: str | PathLike[str]) -> LocalTable:
 
 
 def _is_series(data: Any) -> bool:
-    """Whether it is one column, which offers itself as an Arrow stream but is no table."""
+    """Whether it is a single column, which has an Arrow stream but is not a table."""
     kinds = (loaded(library, "Series") for library in ("pandas", "polars"))
     return any(kind is not None and isinstance(data, kind) for kind in kinds)
 
 
-def _take_rows(data: Iterable[Any], columns: Sequence[str] | None) -> Take:
+def _take_rows(data: Iterable[Any], columns: Sequence[str] | None) -> TakeRows:
     rows = iter(data)
 
     def take(count: int) -> list[Any]:
@@ -132,7 +132,7 @@ def _select(row: Any, columns: Sequence[str]) -> Any:
     return {name: row[name] for name in columns if name in row}
 
 
-def _take_pandas(frame: Any, columns: Sequence[str] | None) -> Take:
+def _take_pandas(frame: Any, columns: Sequence[str] | None) -> TakeRows:
     check_names(list(frame.columns), columns)
     if columns is not None:
         frame = frame[list(columns)]
@@ -144,7 +144,7 @@ def _take_pandas(frame: Any, columns: Sequence[str] | None) -> Take:
         part = frame.iloc[position : position + count]
         position += len(part)
         columns_cells = (_series_cells(part.iloc[:, index]) for index in range(len(names)))
-        return dicts(len(part), names, columns_cells)
+        return rows_from_columns(len(part), names, columns_cells)
 
     return take
 
@@ -160,14 +160,14 @@ def _series_cells(series: Any) -> list[Any]:
     return values
 
 
-def _take_stream(data: Any, columns: Sequence[str] | None) -> Take:
+def _take_stream(data: Any, columns: Sequence[str] | None) -> TakeRows:
     import pyarrow as pa  # noqa: PLC0415
 
     try:
         reader = pa.RecordBatchReader.from_stream(data)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         raise SutroInputError(
-            f"A {kind_name(data)} is no table with named columns: pass a DataFrame or a list."
+            f"A {kind_name(data)} is not a table with named columns: pass a DataFrame or a list."
         ) from None
     check_schema(reader.schema, columns)
     return take_batches(reader, columns)

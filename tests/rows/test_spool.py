@@ -158,7 +158,7 @@ def test_an_infinity_is_found_beside_nulls_and_numbers():
 
 @pytest.mark.parametrize("row", [[1], 5, None, b"x", ("a", 1), Color.RED])
 def test_what_is_no_row_is_an_error_that_names_the_row(row):
-    with pytest.raises(SutroInputError, match=r"^Row 1: a row is a dict") as caught:
+    with pytest.raises(SutroInputError, match=r"^Row 1: a row must be a dict") as caught:
         spool_rows([{"a": 1}, row])
     assert caught.value.row_index == 1
 

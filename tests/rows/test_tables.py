@@ -222,7 +222,7 @@ def test_csv_cells_may_be_long(tmp_path):
         ("a,b\n" + "1,2\n" * 120_000 + "hunter2\n", "record 120002 .* has 1 cells", 120_000),
         ("a,a\n1,2\n", "Two columns are named 'a'", None),
         ("", "is empty", None),
-        (b"a\n\xffhunter2\n", "not UTF-8", None),
+        (b"a\n\xffhunter2\n", "not valid UTF-8", None),
     ],
     ids=["more", "fewer", "late", "twice", "empty", "latin"],
 )
