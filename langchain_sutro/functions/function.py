@@ -37,7 +37,6 @@ from langchain_sutro._tracing import (
     quiet_when_local,
     traced_inputs,
 )
-from langchain_sutro.functions.assign import SutroAssign
 from langchain_sutro.functions.interface import answer_form, check_row
 from langchain_sutro.functions.row_batch import RowBatch
 from langchain_sutro.functions.runs import CallRuns
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
     )
     from langchain_core.runnables.retry import ExponentialJitterParams
 
+    from langchain_sutro.functions.assign import SutroAssign
     from langchain_sutro.functions.retry import SutroRetry
     from langchain_sutro.functions.tool import SutroTool
 
@@ -450,6 +450,9 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
                 its field names to the row's, or a callable on the row. Defaults to the fields of
                 `args_schema`, or the whole row without one.
         """
+        # Imported here because few need it, and making its pydantic model takes time.
+        from langchain_sutro.functions.assign import SutroAssign  # noqa: PLC0415
+
         if inputs is None and self._schema is not None:
             inputs = list(self._schema.fields)
         return SutroAssign(bound=self, key=key, inputs=inputs)
