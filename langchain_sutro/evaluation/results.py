@@ -6,13 +6,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
-from itertools import islice
 from typing import TYPE_CHECKING, Any, overload
 
 from langchain_sutro._exports import exported_from
 from langchain_sutro._results import FunctionResult, usd
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.evaluation import plots
+from langchain_sutro.evaluation.html_table import PREVIEW, html_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from langchain_sutro._results import BatchResults
 
 __all__ = ["ExperimentResults", "ExperimentRow", "ExperimentSummary"]
-
-_PREVIEW, _LONGEST = 5, 120
 
 
 @exported_from("langchain_sutro")
@@ -290,21 +288,18 @@ class ExperimentResults:
         head = f"<p><b>{name}</b> · {' · '.join(map(escape, facts))}</p>"
         keys = self.feedback_keys
         titles = ["", "inputs", "answer", "expected", *keys, "confidence"]
-        body = "".join(
-            _html_row(
-                [
-                    index,
-                    row.inputs,
-                    row.answer if row.error is None else row.error,
-                    row.expected,
-                    *(_feedback(row, key) for key in keys),
-                    row.confidence,
-                ]
-            )
-            for index, row in enumerate(self._rows[:_PREVIEW])
-        )
-        columns = "".join(f"<th>{escape(title)}</th>" for title in titles)
-        return f"{head}<table><thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table>"
+        preview = [
+            [
+                index,
+                row.inputs,
+                row.answer if row.error is None else row.error,
+                row.expected,
+                *(_feedback(row, key) for key in keys),
+                row.confidence,
+            ]
+            for index, row in enumerate(self._rows[:PREVIEW])
+        ]
+        return head + html_table(titles, preview)
 
     def _judged(
         self, score: str | None, confidence: str | None
@@ -397,23 +392,3 @@ def _shown(one: EvaluationResult) -> Any:
 
 def _feedback(row: ExperimentRow, key: str) -> Any:
     return next((_shown(one) for one in row.feedback if one.key == key), None)
-
-
-def _html_row(cells: Sequence[Any]) -> str:
-    return f"<tr>{''.join(_html_cell(cell) for cell in cells)}</tr>"
-
-
-def _html_cell(cell: Any) -> str:
-    if not isinstance(cell, dict):
-        return f"<td>{_clipped(cell)}</td>"
-    fields = "<br>".join(
-        f"<b>{_clipped(name)}</b> {_clipped(value)}"
-        for name, value in islice(cell.items(), _PREVIEW)
-    )
-    # Notebooks align cells right, where a few lines of text are hard to read.
-    return f'<td style="text-align: left">{fields}</td>'
-
-
-def _clipped(value: Any) -> str:
-    text = "" if value is None else str(value)
-    return escape(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
