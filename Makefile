@@ -5,8 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 TEST ?= tests
+# What a change breaks first; in these folders, tests that are marked slow are left out.
+FAST ?= tests/rows tests/results tests/service tests/functions
 
-.PHONY: all demo test test-oldest lint format bench docs lock help
+.PHONY: all demo test test-fast test-oldest test-newest lint format bench docs lock help
 .DEFAULT_GOAL := help
 
 # The versions are locked, so that every clone installs the same.
@@ -30,8 +32,14 @@ demo: $(VENV)/.installed  ## Judge real leads with a local deployment, and show 
 test: $(VENV)/.installed  ## Run the whole suite
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(TEST)
 
+test-fast: $(VENV)/.installed  ## Run the part that takes less than a minute, see FAST
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not sdk" $(FAST)
+
 test-oldest: $(VENV)/.installed  ## Run the suite with the oldest dependencies that pyproject.toml admits
-	@$(BIN)/python -m tests.oldest $(TEST)
+	@$(BIN)/python -m tests.resolved oldest $(TEST)
+
+test-newest: $(VENV)/.installed  ## Run the suite with the newest dependencies that pyproject.toml admits
+	@$(BIN)/python -m tests.resolved newest $(TEST)
 
 lint: $(VENV)/.installed  ## Check style and types
 	@$(BIN)/ruff check .

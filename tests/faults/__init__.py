@@ -1,1 +1,1 @@
-"""Bad weather on real sockets, real servers, real processes; and promises that hold in it."""
+"""Network faults on real sockets, servers and processes, and what must hold under them."""

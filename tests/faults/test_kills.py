@@ -12,9 +12,9 @@ import pytest
 from langchain_sutro import SutroFunction, SutroJob
 from langchain_sutro.local import LocalDeployment
 from tests.faults.functions import FUNCTIONS, labels, rows
+from tests.faults.network_faults import patient
 from tests.faults.processes import Server, output, start, wait_until
-from tests.faults.story import token
-from tests.faults.weather import calm
+from tests.faults.scenario import token
 
 FEW, MANY = 12, 18_003
 # How long the server keeps what the killed process waits for.
@@ -129,7 +129,7 @@ def test_a_wait_outlives_a_server_that_is_killed_and_started_again(tmp_path):
             api_key=server.environ["SUTRO_API_KEY"],
             poll_interval=0.1,
         )
-        function.client.policy = calm()
+        function.client.policy = patient()
         reported = []
 
         async def awaited():

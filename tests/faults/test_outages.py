@@ -14,10 +14,11 @@ from langchain_sutro import SutroFunction, SutroJob, errors
 from langchain_sutro._jobs import client
 from langchain_sutro.local import LocalDeployment
 from tests.faults.functions import FUNCTIONS, labels, rows
-from tests.faults.promises import check, check_error, check_rows, told
-from tests.faults.story import token
-from tests.faults.weather import Quick
+from tests.faults.invariants import check_error, check_rows, told
+from tests.faults.network_faults import Quick
+from tests.faults.scenario import token
 from tests.support.calls import call, modes
+from tests.support.invariants import check
 
 SEEDS = int(os.environ.get("SUTRO_FAULTS_OUTAGES", "16"))
 KEY = "sk_of_these_tests"

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from langchain_sutro import SutroClient, SutroFunction, SutroJobGroup
 from tests.faults.functions import rows
-from tests.faults.weather import calm
+from tests.faults.network_faults import patient
 
 
 def main(verb: str, place: str, count: str) -> None:
@@ -22,7 +22,7 @@ def main(verb: str, place: str, count: str) -> None:
     reuse = timedelta(hours=1) if verb == "one" else None
     function = SutroFunction("echo", poll_interval=0.05, reuse_jobs=reuse)
     client = SutroClient()
-    client.policy = function.client.policy = calm()
+    client.policy = function.client.policy = patient()
     if verb == "submit":
         owner = function.submit_in_parts(table, -(-len(table) // 3), checkpoint=place)
     elif verb == "resume":

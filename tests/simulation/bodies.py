@@ -6,7 +6,8 @@ import httpx
 
 from langchain_sutro._service.driver import Response
 from langchain_sutro.errors import SutroConnectionError
-from tests.simulation.jobs import check, file
+from tests.simulation.jobs import file
+from tests.support.invariants import check
 
 NO_HEADERS = httpx.Headers()
 _GARBAGE = (b"\n", b"garbage\n", b'{"update_type":', b"[]\n", b"\xff\n", b'{"update_type":7}\n')

@@ -1,4 +1,4 @@
-"""What is in a simulated service: jobs, their rows, and what is promised about them."""
+"""What is in a simulated service: jobs, their rows, and what must hold for them."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,16 +18,6 @@ STRANGERS = [{"job_id": None, "description": None, "status": "odd"}] + [
         7, "", "[langchain-sutro", f"[langchain-sutro token={number:032x} same=0a]", {}, "x" * 500,
     )
 ]  # fmt: skip
-
-
-class BrokenPromiseError(AssertionError):
-    """Something happened that must never happen."""
-
-
-def check(kept: object, promise: str) -> None:
-    """Fail unless the promise was kept."""
-    if not kept:
-        raise BrokenPromiseError(promise)
 
 
 @lru_cache(maxsize=64)

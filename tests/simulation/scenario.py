@@ -1,4 +1,4 @@
-"""One seed's story: submit, wait, fetch the results, and check every promise on the way."""
+"""One seed's scenario: submit, wait, fetch the results, and check every invariant on the way."""
 
 import io
 from datetime import timedelta
@@ -21,22 +21,23 @@ from langchain_sutro.errors import (
     SutroJobFailedError,
     SutroJobTimeoutError,
 )
-from tests.simulation.jobs import Job, Table, check, file, outputs
+from tests.simulation.jobs import Job, Table, file, outputs
 from tests.simulation.service import DEPLOYMENT, HOSTED, START, Service
+from tests.support.invariants import check
 
 _RESULTS = {"include_inputs": False, "include_cumulative_logprobs": False}
 _ENDINGS = {SutroJobFailedError: "FAILED", SutroJobCancelledError: "CANCELLED"}
 
 
 def play(seed: int, trace: list[str] | None = None) -> None:
-    """Carry one story out.
+    """Play one scenario.
 
     Args:
         seed: Which.
         trace: Is told every event.
 
     Raises:
-        BrokenPromiseError: What must never happen happened.
+        BrokenInvariantError: What must never happen happened.
     """
     _Story(Service.drawn(seed, trace)).play()
 
@@ -53,7 +54,7 @@ class _Story:
             clock=service.clock,
             jitter=rng.random,
         )
-        self.fair = service.trouble == 0.0
+        self.no_faults = service.trouble == 0.0
         self.request = JobRequest("judge", description=rng.choice((None, "weekly [x]")))
         self.rows = Table(rng.choice((1, 2, 7, 30, 30, 400, 1500)))
         self.token = f"{rng.getrandbits(128):032x}"
@@ -108,7 +109,7 @@ class _Story:
         try:
             self.drive(operation, self.patience(100))
         except (SutroConnectionError, SutroAPIError):
-            check(not self.fair, "a run succeeds in fair weather")
+            check(not self.no_faults, "a run succeeds without faults")
         else:
             check(service.runs, "an answer comes from a run")
         check(service.runs <= 1 or self.policy.repeat_runs, "a run is not billed twice")
@@ -146,7 +147,10 @@ class _Story:
             check(not service.posts, "what is refused is not sent")
             return None
         except (SutroAPIError, SutroConnectionError):
-            check(not self.fair or self.rows.count > service.quota, "fair weather lets a job in")
+            check(
+                not self.no_faults or self.rows.count > service.quota,
+                "without faults a job is accepted",
+            )
             check(self.made() is None, "an error without a token means that there is no job")
             return None
         job = service.find(submitted.job_id)
@@ -196,7 +200,7 @@ class _Story:
             check(service.now - begin >= timeout, "a wait does not end before its time")
             ended = False
         except (SutroAPIError, SutroConnectionError) as error:
-            check(not self.fair, "a wait does not fail in fair weather")
+            check(not self.no_faults, "a wait does not fail without faults")
             check(self.named(error, job.job_id), "an error of a wait says its job")
             ended = False
         else:
@@ -222,15 +226,15 @@ class _Story:
             operation = _fetch.results_json(self.settings, self.policy, job.job_id, dict(_RESULTS))
             columns = self.drive(operation, 20_000)
         except (SutroAPIError, SutroConnectionError):
-            check(not self.fair, "results come in fair weather")
+            check(not self.no_faults, "results come without faults")
         else:
             check(columns["outputs"] == outputs(job.rows), "no row is lost or moved")
 
     def afterwards(self, job: Job | None) -> None:
-        """In fair weather, what was paid for is found, and gives all its rows."""
+        """Without faults, what was paid for is found, and gives all its rows."""
         service = self.service
-        service.calm()
-        self.fair = True
+        service.end_faults()
+        self.no_faults = True
         self.policy.pacer.not_before = 0.0
         made = self.made()
         operation = _submit_api.find_job(self.settings, self.policy, self.token)

@@ -3,7 +3,7 @@
 It answers the requests that operations yield, in this process and without waiting: submissions that
 are lost before or after they were carried out, answers that never come, lists that lag, statuses
 read from a stale copy, progress streams that break off, downloads cut at any byte. Every choice is
-drawn from the seed, so that a seed is one story which can be told again.
+drawn from the seed, so that a seed is one scenario which can be replayed.
 """
 
 import random
@@ -20,7 +20,8 @@ from langchain_sutro._service.settings import Settings
 from langchain_sutro._service.submission import Marker
 from langchain_sutro.errors import SutroConnectionError, SutroTimeoutError
 from tests.simulation.bodies import NO_HEADERS, Storage, deliver, progress, with_headers
-from tests.simulation.jobs import STRANGERS, Job, check, confidences, outputs
+from tests.simulation.jobs import STRANGERS, Job, confidences, outputs
+from tests.support.invariants import check
 
 API = "https://sutro.example/v1"
 STORAGE = "https://storage.example"
@@ -31,7 +32,7 @@ HOSTED = Settings("hosted", API, API, KEY)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MOST_REQUESTS = 3000
 
-# What may become of a request, in twentieths of those that meet bad weather.
+# What may become of a request, in twentieths of those that meet a network fault.
 REFUSED, LOST, TURNED_AWAY, LATE, UNANSWERED, GAVE_UP, GARBLED, FINE = (
     "refused", "lost", "turned away", "late", "unanswered", "gave up", "garbled", "fine",
 )  # fmt: skip
@@ -70,7 +71,7 @@ class Service:
     """Answers requests; `now` is the only clock.
 
     Attributes:
-        trouble: The share of requests that meet bad weather.
+        trouble: The share of requests that meet a network fault.
         outage: From when to when nothing gets through.
         sent: Whether a token's submission may have been carried out.
         posts: How many submissions came.
@@ -119,8 +120,8 @@ class Service:
         service.strangers = pick((0, 3, 3, 3, 3, 3, 110, 250))
         return service
 
-    def calm(self) -> None:
-        """Wait until all that was under way has arrived, in fair weather from now on."""
+    def end_faults(self) -> None:
+        """Wait until all that was under way has arrived; there are no faults from now on."""
         self.trouble, self.outage, self.storage.change = 0.0, (0.0, 0.0), 0.0
         self.newer = self.rng.choice((0, 0, 5, 130))
         self.requests = 0

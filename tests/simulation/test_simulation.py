@@ -1,4 +1,4 @@
-"""A hundred thousand stories of bad weather, and proof that a broken promise would be noticed.
+"""A hundred thousand scenarios of network faults, and proof that a breach would be noticed.
 
 `SUTRO_SIMULATION_SEEDS` sets how many; `SUTRO_SIMULATION_SEED` tells one of them alone.
 """
@@ -15,8 +15,8 @@ from langchain_sutro._service import fetch as _fetch
 from langchain_sutro._service import jobs as _jobs_api
 from langchain_sutro._service import submission as _submit_api
 from langchain_sutro.errors import SubmissionUnknownError, SutroServerError
-from tests.simulation.jobs import BrokenPromiseError
 from tests.simulation.scenario import play
+from tests.support.invariants import BrokenInvariantError
 
 SEEDS = int(os.environ.get("SUTRO_SIMULATION_SEEDS", "100000"))
 ONE = os.environ.get("SUTRO_SIMULATION_SEED")
@@ -28,7 +28,7 @@ SEEDS_OF_A_BREAK = 5000
 
 @pytest.fixture(autouse=True)
 def _quiet():
-    """Formatting what the package logs would take longer than the stories."""
+    """Formatting what the package logs would take longer than the scenarios."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
@@ -56,32 +56,32 @@ def tell(seeds):
                         *trace,
                     )
                 ),
-                pytrace=not isinstance(error, BrokenPromiseError),
+                pytrace=not isinstance(error, BrokenInvariantError),
             )
 
 
 @pytest.mark.skipif(ONE is not None, reason="one seed is replayed")
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_every_promise_is_kept_in_bad_weather(shard):
+def test_every_invariant_holds_under_network_faults(shard):
     tell(range(shard, SEEDS, SHARDS))
 
 
 @pytest.mark.skipif(ONE is None, reason="SUTRO_SIMULATION_SEED is not set")
-def test_the_seed_that_is_replayed_keeps_every_promise():
+def test_every_invariant_holds_for_the_seed_that_is_replayed():
     tell([int(ONE)])
 
 
-def test_a_seed_tells_the_same_story_each_time():
+def test_a_seed_plays_the_same_scenario_each_time():
     for seed in range(200):
         first: list[str] = []
         second: list[str] = []
         play(seed, first)
         play(seed, second)
         assert first == second
-        assert first, "a story has events"
+        assert first, "a scenario has events"
 
 
-def test_a_failing_seed_is_told_with_the_command_that_replays_it(monkeypatch):
+def test_a_failing_seed_is_reported_with_the_command_that_replays_it(monkeypatch):
     BREAKS["a submission is sent again after anything"](monkeypatch)
     with pytest.raises(pytest.fail.Exception) as failed:
         tell(range(SEEDS_OF_A_BREAK))
@@ -273,5 +273,5 @@ BREAKS = {
 @pytest.mark.parametrize("broken", BREAKS.values(), ids=BREAKS)
 def test_the_simulation_notices(broken, monkeypatch):
     broken(monkeypatch)
-    with pytest.raises(BrokenPromiseError):
+    with pytest.raises(BrokenInvariantError):
         play_all(range(SEEDS_OF_A_BREAK))

@@ -144,10 +144,10 @@ class Wire:
         if fault is None:
             await self._app(scope, noting_receive, noting_send)
         else:
-            await _Misfortune(fault, self._app, scope, noting_receive, noting_send).happen()
+            await _FaultyExchange(fault, self._app, scope, noting_receive, noting_send).happen()
 
 
-class _Misfortune:
+class _FaultyExchange:
     """One request that a fault strikes."""
 
     def __init__(

@@ -1,20 +1,11 @@
-"""What must hold whatever goes wrong, and how it is checked."""
+"""What must hold for rows, errors and logs while the network fails."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from langchain_sutro import errors
-
-
-class BrokenPromiseError(AssertionError):
-    """What must never happen happened."""
-
-
-def check(holds: object, promise: str) -> None:
-    """Raise unless the promise holds."""
-    if not holds:
-        raise BrokenPromiseError(promise)
+from tests.support.invariants import check
 
 
 def told(error: BaseException) -> str:

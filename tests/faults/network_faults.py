@@ -1,4 +1,4 @@
-"""What goes wrong, drawn from a seed."""
+"""The network faults of a scenario, drawn from its seed."""
 
 from random import Random
 from typing import Any
@@ -10,9 +10,9 @@ from langchain_sutro.local.faults import Faults
 
 PASSING = (408, 425, 429, 500, 502, 503, 504, 524)
 READ_SECONDS = 0.15
-"""How long a storm waits for an answer; some are held back for longer."""
+"""How long a scenario waits for an answer; some are held back for longer."""
 
-# What a story asks for, most often first.
+# What a scenario requests, most often first.
 _PATHS = {
     "batch-inference": 4,
     "job-status/*": 3,
@@ -36,8 +36,8 @@ class Quick(Policy):
         return super().backoff(attempt, first=first, most=most) / 50
 
 
-def stormy(rng: Random) -> Policy:
-    """Little patience, so that a story is short."""
+def impatient(rng: Random) -> Policy:
+    """Short deadlines, so that a scenario is short."""
     return Quick(
         max_retries=rng.choice((0, 1, 3)),
         timeout=READ_SECONDS,
@@ -47,8 +47,8 @@ def stormy(rng: Random) -> Policy:
     )
 
 
-def calm() -> Policy:
-    """Patience enough for a machine that is busy with other things."""
+def patient() -> Policy:
+    """Long deadlines, for a machine that is busy with other things."""
     return Quick(timeout=30.0, lookup_seconds=0.05)
 
 
@@ -70,7 +70,7 @@ def arm(faults: Faults, rng: Random) -> list[str]:
         fault = {
             "times": rng.choice((1, 1, 1, 2, 4)),
             "skip": rng.choice((0, 0, 0, 1, 2)),
-            **_misfortune(rng),
+            **_http_fault(rng),
         }
         faults.add(path, **fault)
         told.append(f"{path} {fault}")
@@ -88,7 +88,7 @@ def arm(faults: Faults, rng: Random) -> list[str]:
     return told
 
 
-def _misfortune(rng: Random) -> dict[str, Any]:
+def _http_fault(rng: Random) -> dict[str, Any]:
     [kind] = rng.choices(("status", "reset", "truncate", "delay"), (50, 25, 20, 5))
     if kind == "status":
         return _status(rng)

@@ -1,4 +1,4 @@
-"""One seed's story over real sockets: work in a storm, and what is left of it when it is calm."""
+"""One seed's scenario on real sockets: work under network faults, and what is found afterwards."""
 
 import asyncio
 from collections import Counter
@@ -11,21 +11,22 @@ from typing import Self
 from langchain_sutro import SutroFunction, SutroJob, SutroJobGroup, errors
 from langchain_sutro.local import LocalDeployment
 from tests.faults.functions import FIELD, LABEL, echo
-from tests.faults.promises import (
-    check,
-    check_error,
-    check_rows,
-    check_secrets,
-    logged,
-    told,
+from tests.faults.invariants import check_error, check_rows, check_secrets, logged, told
+from tests.faults.network_faults import (
+    READ_SECONDS,
+    arm,
+    arm_job,
+    impatient,
+    patient,
+    submissions_wait,
 )
-from tests.faults.weather import READ_SECONDS, arm, arm_job, calm, stormy, submissions_wait
+from tests.support.invariants import check
 
 _KINDS = {"submit": 40, "batch": 20, "cancel": 10, "parts": 15, "run": 15}
 
 
-class Place:
-    """A deployment and an event loop for many stories, one after the other."""
+class Environment:
+    """A deployment and an event loop for many scenarios, one after the other."""
 
     def __init__(self) -> None:
         self.ran: Counter[str] = Counter()
@@ -42,7 +43,7 @@ class Place:
         self.deployment.stop()
 
     def publish(self, name: str) -> None:
-        """A Function of a story's own, which counts what it is asked."""
+        """A Function of one scenario, which counts what it is asked."""
 
         def counted(row):
             self.ran[row["n"]] += 1
@@ -51,28 +52,28 @@ class Place:
         self.deployment.publish(name, counted, input_schema=FIELD, output_schema=LABEL)
 
     def jobs(self, name: str) -> list[dict]:
-        """The jobs of a story's Function, oldest first."""
+        """The jobs of a scenario's Function, oldest first."""
         return [job for job in self.deployment.jobs if job["model"] == name]
 
     def audit(self) -> None:
-        """What was still on its way when its story ended is counted too."""
+        """What was still on its way when its scenario ended is counted too."""
         made = Counter(job["model"] for job in self.deployment.jobs)
         for name, most in self.most_jobs.items():
             check(made[name] <= most, f"{name}: {made[name]} jobs where there may be {most}")
 
 
-class Story:
-    """Submits, waits and fetches in a storm; then looks what became of it.
+class Scenario:
+    """Submits, waits and fetches under network faults; then looks at what became of it.
 
     Args:
-        place: Where it plays.
-        seed: Which.
+        environment: Where it runs.
+        seed: Which scenario.
     """
 
-    def __init__(self, place: Place, seed: int) -> None:
+    def __init__(self, environment: Environment, seed: int) -> None:
         self.rng = rng = Random(seed)
-        self.place = place
-        self.deployment = place.deployment
+        self.environment = environment
+        self.deployment = environment.deployment
         self.name = f"echo-{seed}"
         [self.kind] = rng.choices(list(_KINDS), list(_KINDS.values()))
         self.asynchronous = self.kind == "cancel" or rng.random() < 0.5
@@ -80,7 +81,7 @@ class Story:
         self.rows = [{"n": f"{seed}.{index}"} for index in range(count)]
         self.labels = [f"<{row['n']}>" for row in self.rows]
         self.fault: dict = {}
-        self.weather: list[str] = []
+        self.network_faults: list[str] = []
         self.function = SutroFunction(
             self.name,
             api_url=self.deployment.url,
@@ -92,7 +93,7 @@ class Story:
     def __str__(self) -> str:
         way = "asynchronous" if self.asynchronous else "synchronous"
         return "\n  ".join(
-            (f"{self.kind}, {way}, {len(self.rows)} rows, {self.fault}", *self.weather)
+            (f"{self.kind}, {way}, {len(self.rows)} rows, {self.fault}", *self.network_faults)
         )
 
     @property
@@ -103,13 +104,13 @@ class Story:
         }
 
     def play(self) -> None:
-        """Raises BrokenPromiseError if a promise is broken."""
-        self.place.publish(self.name)
-        self.client.policy = stormy(self.rng)
+        """Raises BrokenInvariantError if an invariant is broken."""
+        self.environment.publish(self.name)
+        self.client.policy = impatient(self.rng)
         submissions_wait(READ_SECONDS)
         if self.kind in ("submit", "batch", "cancel"):
             self.fault = arm_job(self.deployment.faults, self.name, self.rng, len(self.rows))
-        self.weather = arm(self.deployment.faults, self.rng)
+        self.network_faults = arm(self.deployment.faults, self.rng)
         try:
             with logged() as lines:
                 getattr(self, self.kind)()
@@ -120,12 +121,12 @@ class Story:
     def call(self, owner: object, verb: str, *args, **options):
         """A method, or its asynchronous twin."""
         if self.asynchronous:
-            return self.place.runner.run(getattr(owner, f"a{verb}")(*args, **options))
+            return self.environment.runner.run(getattr(owner, f"a{verb}")(*args, **options))
         return getattr(owner, verb)(*args, **options)
 
-    def becalm(self) -> None:
+    def end_faults(self) -> None:
         self.deployment.faults.clear()
-        self.client.policy = calm()
+        self.client.policy = patient()
         submissions_wait(30.0)
 
     def run(self) -> None:
@@ -137,8 +138,8 @@ class Story:
             check_error(error, self.deployment.api_key)
         else:
             check_rows([result], self.labels[:1], set())
-            check(self.place.ran[row["n"]], "an answer comes from a run")
-        check(self.place.ran[row["n"]] <= 1, "a run is not billed twice")
+            check(self.environment.ran[row["n"]], "an answer comes from a run")
+        check(self.environment.ran[row["n"]] <= 1, "a run is not billed twice")
 
     def batch(self) -> None:
         """One job behind one call."""
@@ -175,11 +176,11 @@ class Story:
             task.cancel()
             return await task
 
-        self.judged(lambda: self.place.runner.run(cancelled()))
+        self.judged(lambda: self.environment.runner.run(cancelled()))
 
     def judged(self, work) -> None:
         """Carry work on one job out, and check what comes of it."""
-        self.place.most_jobs[self.name] = 1
+        self.environment.most_jobs[self.name] = 1
         try:
             results = list(work())
         except asyncio.CancelledError as error:
@@ -190,7 +191,7 @@ class Story:
             self.failed(error)
         else:
             if self.answered(results):
-                check(len(self.place.jobs(self.name)) == 1, "answers come from one job")
+                check(len(self.environment.jobs(self.name)) == 1, "answers come from one job")
         self.afterwards()
 
     def answered(self, results: list) -> bool:
@@ -206,7 +207,7 @@ class Story:
 
     def failed(self, error: BaseException) -> None:
         """What may have been paid for can be found again by what the error says."""
-        jobs = self.place.jobs(self.name)
+        jobs = self.environment.jobs(self.name)
         check(len(jobs) <= 1, "a submission makes one job at the most")
         if isinstance(error, errors.SutroJobFailedError):
             check("fail" in self.fault, "only a job that failed is said to have failed")
@@ -215,9 +216,9 @@ class Story:
         check(not jobs or any(name in text for name in names), f"{error!r} tells job or token")
 
     def afterwards(self) -> None:
-        """In calm weather: a job that was made gives all its rows, and is not made again."""
-        self.becalm()
-        for job in self.place.jobs(self.name):
+        """Without faults: a job that was made gives all its rows, and is not made again."""
+        self.end_faults()
+        for job in self.environment.jobs(self.name):
             found = self.call(SutroJob, "find", token(job), client=self.client)
             check(found and found.job_id == job["job_id"], "a job is found by its token")
             try:
@@ -228,15 +229,18 @@ class Story:
             check("fail" not in self.fault, "a job that failed has no results")
             check_rows(results, self.labels, self.spoilt)
         again = self.function.model_copy(update={"reuse_jobs": timedelta(hours=1)})
-        made = len(self.place.jobs(self.name))
+        made = len(self.environment.jobs(self.name))
         if made and self.rng.random() < 0.3:
             self.call(again, "submit", self.rows)
-            check(len(self.place.jobs(self.name)) == made, "a job is taken up and not paid again")
+            check(
+                len(self.environment.jobs(self.name)) == made,
+                "a job is taken up and not paid again",
+            )
 
     def parts(self) -> None:
         """Several jobs behind one handle, finished from the manifest if anything breaks."""
         size = max(1, len(self.rows) // 3)
-        self.place.most_jobs[self.name] = most = -(-len(self.rows) // size)
+        self.environment.most_jobs[self.name] = most = -(-len(self.rows) // size)
         with TemporaryDirectory() as folder:
             manifest = Path(folder) / "parts.json"
             attempts = [
@@ -247,22 +251,22 @@ class Story:
             ]
             for number, attempt in enumerate(attempts):
                 if number == 2:
-                    self.becalm()
+                    self.end_faults()
                 try:
                     results = list(self.call(attempt(), "results", timeout=20.0))
                 except Exception as error:  # noqa: BLE001 - see above
                     check_error(error, self.deployment.api_key)
-                    check(number < 2, f"in calm weather a group is finished, but {error!r}")
+                    check(number < 2, f"without faults a group is finished, but {error!r}")
                     self.reachable(error, manifest)
                 else:
                     check_rows(results, self.labels, set())
                     break
-        check(len(self.place.jobs(self.name)) == most, f"{most} parts are {most} jobs")
+        check(len(self.environment.jobs(self.name)) == most, f"{most} parts are {most} jobs")
 
     def reachable(self, error: BaseException, manifest: Path) -> None:
         """Every job of the group is named by the manifest or the error."""
         text = told(error) + manifest.read_text()
-        for job in self.place.jobs(self.name):
+        for job in self.environment.jobs(self.name):
             check(job["job_id"] in text or token(job) in text, f"{job['job_id']} is not lost")
 
 

@@ -1,4 +1,4 @@
-"""A thousand storms over real sockets, and proof that a broken promise would be noticed.
+"""A thousand scenarios over real sockets, and proof that a broken invariant would be noticed.
 
 `SUTRO_FAULTS_SEEDS` sets how many; `SUTRO_FAULTS_SEED` replays one of them alone.
 """
@@ -18,8 +18,8 @@ from langchain_sutro._service import exchange as _api
 from langchain_sutro._service import jobs as _jobs_api
 from langchain_sutro._service import results_file as _fetch
 from langchain_sutro._service import submission as _submit_api
-from tests.faults.promises import BrokenPromiseError
-from tests.faults.story import Place, Story
+from tests.faults.scenario import Environment, Scenario
+from tests.support.invariants import BrokenInvariantError
 
 SEEDS = int(os.environ.get("SUTRO_FAULTS_SEEDS", "1000"))
 ONE = os.environ.get("SUTRO_FAULTS_SEED")
@@ -38,35 +38,36 @@ def _quick(monkeypatch, tmp_path):
 
 
 def tell(seeds):
-    """Play the seeds at one place; the first that fails is told, with the way to replay it."""
-    with Place() as place:
+    """Play the seeds at one place; the first that fails is reported, with the way to replay it."""
+    with Environment() as environment:
         for seed in seeds:
-            story = Story(place, seed)
+            scenario = Scenario(environment, seed)
             try:
-                story.play()
+                scenario.play()
             except Exception as error:
                 error.add_note(
-                    f"seed {seed}: {story}\n"
-                    f"replay: SUTRO_FAULTS_SEED={seed} make test TEST=tests/faults/test_storms.py"
+                    f"seed {seed}: {scenario}\n"
+                    f"replay: SUTRO_FAULTS_SEED={seed} make test "
+                    "TEST=tests/faults/test_network_faults.py"
                 )
                 raise
-        place.audit()
+        environment.audit()
 
 
 @pytest.mark.skipif(ONE is not None, reason="one seed is replayed")
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_every_promise_is_kept_in_a_storm(shard):
+def test_every_invariant_holds_under_network_faults(shard):
     tell(range(shard, SEEDS, SHARDS))
 
 
 @pytest.mark.skipif(ONE is None, reason="SUTRO_FAULTS_SEED is not set")
-def test_the_seed_that_is_replayed_keeps_every_promise():
+def test_every_invariant_holds_for_the_seed_that_is_replayed():
     tell([int(ONE)] * 20)
 
 
-def test_a_failing_seed_is_told_with_the_command_that_replays_it(monkeypatch):
+def test_a_failing_seed_is_reported_with_the_command_that_replays_it(monkeypatch):
     shifts_rows(monkeypatch)
-    with pytest.raises(BrokenPromiseError, match="is answered with its own") as failed:
+    with pytest.raises(BrokenInvariantError, match="is answered with its own") as failed:
         tell(range(SEEDS_OF_A_BREAK))
     [note] = failed.value.__notes__
     assert "SUTRO_FAULTS_SEED=" in note
@@ -129,7 +130,7 @@ def names_no_token(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("broken", "promise"),
+    ("broken", "invariant"),
     [
         (repeats_submissions, "one job|is not lost|parts are"),
         (repeats_runs, "not billed twice"),
@@ -143,7 +144,7 @@ def names_no_token(monkeypatch):
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
-def test_the_storms_notice_what(broken, promise, monkeypatch):
+def test_a_scenario_notices_what_is_broken(broken, invariant, monkeypatch):
     broken(monkeypatch)
-    with pytest.raises(BrokenPromiseError, match=promise):
+    with pytest.raises(BrokenInvariantError, match=invariant):
         tell(range(SEEDS_OF_A_BREAK))
