@@ -1,6 +1,7 @@
 """A data set through a Function, or an experiment before a judge, as one job."""
 
 import asyncio
+import inspect
 import threading
 import uuid
 from collections import Counter
@@ -259,6 +260,12 @@ def test_what_does_not_go_together_is_refused(house):
         )
     with pytest.raises(errors.SutroInputError, match="num_repetitions must be at least 1, not 0"):
         evaluate_dataset(house.function, [], num_repetitions=0, upload_results=False)
+
+
+def test_both_forms_show_the_same_parameters():
+    assert inspect.iscoroutinefunction(aevaluate_dataset)
+    assert inspect.signature(aevaluate_dataset) == inspect.signature(evaluate_dataset)
+    assert "num_repetitions: 'int' = 1" in str(inspect.signature(aevaluate_dataset))
 
 
 def test_progress_is_shown_on_request(house, capsys):
