@@ -61,4 +61,4 @@ lock:  ## Resolve requirements.lock anew (needs uv)
 		--extra plots --group dev pyproject.toml -o requirements.lock --no-header --no-annotate
 
 help:  ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
