@@ -53,8 +53,9 @@ format: $(VENV)/.installed  ## Put the style right
 bench: $(VENV)/.installed  ## Measure speed and memory beside httpx and the official SDK
 	@$(BIN)/python -m tests.benchmarks
 
-docs: $(VENV)/.installed  ## Build the API reference in build/docs
-	@$(BIN)/python -m docs.reference
+docs: $(VENV)/.installed  ## Build the pages and the API reference in build/docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo build/docs/index.html
 
 lock:  ## Resolve requirements.lock anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --extra local --extra agents --extra s3 \

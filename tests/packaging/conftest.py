@@ -13,7 +13,7 @@ from tests.support.environments import PROJECT, ROOT, environment, exclusive, in
 @pytest.fixture(scope="session")
 def tools():
     """Python of an environment with what builds, documents and checks the package."""
-    documenting = PROJECT["dependency-groups"].get("docs", ["pdoc>=15,<17"])
+    documenting = PROJECT["dependency-groups"]["docs"]
     return environment(
         "tools",
         [*PROJECT["build-system"]["requires"], *documenting, "pyright[nodejs]>=1.1.390"],

@@ -1,49 +1,79 @@
-"""The API reference: builds from the docstrings, without a warning."""
+"""The documentation: one site of pages and API reference, built without a warning."""
 
+import html
 import inspect
+import re
 import subprocess
+from importlib import import_module
 
 import pytest
 
 import langchain_sutro
-from langchain_sutro import errors
 from tests.support.environments import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
+MODULES = ("errors", "local", "manifest", "middleware", "plots", "testing")
+SIGNATURE = re.compile(r'<div class="doc-signature[^>]*>(.*?)</div>', re.DOTALL)
+
 
 @pytest.fixture(scope="module")
-def built(tools, here, tmp_path_factory):
-    """The folder, and what building it said."""
-    folder = tmp_path_factory.mktemp("reference")
+def site(tools, here, tmp_path_factory):
+    """The folder of the site; a warning of the builder is an error."""
+    folder = tmp_path_factory.mktemp("site")
     done = subprocess.run(
-        [tools, "-m", "docs.reference", folder],
+        [tools, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder],
         capture_output=True,
         text=True,
         check=False,
         timeout=300,
         cwd=ROOT,
-        env=here,
+        env=here | {"NO_MKDOCS_2_WARNING": "1"},
     )
-    return folder, done
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    return folder
 
 
-def test_it_builds_without_a_warning(built):
-    _, done = built
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+@pytest.fixture(scope="module")
+def reference(site):
+    """The HTML of all pages of the reference."""
+    return "".join(page.read_text() for page in sorted((site / "reference").glob("*.html")))
 
 
-def test_every_public_name_is_on_its_page(built):
-    folder, _ = built
-    for module in (langchain_sutro, errors):
-        page = (folder / f"{module.__name__.replace('.', '/')}.html").read_text()
+def test_every_public_name_is_in_the_reference(reference):
+    for module in (langchain_sutro, *(import_module(f"langchain_sutro.{m}") for m in MODULES)):
         names = [name for name in module.__all__ if name not in {"__version__", "errors"}]
-        assert [name for name in names if f'id="{name}"' not in page] == []
+        absent = [name for name in names if f'id="{module.__name__}.{name}"' not in reference]
+        assert absent == [], module.__name__
 
 
-def test_it_shows_what_arguments_mean(built):
-    folder, _ = built
-    page = (folder / "langchain_sutro.html").read_text()
-    assert "<h6>Arguments" in page or "Arguments:" in page
-    first_lines = inspect.getdoc(langchain_sutro.SutroJob).splitlines()[0]
-    assert first_lines.partition("`")[0].rstrip(".") in page
+def test_no_public_signature_names_a_private_type(reference):
+    signatures = [
+        html.unescape(re.sub(r"<[^>]+>", "", found)) for found in SIGNATURE.findall(reference)
+    ]
+    assert len(signatures) > 100
+    private = re.compile(r"(?<![\w.])_[A-Za-z]\w*")
+    assert [text for text in signatures if private.search(text)] == []
+
+
+def test_it_shows_what_arguments_mean(site):
+    page = (site / "reference" / "jobs.html").read_text()
+    first_line = inspect.getdoc(langchain_sutro.SutroJob).splitlines()[0]
+    assert first_line.partition("`")[0].rstrip(".") in page
+    assert "Parameters" in page
+
+
+def test_every_page_is_in_the_navigation_and_found_by_the_search(site):
+    start = (site / "index.html").read_text()
+    index = (site / "search" / "search_index.json").read_text()
+    pages = [path.relative_to(ROOT / "docs") for path in (ROOT / "docs").glob("*.md")]
+    assert len(pages) > 5
+    for page in pages:
+        assert f'href="{page.with_suffix(".html")}"' in start
+        assert f'"location":"{page.with_suffix(".html")}"' in index
+
+
+def test_the_site_loads_nothing_from_other_hosts(site):
+    for page in site.rglob("*.html"):
+        loaded = re.findall(r'<(?:script|img|link)[^>]+(?:src|href)="(https?://[^"]+)"', page.read_text())
+        assert loaded == [], page

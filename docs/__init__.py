@@ -1,1 +1,0 @@
-"""The documentation; `python -m docs.reference` builds it."""
