@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalDeployment"]
 
-_Call = TypeVar("_Call", bound="Callable[..., Any]")
+FunctionT = TypeVar("FunctionT", bound="Callable[..., Any]")
 
 
 @exported_from("langchain_sutro.local")
@@ -187,7 +187,7 @@ class LocalDeployment:
         output_schema: Schema | None = None,
         description: str | None = None,
         prompt: str | None = None,
-    ) -> Callable[[_Call], _Call]:
+    ) -> Callable[[FunctionT], FunctionT]:
         """Decorator that publishes a Python function, and leaves it as it is.
 
         Its type hints tell the schemas that are not given: each parameter is a field, or a single
@@ -201,7 +201,7 @@ class LocalDeployment:
             prompt: As for `publish`.
         """
 
-        def publish(call: _Call) -> _Call:
+        def publish(call: FunctionT) -> FunctionT:
             self._registry.publish(
                 from_signature(
                     call,

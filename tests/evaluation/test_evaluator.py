@@ -9,11 +9,13 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
+import langsmith
 import pytest
 from langsmith import aevaluate, evaluate, trace
 from langsmith.evaluation import EvaluationResult, aevaluate_existing, evaluate_existing
 from langsmith.run_trees import RunTree
 from langsmith.schemas import Example
+from packaging.version import Version
 from pydantic import BaseModel
 
 from langchain_sutro import SutroFunction, errors
@@ -203,8 +205,9 @@ async def test_nothing_is_uploaded_where_results_are_not(langsmith_recorder, hou
     done = await evaluated(mode, smith, judge, data=examples(10), upload_results=False)
     assert calls(house) == 10
     assert smith.feedback == []
-    # `aevaluate` itself uploads the target's runs, and nothing of ours.
-    names = {"async": {"AsyncTarget"}, "sync": set()}[mode]
+    # Before 0.15.1 LangSmith's `aevaluate` uploaded the target's runs itself; nothing is ours.
+    uploads = mode == "async" and Version(langsmith.__version__) < Version("0.15.1")
+    names = {"AsyncTarget"} if uploads else set()
     assert {run["name"] for run in smith.ordered()} == names
     assert {path for method, path in smith.requests if method != "GET"} <= {"/runs/multipart"}
     assert mode == "async" or {method for method, _ in smith.requests} <= {"GET"}
@@ -363,6 +366,7 @@ def test_a_judge_is_below_what_calls_it(smith, judge):
 
 
 PYTEST = """
+import langsmith
 import pytest
 from langsmith import testing as t
 from langchain_sutro.evaluation import SutroEvaluator

@@ -75,5 +75,7 @@ def test_every_page_is_in_the_navigation_and_found_by_the_search(site):
 
 def test_the_site_loads_nothing_from_other_hosts(site):
     for page in site.rglob("*.html"):
-        loaded = re.findall(r'<(?:script|img|link)[^>]+(?:src|href)="(https?://[^"]+)"', page.read_text())
+        loaded = re.findall(
+            r'<(?:script|img|link)[^>]+(?:src|href)="(https?://[^"]+)"', page.read_text()
+        )
         assert loaded == [], page

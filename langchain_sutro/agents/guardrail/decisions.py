@@ -26,6 +26,7 @@ __all__ = [
 DECISIONS = "sutro_decisions"
 
 GuardrailAction: TypeAlias = Literal["allow", "replace", "end", "interrupt"]
+"""What a guardrail does with a content that it has judged."""
 
 
 @exported_from("langchain_sutro.middleware")

@@ -53,7 +53,7 @@ class Received:
     headers: dict[str, str]
     size: int = 0
     status: int | None = None
-    _content: bytearray = field(default_factory=bytearray, repr=False)
+    _content: bytearray = field(init=False, default_factory=bytearray, repr=False)
 
     @property
     def body(self) -> Any:
