@@ -1,4 +1,4 @@
-"""`python -m langchain_sutro`: writes a skeleton of a manifest."""
+"""`python -m langchain_sutro`: writes the skeleton of a manifest."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 _DESCRIPTION = """\
-Writes the skeleton of a manifest, which tells SutroToolkit a Function's fields: the service has no
-endpoint that does. Complete its descriptions and types by hand.
+Writes the skeleton of a manifest, which lists Functions and their fields for SutroToolkit, because
+the service does not publish input schemas. Complete its descriptions and types by hand.
 """
 _EPILOG = """\
 examples:
   python -m langchain_sutro manifest --function lead-qualifier --csv leads.csv
   python -m langchain_sutro manifest --function lead-qualifier --model mymodule:Lead -o sutro.yaml
 """
-# What a wrong file, module, class or name ends in.
+# The errors that a wrong file, module, class or name leads to.
 _WRONG = (
     OSError,
     ImportError,
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command.
 
     Args:
-        arguments: Of the command line; by default this process's.
+        arguments: The command line; by default that of this process.
 
     Returns:
         The exit code: 0, or 1 with the reason on standard error.
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.output is None:
             print(text, end="")
         else:
-            # "x" refuses a file that exists, without a moment between look and write.
+            # "x" refuses a file that exists, without a gap between check and write.
             with options.output.open("w" if options.force else "x", encoding="utf-8") as file:
                 file.write(text)
     except FileExistsError:
@@ -74,11 +74,13 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    manifest.add_argument("--function", required=True, metavar="NAME", help="its published name")
+    manifest.add_argument(
+        "--function", required=True, metavar="NAME", help="the published name of the Function"
+    )
     source = manifest.add_mutually_exclusive_group(required=True)
-    source.add_argument("--csv", type=Path, metavar="FILE", help="take the fields of its header")
+    source.add_argument("--csv", type=Path, metavar="FILE", help="take the fields from its header")
     source.add_argument(
-        "--model", metavar="MODULE:CLASS", help="take the fields of this pydantic model"
+        "--model", metavar="MODULE:CLASS", help="take the fields from this pydantic model"
     )
     manifest.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write here (default: standard output)"
@@ -87,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     manifest.add_argument(
         "--format",
         choices=("json", "yaml"),
-        help="of the manifest (default: by the output's name, else yaml)",
+        help="format of the manifest (default: by the output's name, or yaml)",
     )
     return parser
 
@@ -100,21 +102,23 @@ def _form(options: argparse.Namespace) -> Any:
 
 
 def _csv_fields(path: Path) -> dict[str, Any]:
-    """The JSON schema of a CSV file's rows, whose cells are all texts.
+    """The JSON schema of a CSV file's rows, whose cells are all strings.
 
     Raises:
-        ValueError: It has no header, or one that rows cannot have.
+        ValueError: The file has no header, or its names are empty or repeated.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
         header = next(csv.reader(file), [])
     if not header or "" in header or len(set(header)) < len(header):
-        raise ValueError(f"{path} has no header, or one with names that are empty or twice.")
+        raise ValueError(
+            f"{path} has no header, or its header has names that are empty or repeated."
+        )
     properties = {name: {"type": "string", "description": "TODO"} for name in header}
     return {"type": "object", "properties": properties, "required": header}
 
 
 def _model(name: str) -> type[BaseModel]:
-    # Modules of the folder that the command is run in, as for other commands of Python.
+    # Modules in the current directory can be imported, as with other Python commands.
     sys.path.insert(0, "")
     module, _, attribute = name.partition(":")
     model: type[BaseModel] = getattr(importlib.import_module(module), attribute)

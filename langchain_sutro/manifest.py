@@ -1,4 +1,4 @@
-"""The file that lists Functions for a toolkit: read it, check it, write a first one."""
+"""Manifests, the files that list Functions for a toolkit: read, check and create them."""
 
 from langchain_sutro.agents import (
     Manifest,

@@ -1,7 +1,7 @@
 """`SutroJobToolkit`: tools with which an agent's model runs a Function over many rows.
 
-A job outlasts the call that starts it, so there are several tools: start, estimate, look, fetch a
-page, cancel. What the model may ask for is limited by the developer, in rows, money and files.
+A job outlasts the call that starts it, so there are several tools: start, estimate, check the
+status, fetch a page of results, cancel. The developer limits rows, cost and files.
 """
 
 from __future__ import annotations
@@ -60,18 +60,18 @@ class _Rows(BaseModel):
 class _Job(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    job_id: str = Field(min_length=1, description="As start_job gave it.")
+    job_id: str = Field(min_length=1, description="The id that start_job returned.")
 
 
 class _Look(_Job):
     wait_seconds: float = Field(
-        default=10.0, ge=0, description="How long to wait for the job's end, if it still runs."
+        default=10.0, ge=0, description="How long to wait for the job to end, if it is running."
     )
 
 
 class _Page(_Job):
     offset: int = Field(default=0, ge=0, description="Index of the first row, from 0.")
-    limit: int = Field(default=20, ge=1, description="Rows at the most.")
+    limit: int = Field(default=20, ge=1, description="Maximum number of rows.")
 
 
 @exported_from("langchain_sutro")
@@ -83,37 +83,36 @@ class SutroJobToolkit(BaseToolkit):
     agent = create_agent(model, tools=jobs.get_tools())
     ```
 
-    Each tool tells the model short JSON and gives code the same, or more, as the artifact. What
-    the model can mend is a message of status `"error"` to it; anything else is raised. Called with
-    a plain dict a tool raises every error. Progress is the custom event `sutro_job_progress`, and
-    inside LangGraph goes to `stream_mode="custom"` under that name as well.
+    Each tool returns short JSON to the model, and the same or more to code as the artifact. Errors
+    the model can fix are returned to it as a message of status `"error"`; all others are raised.
+    Called with a plain dict, a tool raises every error. Progress is reported as the custom event
+    `sutro_job_progress`, and inside LangGraph also to `stream_mode="custom"` under that name.
 
-    A model can look at, fetch and cancel only what these tools of this object started. With
-    `scope` a job is also known to other processes, after a restart for example: the scope's hash
-    stands in the job's description.
+    A model can access only jobs that the tools of this object started. With `scope`, other
+    processes recognize the jobs too, for example after a restart: the job's description contains
+    the hash of the scope.
 
     Attributes:
         function: The Function. With `args_schema`, rows are checked before anything is sent, and
-            of a file only these columns are sent.
-        root: Directory whose `.csv` and `.parquet` files the model may name. None: no file is
-            read. Symbolic links below it are not followed, and URLs are never taken.
-        max_rows: Of a job.
-        max_bytes: Of a file.
-        max_cost: Of a job in USD. With it the service's estimate is asked for before each start,
-            which may take a while, and equal rows are estimated once in 24 hours.
-        page_rows: Rows that one call fetches, at the most.
-        page_chars: Bytes of JSON that one call of a tool tells of results, roughly.
-        max_wait: Seconds that one look may wait for a job's end.
-        estimate_timeout: Seconds that an estimate may take.
-        scope: Whose jobs these are, as a text or a callable on the config, such as
-            `lambda config: config["configurable"]["thread_id"]`. Jobs of one scope are not to be
-            seen from another.
-        any_job: Let the model look at, fetch and cancel all jobs of the Function that the key's
-            account has.
-        prefix: Of the tools' names; by default made from the Function's name.
+            only these columns of a file are sent.
+        root: Directory whose `.csv` and `.parquet` files the model may name. None: no files are
+            read. Symbolic links below it are not followed, and URLs are refused.
+        max_rows: Maximum number of rows per job.
+        max_bytes: Maximum size of a file.
+        max_cost: Maximum cost of a job in USD. If set, each start first asks the service for an
+            estimate, which may take a while; equal rows are estimated once in 24 hours.
+        page_rows: Maximum number of rows that one call fetches.
+        page_chars: Approximate maximum size of the results of one call, in bytes of JSON.
+        max_wait: Maximum number of seconds that one status check waits for a job to end.
+        estimate_timeout: Maximum number of seconds that an estimate may take.
+        scope: The owner of the jobs, as a string or a callable on the config, such as
+            `lambda config: config["configurable"]["thread_id"]`. Jobs of one scope cannot be
+            accessed from another.
+        any_job: Give the model access to all jobs of the Function in the account of the key.
+        prefix: The prefix of the tools' names; by default made from the Function's name.
 
     Raises:
-        SutroConfigurationError: `root` is no directory.
+        SutroConfigurationError: `root` is not a directory.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
@@ -188,23 +187,23 @@ class SutroJobToolkit(BaseToolkit):
         return self._named("start_job")
 
     def get_tools(self) -> list[BaseTool]:
-        """Start, estimate, look, fetch and cancel."""
+        """The tools to start, estimate, check, fetch and cancel jobs."""
         return list(self._tools)
 
     def needs_approval(
         self, *, rows: int | None = None, cost: float | None = None
     ) -> Callable[[Any], bool]:
-        """A predicate for `HumanInTheLoopMiddleware`: whether a human is to be asked.
+        """A predicate for `HumanInTheLoopMiddleware`: whether a human must approve a job.
 
-        It decides equal arguments equally, as the middleware demands. What cannot be known is
-        asked about: a file that cannot be read; and on an event loop, which must not be kept
-        waiting, every file, and with `cost` rows that were not estimated before, by the estimate
-        tool for example.
+        It decides equal arguments equally, as the middleware requires. It asks when it cannot know:
+        for a file that cannot be read and, on an event loop, which must not be blocked, for every
+        file and, with `cost`, for rows that have no estimate yet, for example from the estimate
+        tool.
 
         Args:
-            rows: Ask for jobs of more rows.
-            cost: Ask for jobs that are estimated at more, in USD. Asks the service for the
-                estimate.
+            rows: Ask for jobs with more rows.
+            cost: Ask for jobs that are estimated to cost more, in USD. Requests the estimate from
+                the service.
 
         Returns:
             A callable on a `ToolCallRequest`, for `when` of an `InterruptOnConfig`.
@@ -230,7 +229,7 @@ class SutroJobToolkit(BaseToolkit):
                 return True
             rows = self._actions.rows(arguments)
         except (ValidationError, SutroInputError):
-            # The tool will refuse it; unless a file changes meanwhile.
+            # The tool will refuse it, unless a file changes meanwhile.
             return isinstance(given, dict) and given.get("file") is not None
         if most_rows is not None and rows.count > most_rows:
             return True
@@ -244,7 +243,7 @@ class SutroJobToolkit(BaseToolkit):
 
 
 class _JobTool(TracedTool):
-    """One of the tools. Its arguments stay whole, and are checked by a model of our own."""
+    """One of the tools; its arguments are not split up, and are checked by our own model."""
 
     args_schema: dict[str, Any]
     arguments: type[BaseModel] = Field(exclude=True)
@@ -289,30 +288,30 @@ class _JobTool(TracedTool):
                 f"{'.'.join(map(str, item['loc'])) or 'arguments'}: {item['msg']}"
                 for item in error.errors(include_input=False)
             )
-            # Pydantic's own error shows the values.
+            # Pydantic's own error contains the values.
             raise SutroInputError(f"{said}.") from None
 
 
 _START = (
-    "Starts a background job that runs this on many rows: {what} Gives a job_id at once. Look at "
-    "it with job_status until it is SUCCEEDED, then read its answers with fetch_results."
+    "Starts a background job that runs this on many rows: {what} Returns a job_id at once. Check "
+    "it with job_status until its status is SUCCEEDED, then read its answers with fetch_results."
 )
 _ESTIMATE = "Estimates what a job on these rows would cost in USD, without starting it."
-_STATUS = "Tells where a job that was started here is, and how many of its rows are done."
+_STATUS = "Returns the status of a job that was started here, and how many of its rows are done."
 _RESULTS = (
-    "Reads a page of the answers of a job that is SUCCEEDED, in the order of its rows. next_offset "
-    "is where the next page starts, or null."
+    "Reads a page of the answers of a job whose status is SUCCEEDED, in the order of its rows. "
+    "next_offset is where the next page starts, or null after the last page."
 )
 _CANCEL = "Cancels a job that was started here."
 
 
 def _rows_schema(toolkit: SutroJobToolkit) -> dict[str, Any]:
-    """The JSON schema of rows or a file, with the Function's own fields in it."""
+    """The JSON schema of rows or a file, including the Function's fields."""
     row: dict[str, Any] = {"type": "object"}
     fields = input_schema(toolkit.function)
     if fields is not None:
         row = dict(fields.json_schema)
-    # References are from the top of the whole.
+    # References are relative to the whole schema.
     shared: dict[str, Any] = {
         name: row.pop(name) for name in ("$defs", "definitions") if name in row
     }

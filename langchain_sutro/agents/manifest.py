@@ -1,7 +1,7 @@
-"""Manifests: which Functions there are, with their fields, in a JSON or YAML file.
+"""Manifests: a project's Functions and their fields, in a JSON or YAML file.
 
-The service has no endpoint that tells a Function's fields, so a project writes them down once. A
-manifest holds no keys and no URL: those belong to the environment that it is used in.
+The service does not publish input schemas, so a project writes them down once. A manifest contains
+no keys and no URL: those belong to the environment in which it is used.
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ class ManifestSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    timeout: float | None = Field(default=None, gt=0, description="Seconds until a read gives up.")
-    max_retries: int = Field(default=3, ge=0, description="Repetitions of what may be repeated.")
-    confidence_scoring: bool = Field(default=True, description="False saves the scoring.")
+    timeout: float | None = Field(default=None, gt=0, description="Seconds until a read times out.")
+    max_retries: int = Field(default=3, ge=0, description="Maximum number of retries.")
+    confidence_scoring: bool = Field(default=True, description="False skips the scoring.")
     min_confidence: float | None = Field(
-        default=None, ge=0, le=1, description="Refuse answers of less confidence."
+        default=None, ge=0, le=1, description="Refuse answers with a lower confidence."
     )
     job_priority: Literal[0, 1] = Field(default=0, description="0 prototyping, 1 production.")
     batch_mode: Literal["job", "realtime"] = Field(
         default="job", description="Whether a batch is one job or many runs at once."
     )
     forward_trace_context: bool = Field(
-        default=True, description="Put the active trace's metadata and tags onto the runs."
+        default=True, description="Add the active trace's metadata and tags to the runs."
     )
-    metadata: dict[str, Any] | None = Field(default=None, description="Goes onto every run.")
-    tags: list[str] | None = Field(default=None, description="Go onto every run.")
+    metadata: dict[str, Any] | None = Field(default=None, description="Added to every run.")
+    tags: list[str] | None = Field(default=None, description="Added to every run.")
 
 
 @exported_from("langchain_sutro.manifest")
@@ -77,13 +77,14 @@ class ManifestFunction(BaseModel):
     tool_name: str | None = Field(
         default=None,
         pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$",
-        description="What an agent's model calls it; by default made from the name.",
+        description="The tool's name; by default made from the Function's.",
     )
     output: Literal["full", "answer"] = Field(
-        default="full", description="What the Runnable gives: the payload, or its answer alone."
+        default="full", description="What the Runnable returns: the payload, or only its answer."
     )
     settings: ManifestSettings = Field(
-        default_factory=ManifestSettings, description="Over those of the whole manifest."
+        default_factory=ManifestSettings,
+        description="Override those of the whole manifest.",
     )
 
 
@@ -96,14 +97,16 @@ class Manifest(BaseModel):
     schema_url: str | None = Field(
         default=None, alias="$schema", description="Where an editor finds this schema."
     )
-    version: Literal[1] = Field(description="Of this format.")
+    version: Literal[1] = Field(description="The version of this format.")
     settings: ManifestSettings = Field(
-        default_factory=ManifestSettings, description="For all Functions."
+        default_factory=ManifestSettings, description="Settings for all Functions."
     )
-    functions: list[ManifestFunction] = Field(min_length=1, description="Each once.")
+    functions: list[ManifestFunction] = Field(
+        min_length=1, description="The Functions; each may occur once."
+    )
 
     def settings_of(self, function: ManifestFunction) -> dict[str, Any]:
-        """The settings that are written for a Function, its own over the manifest's."""
+        """The settings given for a Function; its own override those of the manifest."""
         return {
             **self.settings.model_dump(exclude_unset=True),
             **function.settings.model_dump(exclude_unset=True),
@@ -112,7 +115,7 @@ class Manifest(BaseModel):
 
 @exported_from("langchain_sutro.manifest")
 def manifest_schema() -> dict[str, Any]:
-    """The JSON schema of a manifest, for editors and checks elsewhere."""
+    """The JSON schema of a manifest, for editors and other tools."""
     schema = Manifest.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
@@ -122,11 +125,11 @@ def load_manifest(source: str | PathLike[str] | Mapping[str, Any]) -> Manifest:
     """Read and check a manifest. Reads the file in this thread.
 
     Args:
-        source: A `.json`, `.yaml` or `.yml` file, or what such a file holds.
+        source: A `.json`, `.yaml` or `.yml` file, or the content of one.
 
     Raises:
-        SutroConfigurationError: It cannot be read, or is no manifest; names file, line and field
-            of everything that is wrong, and quotes no values.
+        SutroConfigurationError: The file cannot be read, or is not a valid manifest; the message
+            gives file, line and field of each problem, and contains no values.
     """
     if isinstance(source, Mapping):
         return _checked(dict(source), "manifest", None)
@@ -152,11 +155,11 @@ def manifest_skeleton(
     """A manifest of one Function, to be completed by hand.
 
     Args:
-        function: Its published name.
-        args_schema: Its fields, as a pydantic model or JSON schema.
+        function: The published name.
+        args_schema: The Function's fields, as a pydantic model or JSON schema.
 
     Raises:
-        SutroConfigurationError: The fields are not those of an object.
+        SutroConfigurationError: The schema is not that of an object.
     """
     fields = dict(InputSchema(args_schema, function).json_schema)
     description = fields.pop("description", None) or _TODO
@@ -169,8 +172,8 @@ def dump_manifest(manifest: Mapping[str, Any], form: Literal["json", "yaml"] = "
     """A manifest as the text of a file.
 
     Args:
-        manifest: What the file holds.
-        form: Of the file.
+        manifest: The content of the file.
+        form: The format of the file.
     """
     if form == "json":
         return json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
@@ -185,7 +188,7 @@ def _parse_json(text: str, path: Path) -> tuple[Any, yaml.Node | None]:
         what = getattr(error, "msg", "it cannot be parsed")
         raise SutroConfigurationError(f"{path}:{line}: not valid JSON: {what}.") from None
     try:
-        # JSON is YAML but for tabs, which it has only between values.
+        # JSON is YAML except for tabs, which JSON has only between values.
         return data, yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader)
     except yaml.YAMLError:
         return data, None
@@ -200,8 +203,8 @@ def _parse_yaml(text: str, path: Path) -> tuple[Any, yaml.Node | None]:
         what = getattr(error, "problem", None) or "it cannot be parsed"
         raise SutroConfigurationError(f"{where}: not valid YAML: {what}.") from None
     except ValueError:
-        # Such as a date that is none, without quotes.
-        raise SutroConfigurationError(f"{path}: a value is not what it looks like.") from None
+        # For example an invalid date without quotes.
+        raise SutroConfigurationError(f"{path}: a value is invalid; it may need quotes.") from None
 
 
 def _checked(data: Any, file: str, nodes: yaml.Node | None) -> Manifest:
@@ -227,10 +230,16 @@ def _problem(item: Any) -> _Problem:
         return path, "is missing"
     if kind == "extra_forbidden":
         if str(path[-1]).lower() in _SECRETS:
-            return path, "a manifest holds no keys: set SUTRO_API_KEY, or pass api_key= in code"
+            return (
+                path,
+                "a manifest contains no keys: set SUTRO_API_KEY, or pass api_key= in code",
+            )
         if path[-1] == "api_url":
-            return path, "a manifest holds no URL: set SUTRO_API_URL, or pass api_url= in code"
-        return path, "is no field of a manifest"
+            return (
+                path,
+                "a manifest contains no URL: set SUTRO_API_URL, or pass api_url= in code",
+            )
+        return path, "is not a field of a manifest"
     return path, item["msg"]
 
 
@@ -239,7 +248,7 @@ def _wrong_functions(manifest: Manifest) -> Iterator[_Problem]:
     for index, function in enumerate(manifest.functions):
         path: _Path = ("functions", index)
         if function.name in names:
-            yield (*path, "name"), f"{function.name!r} stands here twice"
+            yield (*path, "name"), f"{function.name!r} is defined twice"
         names.add(function.name)
         wrong = list(_wrong_schema(function.args_schema, (*path, "args_schema")))
         yield from wrong
@@ -251,12 +260,12 @@ def _wrong_functions(manifest: Manifest) -> Iterator[_Problem]:
 
 
 def _wrong_schema(schema: Mapping[str, Any], path: _Path) -> Iterator[_Problem]:
-    """What a JSON schema gets wrong where it is easily got wrong."""
+    """Common mistakes in a JSON schema."""
     properties = schema.get("properties")
     if schema.get("type", "object") != "object":
         yield (*path, "type"), 'must be "object"'
     if not isinstance(properties, Mapping):
-        yield (*path, "properties"), "must be the input fields, by name"
+        yield (*path, "properties"), "must be an object with the input fields"
         return
     for name, part in properties.items():
         yield from _wrong_field(part, (*path, "properties", name))
@@ -282,24 +291,24 @@ def _wrong_field(part: Any, path: _Path) -> Iterator[_Problem]:
 
 
 def _not_json(value: Any, path: _Path, seen: set[int]) -> Iterator[_Problem]:
-    """What YAML can hold and JSON cannot: keys that are no texts, dates, NaN."""
+    """Values that YAML has and JSON does not: keys that are not strings, dates, NaN."""
     if isinstance(value, Mapping | list):
         if id(value) in seen:
             return
         seen.add(id(value))
         for key, part in value.items() if isinstance(value, Mapping) else enumerate(value):
             if isinstance(value, Mapping) and not isinstance(key, str):
-                yield path, f"the key {key!r} is not a text: put it into quotes"
+                yield path, f"the key {key!r} is not a string: put it in quotes"
             else:
                 yield from _not_json(part, (*path, key), seen)
     elif isinstance(value, float) and not math.isfinite(value):
         yield path, "has no JSON form"
     elif value is not None and not isinstance(value, str | int | float):
-        yield path, f"a {type(value).__name__} has no JSON form: put it into quotes"
+        yield path, f"a {type(value).__name__} has no JSON form: put it in quotes"
 
 
 def _duplicates(node: yaml.Node | None, path: _Path, seen: set[int]) -> Iterator[_Problem]:
-    """Keys that stand twice in one mapping, of which the first would be lost."""
+    """Keys that are defined twice in one mapping, so that the first value would be lost."""
     if node is None or id(node) in seen:
         return
     seen.add(id(node))
@@ -307,7 +316,7 @@ def _duplicates(node: yaml.Node | None, path: _Path, seen: set[int]) -> Iterator
         keys: set[str] = set()
         for key, part in node.value:
             if key.value in keys:
-                yield (*path, key.value), "stands here twice"
+                yield (*path, key.value), "is defined twice"
             keys.add(key.value)
             yield from _duplicates(part, (*path, key.value), seen)
     elif isinstance(node, yaml.SequenceNode):
@@ -324,12 +333,12 @@ def _where(file: str, nodes: yaml.Node | None, path: _Path) -> str:
 
 
 def _line(node: yaml.Node, path: _Path) -> int:
-    """The line of a field, or of what lacks it; from 1."""
+    """The line of a field, or of the mapping that lacks it; from 1."""
     line = node.start_mark.line
     for part in path:
         following = None
         if isinstance(node, yaml.MappingNode):
-            # The last of several, which is the one that counts.
+            # If a key is repeated, the last one counts.
             for key, value in node.value:
                 if key.value == part:
                     line, following = key.start_mark.line, value

@@ -1,4 +1,4 @@
-"""Files below one directory, opened by names that a model made up."""
+"""Files below one directory, opened by names that a model supplies."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ __all__ = ["ENDINGS", "RootFiles"]
 ENDINGS = (".csv", ".parquet")
 
 _PIECE = 1 << 20
-# What another name would mend. Anything else, such as a broken disk, is raised as it is.
-_MENDABLE = frozenset(
+# Errors that another name would fix. Others, such as a broken disk, are raised unchanged.
+_CORRECTABLE = frozenset(
     {
         errno.EACCES,
         errno.EINVAL,
@@ -37,43 +37,45 @@ _MENDABLE = frozenset(
 
 
 class RootFiles:
-    """Gives out copies of the tables below a directory, and of nothing else.
+    """Provides copies of the tables below a directory, and of nothing else.
 
     Every part of a name is opened relative to the directory that was opened before it, and no
-    symbolic link is followed, so that neither the name nor a change meanwhile leads out.
+    symbolic link is followed, so that neither the name nor a concurrent change can lead out of it.
 
     Args:
         root: The directory.
-        max_bytes: Size of a file, at the most.
+        max_bytes: Maximum size of a file.
 
     Raises:
-        SutroConfigurationError: It is no directory, or the system cannot open files this way.
+        SutroConfigurationError: `root` is not a directory, or the system lacks `openat`.
     """
 
     def __init__(self, root: str | os.PathLike[str], max_bytes: int) -> None:
         if os.open not in os.supports_dir_fd or not hasattr(os, "O_NOFOLLOW"):
-            raise SutroConfigurationError("root= needs a system with openat, as Linux and macOS.")
+            raise SutroConfigurationError(
+                "root= needs a system with openat, such as Linux or macOS."
+            )
         try:
             # The developer's own links are followed, once.
             self._root = Path(root).resolve(strict=True)
         except OSError:
             raise SutroConfigurationError(f"root={str(root)!r} does not exist.") from None
         if not self._root.is_dir():
-            raise SutroConfigurationError(f"root={str(root)!r} is no directory.")
+            raise SutroConfigurationError(f"root={str(root)!r} is not a directory.")
         self._max_bytes = max_bytes
 
     @contextmanager
     def copied(self, name: str) -> Iterator[Path]:
-        """A private copy of a file, which goes at the end.
+        """A private copy of a file, deleted at the end.
 
-        A copy, since what is checked must be what is read.
+        It is a copy because the file that is checked must be the file that is read.
 
         Args:
             name: Relative to the root, with `/` between its parts.
 
         Raises:
-            SutroInputError: There is no such file, or it may not be read; tells nothing of what
-                lies outside of the root.
+            SutroInputError: There is no such file, or it may not be read; the message reveals
+                nothing about what is outside the root.
         """
         parts = _parts(name)
         with tempfile.TemporaryDirectory(prefix="langchain-sutro-") as folder:
@@ -82,7 +84,7 @@ class RootFiles:
                 with ExitStack() as stack:
                     self._copy(self._open(parts, stack), copy)
             except (OSError, UnicodeError) as error:
-                if isinstance(error, OSError) and error.errno not in _MENDABLE:
+                if isinstance(error, OSError) and error.errno not in _CORRECTABLE:
                     raise
                 raise SutroInputError(f"There is no file {name!r} that may be read.") from None
             yield copy
@@ -92,9 +94,9 @@ class RootFiles:
         at = _opened(stack, str(self._root), os.O_DIRECTORY)
         for part in parts[:-1]:
             at = _opened(stack, part, os.O_DIRECTORY, at)
-        # Looked at first, since merely opening a device may do something.
+        # Checked before it is opened, since opening a device can have effects.
         _check_regular(os.stat(parts[-1], dir_fd=at, follow_symlinks=False))
-        # And again afterwards: it may be another by now, even a pipe, which would block.
+        # And afterwards: the file may have been replaced, even by a pipe, which would block.
         file = _opened(stack, parts[-1], os.O_NONBLOCK, at)
         _check_regular(os.fstat(file))
         return file
@@ -127,13 +129,13 @@ def _parts(name: str) -> tuple[str, ...]:
     """The parts of a name that stays below the root.
 
     Raises:
-        SutroInputError: It says what a name should be.
+        SutroInputError: The name is invalid; the message says what is expected.
     """
     path = PurePosixPath(name)
     relative = "\0" not in name and "://" not in name and not path.is_absolute()
     if not relative or ".." in path.parts or not path.parts:
         raise SutroInputError(
-            f"{name!r} is not the name of a file here: it is relative, without '..', and no URL."
+            f"{name!r} is not a valid file name: it must be relative, without '..', and not a URL."
         )
     if path.suffix.lower() not in ENDINGS:
         raise SutroInputError(f"{name!r} must end in {' or '.join(ENDINGS)}.")

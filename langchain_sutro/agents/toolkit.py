@@ -1,4 +1,4 @@
-"""`SutroToolkit`: several Functions as tools, whose names no two share."""
+"""`SutroToolkit`: several Functions as tools with unique names."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ __all__ = ["PublishingDeployment", "SutroToolkit"]
 
 
 class PublishingDeployment(Protocol):
-    """A deployment in this process that tells what it publishes, as `LocalDeployment` does."""
+    """A deployment in this process that lists its Functions, as `LocalDeployment` does."""
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The URL of its API."""
 
     @property
     def api_key(self) -> str:
-        """The key that it takes."""
+        """The API key that it accepts."""
 
     @property
     def functions(self) -> Sequence[Mapping[str, Any]]:
@@ -51,16 +51,16 @@ class SutroToolkit(BaseToolkit):
     agent = create_agent(model, tools=toolkit.get_tools())
     ```
 
-    Or from names with schemas, from a manifest, or from what a local deployment publishes.
-    Connections are shared, as those of all Functions with equal settings.
+    It can also be made from names with schemas, from a manifest, or from the Functions that a local
+    deployment publishes. Functions with equal settings share their connections.
 
     Attributes:
         functions: Each with description and `args_schema`.
-        names: What the model calls them, by the Function's name. By default the tool's name is
-            made from the Function's; of two that become the same, the second gets an addition.
+        names: Tool names by Function name. By default a tool's name is made from the Function's
+            name; if two would be equal, the second gets a hash suffix.
 
     Raises:
-        SutroConfigurationError: A Function is there twice, two tools have the same name, or a
+        SutroConfigurationError: A Function occurs twice, two tools have the same name, or a
             Function has no fields or description.
     """
 
@@ -91,9 +91,9 @@ class SutroToolkit(BaseToolkit):
         """Make the tools of Functions by name.
 
         Args:
-            schemas: The fields of each, as a pydantic model or JSON schema.
-            descriptions: What each is for; by default the description of its schema.
-            **settings: For all of them: fields of `SutroFunction`, such as `api_key`.
+            schemas: The fields of each Function, as a pydantic model or JSON schema.
+            descriptions: What each Function is for; by default the description of its schema.
+            **settings: Fields of `SutroFunction` for all of them, such as `api_key`.
         """
         said = descriptions or {}
         return cls(
@@ -109,15 +109,16 @@ class SutroToolkit(BaseToolkit):
     def from_manifest(
         cls, source: str | os.PathLike[str] | Mapping[str, Any], **settings: Any
     ) -> Self:
-        """Make the tools that a manifest names. Reads the file in this thread.
+        """Make the tools of the Functions in a manifest. Reads the file in this thread.
 
         Args:
-            source: A `.json`, `.yaml` or `.yml` file, or what such a file holds; its format is
-                that of `langchain_sutro.manifest.manifest_schema`.
-            **settings: For all Functions, over those of the manifest.
+            source: A `.json`, `.yaml` or `.yml` file, or the content of one; for the format see
+                `langchain_sutro.manifest.manifest_schema`.
+            **settings: Settings for all Functions, which override those of the manifest.
 
         Raises:
-            SutroConfigurationError: It names file, line and field of everything that is wrong.
+            SutroConfigurationError: The manifest is invalid; the message gives file, line and
+                field of each problem.
         """
         manifest = load_manifest(source)
         return cls(
@@ -141,14 +142,15 @@ class SutroToolkit(BaseToolkit):
     def from_deployment(
         cls, deployment: PublishingDeployment | None = None, **settings: Any
     ) -> Self:
-        """Make the tools of everything that a local deployment publishes at this moment.
+        """Make the tools of all Functions that a local deployment publishes at this moment.
 
         Args:
-            deployment: One in this process; None asks that of the settings or the environment.
-            **settings: For all Functions.
+            deployment: A deployment in this process; None uses the one at the URL of the settings
+                or the environment.
+            **settings: Settings for all Functions.
 
         Raises:
-            SutroConfigurationError: It is no local deployment: no other tells what it publishes.
+            SutroConfigurationError: Only local deployments list their Functions, which this is not.
         """
         if deployment is not None:
             at = {"api_url": deployment.url, "api_key": deployment.api_key}
@@ -159,7 +161,7 @@ class SutroToolkit(BaseToolkit):
     async def afrom_deployment(
         cls, deployment: PublishingDeployment | None = None, **settings: Any
     ) -> Self:
-        """`from_deployment` on the running event loop."""
+        """Asynchronous form of `from_deployment`."""
         if deployment is not None:
             return cls.from_deployment(deployment, **settings)
         return cls._published(await _client(settings).aexecute(_list_functions), settings)
@@ -171,7 +173,7 @@ class SutroToolkit(BaseToolkit):
                 SutroFunction(
                     one["name"],
                     **{
-                        # While developing, a Function without a docstring should do.
+                        # During development, a Function need not have a docstring.
                         "description": one.get("description") or f"Runs {one['name']}.",
                         "args_schema": dict(one["input_schema"]),
                         **settings,
@@ -191,14 +193,14 @@ def _client(settings: Mapping[str, Any]) -> SutroClient:
 
 
 def _list_functions(settings: Settings, policy: Policy) -> Operation[list[dict[str, Any]]]:
-    """What a local deployment publishes."""
+    """The Functions that a local deployment publishes."""
     try:
         answer = yield from read(
             settings, policy, endpoint(settings.batch_url, "local", "functions")
         )
     except SutroNotFoundError as error:
         raise SutroConfigurationError(
-            f"{settings.batch_url} does not tell what it publishes, as only local deployments do: "
+            f"{settings.batch_url} does not list its Functions, which only local deployments do: "
             "use a manifest (`python -m langchain_sutro manifest --help`)."
         ) from error
     listed = answer.get("functions")
@@ -216,11 +218,11 @@ def _is_published(one: Any) -> bool:
 
 
 def _tool_names(functions: Sequence[str], given: Mapping[str, str]) -> list[str]:
-    """A name for each tool, those given first."""
+    """A name for each tool; names that the user gave have priority."""
     unknown = given.keys() - set(functions)
     if unknown:
         raise SutroConfigurationError(
-            f"names has {', '.join(map(repr, sorted(unknown)))}, which is no Function here."
+            f"names has {', '.join(map(repr, sorted(unknown)))}, which is not a Function here."
         )
     taken = set(given.values())
     if len(taken) < len(given):

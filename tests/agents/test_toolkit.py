@@ -170,7 +170,7 @@ def test_long_names_stay_within_the_limit_and_apart():
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"names": {"z": "x"}}, "'z', which is no Function here"),
+        ({"names": {"z": "x"}}, "'z', which is not a Function here"),
         ({"names": {"a": "x", "b": "x"}}, "same name"),
         ({"names": {"a": "not valid"}}, "not a valid tool name"),
     ],

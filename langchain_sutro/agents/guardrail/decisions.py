@@ -31,20 +31,20 @@ GuardrailAction: TypeAlias = Literal["allow", "replace", "end", "interrupt"]
 
 @exported_from("langchain_sutro.middleware")
 class GuardrailDecision(TypedDict):
-    """What became of one message; plain JSON, so checkpoints keep it.
+    """The decision about one message; plain JSON, so that checkpoints can store it.
 
     Attributes:
-        guardrail: The middleware's name.
+        guardrail: The name of the middleware.
         function: The Function that was asked.
         apply_to: What was judged.
         message_id: The message's id in the state.
-        answer: The Function's; None if it could not be asked.
-        confidence: The answer's; None if it was not scored.
-        rationale: Why, if the Function says.
+        answer: The Function's answer; None if the Function could not be asked.
+        confidence: The confidence of the answer; None if it was not scored.
+        rationale: The reason, if the Function gives one.
         action: `"interrupt"` as long as a human has not decided.
-        decided_by: The rules on the Function's answer, `on_error`, or a human.
+        decided_by: The Function's answer with the rules, an error with `on_error`, or a human.
         error: Why the Function could not be asked.
-        sha256: Of the content that the message now has.
+        sha256: The hash of the message's present content.
     """
 
     guardrail: str
@@ -61,7 +61,7 @@ class GuardrailDecision(TypedDict):
 
 
 class Judged(NamedTuple):
-    """A message with the decision about it, and what a human wants in its place."""
+    """A message, the decision about it, and the text that a human wrote in its place."""
 
     message: BaseMessage
     decision: GuardrailDecision
@@ -78,6 +78,6 @@ def merge_decisions(
 
 
 def digest(message: BaseMessage) -> str:
-    """Tells whether a message still says what was judged."""
+    """The hash of a message's content, which shows whether it has changed since it was judged."""
     content = orjson.dumps(message.content, default=str, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(content).hexdigest()

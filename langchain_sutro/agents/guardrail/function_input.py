@@ -22,7 +22,7 @@ _OFFERED = ("text", "message", "state")
 def row_maker(
     fields: str | Callable[..., Any] | None, function: SutroFunction
 ) -> Callable[[BaseMessage, Any], Any]:
-    """What makes the Function's input of a message and the state, or None of what has no text."""
+    """A callable that makes the Function's input from a message and the state; None to skip it."""
     if fields is None:
         fields = _only_field(function)
     if isinstance(fields, str):
@@ -34,8 +34,8 @@ def row_maker(
         return row
     if not callable(fields):
         raise SutroConfigurationError(
-            "fields must be the name of the field that gets the text, or a callable that makes "
-            f"the row, not {type(fields).__name__}."
+            "fields must be the name of the field that receives the text, or a callable that "
+            f"returns the row, not {type(fields).__name__}."
         )
     names = named_arguments(fields, _OFFERED)
     if not names:
@@ -55,7 +55,7 @@ def _only_field(function: SutroFunction) -> str:
     known = () if schema is None else schema.fields
     if len(known) != 1:
         raise SutroConfigurationError(
-            f"Which field of {function.function!r} gets the message's text? Give fields=, its name "
-            "or a callable that makes the row."
+            f"Which field of {function.function!r} receives the message's text? Pass fields=, its "
+            "name or a callable that returns the row."
         )
     return known[0]

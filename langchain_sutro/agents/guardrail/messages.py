@@ -28,9 +28,9 @@ def trailing(messages: Sequence[BaseMessage]) -> Sequence[BaseMessage]:
 
 
 def replaced(message: BaseMessage, text: str) -> BaseMessage:
-    """The message with this text for its content, under the same id.
+    """The message with this text as its content, under the same id.
 
-    An answer keeps its tool calls, and with them the blocks that its provider wants to see again.
+    An answer keeps its tool calls, and the content blocks that its provider expects with them.
     """
     changes: dict[str, Any] = {"content": text}
     if isinstance(message, AIMessage):
@@ -44,7 +44,7 @@ def replaced(message: BaseMessage, text: str) -> BaseMessage:
 
 
 def ended(message: AIMessage, text: str) -> AIMessage:
-    """The answer with this text, as the last of a run: it calls no tools."""
+    """The answer with this text and without tool calls, as the last one of a run."""
     changes: dict[str, Any] = {"tool_calls": [], "invalid_tool_calls": [], "additional_kwargs": {}}
     return message.model_copy(update={"content": text, **changes})
 

@@ -1,4 +1,4 @@
-"""`SutroGuardrail`: a Function that judges what goes into an agent, and what comes out of it.
+"""`SutroGuardrail`: a Function that judges an agent's input, output and tool results.
 
 Needs the extra `agents`.
 """
@@ -77,57 +77,57 @@ class SutroGuardrail(AgentMiddleware[Any, Any]):
     The Function's answer decides:
 
     - `"allow"`: nothing changes.
-    - `"replace"`: `replacement` stands in the place of the content, and the agent goes on. An
-      answer keeps its tool calls.
-    - `"end"`: the run ends with `end_message`, and no tool is called any more. Input and results
-      get `replacement` for their content, so that a later turn does not see them either.
-    - `"interrupt"`: a human decides, which needs a checkpointer. The interrupt is the one of
-      LangChain's `HumanInTheLoopMiddleware`, and so is what to resume with:
-      `Command(resume={"decisions": [{"type": "approve"}]})`, or `{"type": "reject"}`, which is
-      `"end"` and takes a `message` for its end message, or `{"type": "edit", "edited_action":
-      {"name": ..., "args": {"text": "..."}}}`, which is `"replace"` with that text. A response that
-      is not understood interrupts again, and says what is wrong with it. Until then the state has
-      what is in question.
+    - `"replace"`: `replacement` becomes the content, and the agent continues. An answer keeps its
+      tool calls.
+    - `"end"`: the run ends with `end_message`, and no more tools are called. The content of input
+      and tool results becomes `replacement`, so that later turns do not see it either.
+    - `"interrupt"`: a human decides, which needs a checkpointer. Interrupt and response have the
+      form of LangChain's `HumanInTheLoopMiddleware`: resume with
+      `Command(resume={"decisions": [{"type": "approve"}]})`, or `{"type": "reject"}`, which acts as
+      `"end"` and may have a `message` as the end message, or `{"type": "edit", "edited_action":
+      {"name": ..., "args": {"text": "..."}}}`, which acts as `"replace"` with that text. An invalid
+      response interrupts again with an explanation. Until the decision, the message stays in the
+      state.
 
-    Each judgement is one real-time call and one `llm` run in the agent's trace. No message is
-    judged twice as long as it says the same, in later turns of its thread included, and a resumed
+    Each judgement is one real-time call and one `llm` run in the agent's trace. A message is judged
+    only once unless its content changes, also in later turns of its thread, and resuming an
     interrupt does not ask the Function again.
 
-    What was decided stands in the state, one `GuardrailDecision` for each message:
-    `state["sutro_decisions"]`. `messages` holds nothing of it.
+    The decisions are kept in the state, one `GuardrailDecision` for each message, as
+    `state["sutro_decisions"]`. They are not part of `messages`.
 
-    **Order.** Put it last in `middleware`, after what redacts personal data for example: then it
-    sees each answer first, and no other middleware can end the run before it was judged.
+    **Order.** Put it last in `middleware`, for example after a middleware that redacts personal
+    data. Then it sees each answer first, and no other middleware can end the run before it.
 
-    **Streaming.** An answer is judged when it is complete. Tokens, and the update of the model's
-    own node, are streamed before that: show them as provisional, and take back what the final
-    state does not have. Results of tools are judged before they leave their node. Checkpoints and
-    traces of what was before keep what was said.
+    **Streaming.** An answer is judged when it is complete. Its tokens, and the update of the
+    model's node, are streamed before that: show them as provisional, and retract what is missing
+    from the final state. Tool results are judged before they leave their node. Earlier checkpoints
+    and traces keep the original content.
 
     Args:
-        function: The Function, or its name. Its `output` and `output_model` are not used; its
-            `min_confidence` is the default of the one below.
-        fields: Where the Function's input comes from: the field that gets the message's text, or a
-            callable that makes the whole row of any of `text`, `message` and `state`, by these
-            names, or None where there is nothing to judge. By default the only field of
-            `args_schema`. Without a callable a message without text is not judged, and images
-            never are.
-        actions: The action for each answer, whatever its case, or a callable that makes the action
-            of a `FunctionResult`, and is asked once for each message.
-        otherwise: For answers that `actions` does not name.
+        function: The Function, or its name. Its `output` and `output_model` are ignored; its
+            `min_confidence` is the default for the argument below.
+        fields: The Function's input: the name of the field that receives the message's text, or a
+            callable that takes any of `text`, `message` and `state` by these names and returns the
+            whole row, or None to skip the message. Defaults to the only field of `args_schema`.
+            Without a callable, messages without text are skipped, and images are never judged.
+        actions: The action for each answer, ignoring case, or a callable that takes the
+            `FunctionResult` and returns the action; it is called once for each message.
+        otherwise: The action for answers that are not in `actions`.
         min_confidence: From 0 to 1.
-        on_low_confidence: For answers of less confidence, or of none, whatever they say.
-        on_error: If the Function cannot be asked, which is any `SutroError`, and is logged:
-            `"end"` fails closed, `"allow"` fails open, `"raise"` lets the error through.
-        apply_to_input: Judge what the user says.
-        apply_to_output: Judge what the model answers, before the tools that it calls.
-        apply_to_tool_results: Judge what tools give, errors included; all, or those of these names.
-        replacement: Text that stands where something was replaced.
-        end_message: Text of the answer with which a run ends.
-        name: Of the middleware; two of one agent need different ones.
+        on_low_confidence: The action for every answer whose confidence is missing or lower.
+        on_error: The action if the Function cannot be asked, that is, on any `SutroError`, which is
+            logged: `"end"` fails closed, `"allow"` fails open, `"raise"` raises the error.
+        apply_to_input: Judge the user's messages.
+        apply_to_output: Judge the model's answers, before their tool calls are run.
+        apply_to_tool_results: Judge the results of all tools, or of the named tools, including
+            error messages.
+        replacement: The content of a replaced message.
+        end_message: The last answer of a run that is ended.
+        name: The name of the middleware; must be unique within an agent.
 
     Raises:
-        SutroConfigurationError: What is given is not understood, or would let nothing through.
+        SutroConfigurationError: An argument is invalid, or no message could ever pass.
     """
 
     state_schema = _GuardrailState
@@ -153,12 +153,12 @@ class SutroGuardrail(AgentMiddleware[Any, Any]):
         judge = Judge.of(function, min_confidence, "A guardrail")
         if judge.min_confidence is not None and not judge.function.confidence_scoring:
             raise SutroConfigurationError(
-                f"min_confidence needs a Function that scores: {judge.function.function!r} has "
+                f"min_confidence needs confidence scores, but {judge.function.function!r} has "
                 "confidence_scoring=False."
             )
         if isinstance(apply_to_tool_results, str):
             raise SutroConfigurationError(
-                "apply_to_tool_results takes a list of names: "
+                "apply_to_tool_results takes a list of tool names: "
                 f"apply_to_tool_results=[{apply_to_tool_results!r}]."
             )
         if not (apply_to_input or apply_to_output or apply_to_tool_results):
@@ -172,7 +172,7 @@ class SutroGuardrail(AgentMiddleware[Any, Any]):
         self._name = f"SutroGuardrail[{judge.function.function}]" if name is None else name
         if {"|", ":"} & set(self._name):
             raise SutroConfigurationError(
-                f"LangGraph takes no '|' or ':' in {self._name!r}: give another name."
+                f"LangGraph allows no '|' or ':' in {self._name!r}: pass another name."
             )
         self.apply_to_input = apply_to_input
         self.apply_to_output = apply_to_output
@@ -188,19 +188,19 @@ class SutroGuardrail(AgentMiddleware[Any, Any]):
 
     @property
     def function(self) -> SutroFunction:
-        """The Function that judges, giving whole payloads."""
+        """The Function that judges; it returns whole payloads."""
         return self._function
 
     @hook_config(can_jump_to=["end"])
     def before_model(self, state: Any, runtime: Runtime[Any]) -> dict[str, Any] | None:  # noqa: ARG002
-        """Judge what the user said, and let a human decide about the results of tools.
+        """Judge the user's messages, and let a human decide about tool results.
 
         Args:
-            state: The agent's.
-            runtime: The agent's.
+            state: The agent's state.
+            runtime: The agent's runtime.
 
         Returns:
-            The state's update; None if nothing was to decide.
+            The update of the state; None if there was nothing to decide.
         """
         return self._input_update(
             self._judging.judge(self._inputs(state)) + self._open_results(state)
@@ -208,57 +208,57 @@ class SutroGuardrail(AgentMiddleware[Any, Any]):
 
     @hook_config(can_jump_to=["end"])
     async def abefore_model(self, state: Any, runtime: Runtime[Any]) -> dict[str, Any] | None:  # noqa: ARG002
-        """`before_model` on the running event loop."""
+        """Asynchronous form of `before_model`."""
         judged = await self._judging.ajudge(self._inputs(state))
         return self._input_update(judged + self._open_results(state))
 
     @hook_config(can_jump_to=["end"])
     def after_model(self, state: Any, runtime: Runtime[Any]) -> dict[str, Any] | None:  # noqa: ARG002
-        """Judge the model's answer, before the tools that it calls.
+        """Judge the model's answer, before its tool calls are run.
 
         Args:
-            state: The agent's.
-            runtime: The agent's.
+            state: The agent's state.
+            runtime: The agent's runtime.
 
         Returns:
-            The state's update; None if nothing was to decide.
+            The update of the state; None if there was nothing to decide.
         """
         return self._output_update(state, self._judging.judge(self._outputs(state)))
 
     @hook_config(can_jump_to=["end"])
     async def aafter_model(self, state: Any, runtime: Runtime[Any]) -> dict[str, Any] | None:  # noqa: ARG002
-        """`after_model` on the running event loop."""
+        """Asynchronous form of `after_model`."""
         return self._output_update(state, await self._judging.ajudge(self._outputs(state)))
 
     def after_agent(self, state: Any, runtime: Runtime[Any]) -> dict[str, Any] | None:  # noqa: ARG002
-        """Decide about results of tools after which the model is not asked again.
+        """Decide about tool results after which the model is not called again.
 
         Args:
-            state: The agent's.
-            runtime: The agent's.
+            state: The agent's state.
+            runtime: The agent's runtime.
 
         Returns:
-            The state's update; None if nothing was to decide.
+            The update of the state; None if there was nothing to decide.
         """
         return self._input_update(self._open_results(state), jump=False)
 
     async def aafter_agent(self, state: Any, runtime: Runtime[Any]) -> dict[str, Any] | None:
-        """`after_agent` on the running event loop."""
+        """Asynchronous form of `after_agent`."""
         return self.after_agent(state, runtime)
 
     def wrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Any]
     ) -> Any:
-        """Judge a tool's result, before it is in the state.
+        """Judge a tool's result before it enters the state.
 
-        The human is asked in the node after this one, so that the tool does not run again.
+        A human is asked in the next node, so that the tool does not run again.
 
         Args:
-            request: The call.
+            request: The tool call.
             handler: Runs the tool.
 
         Returns:
-            The result, or a `Command` with it and what was decided.
+            The result, or a `Command` with the result and the decision about it.
         """
         result = with_messages(handler(request))
         return run_steps(self._judge_result(request, result))
@@ -266,7 +266,7 @@ class SutroGuardrail(AgentMiddleware[Any, Any]):
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
     ) -> Any:
-        """`wrap_tool_call` on the running event loop."""
+        """Asynchronous form of `wrap_tool_call`."""
         result = with_messages(await handler(request))
         return await arun_steps(self._judge_result(request, result))
 
@@ -276,7 +276,7 @@ class SutroGuardrail(AgentMiddleware[Any, Any]):
             decided[id(question.message)] = yield from self._judging.decide(question)
         return result_update(result, decided, self._texts)
 
-    # What is to be judged.
+    # Which messages are judged.
 
     def _inputs(self, state: Any) -> list[Question]:
         if not self.apply_to_input:
@@ -314,7 +314,7 @@ class SutroGuardrail(AgentMiddleware[Any, Any]):
         return [one for one in found if one.row is not None]
 
     def _open_results(self, state: Any) -> list[Judged]:
-        """Judged results of tools that a human is to decide about, or that end the run."""
+        """Judged tool results that a human must decide about, or that end the run."""
         messages = {one.id: one for one in state["messages"] if isinstance(one, ToolMessage)}
         unanswered = takewhile(
             lambda one: not isinstance(one, AIMessage), reversed(state["messages"])
@@ -328,7 +328,7 @@ class SutroGuardrail(AgentMiddleware[Any, Any]):
             and one["message_id"] in due.get(one["action"], ())
         ]
 
-    # What becomes of the messages.
+    # How decisions change the state.
 
     @property
     def _texts(self) -> Texts:

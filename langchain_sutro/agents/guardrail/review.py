@@ -41,12 +41,12 @@ def reviewed(name: str, judged: list[Judged]) -> list[Judged]:
 def _review_request(
     name: str, pending: Sequence[Judged], problem: str | None = None
 ) -> dict[str, Any]:
-    """What a human is shown: the `HITLRequest` of LangChain's `HumanInTheLoopMiddleware`.
+    """The `HITLRequest` that is shown to a human.
 
     Args:
-        name: The guardrail's.
-        pending: What is to be decided.
-        problem: Why the last response was not understood.
+        name: The name of the guardrail.
+        pending: The messages to decide about.
+        problem: Why the last response was invalid.
     """
     return {
         "action_requests": [
@@ -84,18 +84,18 @@ def _description(decision: GuardrailDecision) -> str:
 
 
 def _read_review(response: Any, pending: Sequence[Judged]) -> list[Judged]:
-    """What a human decided, by position.
+    """The decisions of a human, by position.
 
     Args:
         response: The `HITLResponse`: `{"decisions": [...]}`.
-        pending: What was to be decided.
+        pending: The messages to decide about.
 
     Raises:
-        ValueError: It is not understood; the message says what to give.
+        ValueError: The response is invalid; the message says what is expected.
     """
     decisions = response.get("decisions") if isinstance(response, Mapping) else None
     if not isinstance(decisions, list) or len(decisions) != len(pending):
-        raise ValueError(f'Resume with {{"decisions": [...]}}, a list of {len(pending)}.')
+        raise ValueError(f'Resume with {{"decisions": [...]}}, a list of length {len(pending)}.')
     return [_read_decision(one, *each) for each, one in zip(pending, decisions, strict=True)]
 
 
@@ -111,8 +111,8 @@ def _read_decision(
             action = "replace"
         case _:
             raise ValueError(
-                'A decision is {"type": "approve"}, {"type": "reject", "message": ...} or {"type": '
-                '"edit", "edited_action": {"name": ..., "args": {"text": ...}}}.'
+                'A decision must be {"type": "approve"}, {"type": "reject", "message": ...} or '
+                '{"type": "edit", "edited_action": {"name": ..., "args": {"text": ...}}}.'
             )
     settled: Any = {**decision, "action": action, "decided_by": "human"}
     return Judged(message, settled, text)

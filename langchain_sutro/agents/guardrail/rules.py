@@ -30,14 +30,14 @@ class Rules:
     """Which answer leads to which action.
 
     Attributes:
-        actions: The action of each answer, whatever its case, or a callable on the payload.
-        otherwise: Of answers that `actions` does not name.
-        judge: Says which answers are confident enough.
-        on_low_confidence: Of answers of less confidence, or of none.
-        on_error: If the Function could not be asked.
+        actions: The action for each answer, ignoring case, or a callable on the payload.
+        otherwise: The action for answers that are not in `actions`.
+        judge: Determines which answers are confident enough.
+        on_low_confidence: The action for answers whose confidence is missing or too low.
+        on_error: The action if the Function cannot be asked.
 
     Raises:
-        SutroConfigurationError: They are not understood, or let nothing through.
+        SutroConfigurationError: A rule is invalid, or no message could ever pass.
     """
 
     actions: GuardrailActions
@@ -53,13 +53,13 @@ class Rules:
             _check("on_error", self.on_error, "raise")
         if self.judge.min_confidence is None and self.on_low_confidence != "end":
             raise SutroConfigurationError(
-                "on_low_confidence says nothing without min_confidence: give both."
+                "on_low_confidence has no effect without min_confidence: pass both."
             )
         if isinstance(self.actions, Mapping):
             self._check_mapping(self.actions)
         elif not callable(self.actions):
             raise SutroConfigurationError(
-                "actions must be a dict of answers and actions, or a callable on the Function's "
+                "actions must be a dict from answers to actions, or a callable on the Function's "
                 f"result, not {type(self.actions).__name__}."
             )
 
@@ -69,7 +69,7 @@ class Rules:
         words = by_verdict(actions, "actions")
         if not {*words.values(), self.otherwise} & {"allow", "interrupt"}:
             raise SutroConfigurationError(
-                'Nothing would pass: give an answer the action "allow", or otherwise="allow".'
+                'No message could pass: set the action "allow" for an answer, or otherwise="allow".'
             )
         object.__setattr__(self, "actions", words)
 
@@ -82,17 +82,17 @@ class Rules:
         return "interrupt" in self.actions.values()
 
     def action(self, result: FunctionResult) -> GuardrailAction:
-        """What to do after this answer.
+        """The action after this answer.
 
         Raises:
-            SutroConfigurationError: The answer has several fields and `actions` is no callable, or
-                that gave no action.
+            SutroConfigurationError: The answer has several fields but `actions` is not a callable,
+                or the callable returned something that is not an action.
         """
         if not self.judge.is_confident(result):
             return self.on_low_confidence
         if not isinstance(self.actions, Mapping):
             action = self.actions(result)
-            _check("What actions gave", action)
+            _check("The result of actions", action)
             return action
         return self.actions.get(result_verdict(result, "actions"), self.otherwise)
 
