@@ -15,8 +15,8 @@ from langchain_sutro._jobs import client
 from langchain_sutro._results import batch as batch_results
 from langchain_sutro._service import driver as _http
 from langchain_sutro._service import exchange as _api
+from langchain_sutro._service import fetch as _fetch
 from langchain_sutro._service import jobs as _jobs_api
-from langchain_sutro._service import results_file as _fetch
 from langchain_sutro._service import submission as _submit_api
 from tests.faults.scenario import Environment, Scenario
 from tests.support.invariants import BrokenInvariantError
