@@ -356,7 +356,7 @@ class SutroClient:
         with job_trace(name, rows, metadata=langsmith_metadata, tags=langsmith_tags) as trace:
             job_id = (await self.asubmit(request, rows, trace=trace)).job_id
         if stay_attached:
-            await self.await_job(job_id)
+            await self.await_for_job(job_id)
         return job_id
 
     def wait_for_job(self, job_id: str, **options: Any) -> None:
@@ -372,8 +372,8 @@ class SutroClient:
             self._traces.failed(job_id, error, partial(self.fetch_job, job_id))
             raise
 
-    async def await_job(self, job_id: str, **options: Any) -> None:
-        """`wait_for_job` on the running event loop."""
+    async def await_for_job(self, job_id: str, **options: Any) -> None:
+        """Asynchronous form of `wait_for_job`."""
         try:
             await self.aexecute(_service.wait_for_job, job_id, **options)
         except (SutroJobFailedError, SutroJobCancelledError) as error:
@@ -431,8 +431,8 @@ class SutroClient:
         output_column: str = "inference_result",
         unpack_json: bool = True,
     ) -> Any:
-        """`await_job_completion` on the running event loop."""
-        await self.await_job(job_id, timeout=timeout)
+        """Asynchronous form of `await_job_completion`."""
+        await self.await_for_job(job_id, timeout=timeout)
         if not obtain_results:
             return None
         return await self.aget_job_results(

@@ -2,26 +2,16 @@
 
 from langchain_sutro._service.cleanup import when_gone
 from langchain_sutro._service.driver import Operation, Session, arun, run
-from langchain_sutro._service.exchange import (
-    Policy,
+from langchain_sutro._service.exchange import Policy, endpoint, malformed, read
+from langchain_sutro._service.jobs import JobStatus, job_status, list_jobs
+from langchain_sutro._service.results import PrivateFile, results_file, results_json
+from langchain_sutro._service.runs import (
     cancel_job,
     check_authentication,
     check_name,
-    endpoint,
     fetch_job,
     get_quotas,
-    malformed,
-    read,
     run_function,
-)
-from langchain_sutro._service.fetch import PrivateFile, results_file, results_json
-from langchain_sutro._service.jobs import (
-    JobProgress,
-    JobStatus,
-    job_progress,
-    job_status,
-    list_jobs,
-    wait_for_job,
 )
 from langchain_sutro._service.settings import Generation, Settings, check_url, is_loopback, resolve
 from langchain_sutro._service.steps import Step, Steps, arun_steps, blocking, run_steps
@@ -33,6 +23,7 @@ from langchain_sutro._service.submission import (
     look_for,
     submit_job,
 )
+from langchain_sutro._service.watch import JobProgress, job_progress, wait_for_job
 
 __all__ = [
     "Generation",

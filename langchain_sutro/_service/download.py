@@ -1,4 +1,4 @@
-"""Results as a Parquet file, without I/O: over a presigned URL, resumed where it breaks off."""
+"""The download of a Parquet file of results, without I/O: presigned URLs, resumption."""
 
 from __future__ import annotations
 

@@ -16,14 +16,13 @@ from langchain_sutro._service.driver import Body, Operation, Request, Response, 
 from langchain_sutro._service.exchange import (
     Policy,
     Repeat,
-    check_name,
     endpoint,
     exchange,
-    get_quotas,
     json_object,
     malformed,
 )
 from langchain_sutro._service.jobs import JobStatus, list_jobs
+from langchain_sutro._service.runs import check_name, get_quotas
 from langchain_sutro.errors import (
     SubmissionUnknownError,
     SutroAPIError,

@@ -2,6 +2,7 @@
 
 import ast
 import csv
+import dis
 import doctest
 import inspect
 import re
@@ -33,7 +34,7 @@ PUBLIC = [
 ]
 FENCED = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SECTION = re.compile(r"^(Args|Attributes):\n((?:[ \t]+.*\n?|\n)*)", re.MULTILINE)
-ENTRY = re.compile(r"^ {4}([*\w, ]+)(?: \([^)]*\))?:", re.MULTILINE)
+ENTRY = re.compile(r"^ {4}([*\w][*\w, ]*)(?: \([^)]*\))?:", re.MULTILINE)
 
 
 @cache
@@ -71,10 +72,11 @@ FUNCTIONS = [path for path, value in public_objects().items() if inspect.isfunct
 CLASSES = [path for path, value in public_objects().items() if inspect.isclass(value)]
 
 
-def named(docstring):
-    """The names that the sections of a Google-style docstring explain."""
+def named(docstring, *titles):
+    """The names that the sections of a Google-style docstring explain, or those of these titles."""
     sections = SECTION.finditer(inspect.cleandoc(docstring) + "\n")
-    entries = (entry for section in sections for entry in ENTRY.findall(section[2]))
+    chosen = [section[2] for section in sections if not titles or section[1] in titles]
+    entries = (entry for section in chosen for entry in ENTRY.findall(section))
     return {name.strip().lstrip("*") for entry in entries for name in entry.split(",")}
 
 
@@ -137,6 +139,29 @@ def test_every_field_and_argument_of_a_class_is_named(path):
     else:
         wanted = set()
     assert {name for name in wanted - said if not name.startswith("_")} == set()
+
+
+@pytest.mark.parametrize("path", CLASSES)
+def test_every_attribute_that_a_class_names_exists(path):
+    owner = public_objects()[path]
+    missing = {name for name in named(owner.__doc__, "Attributes") if not has(owner, name)}
+    assert missing == set()
+
+
+def has(owner, name):
+    """Whether a class defines an attribute, declares it, or sets it on its instances."""
+    ours = [base for base in inspect.getmro(owner) if is_ours(base)]
+    declared = any(name in vars(base).get("__annotations__", {}) for base in inspect.getmro(owner))
+    return declared or hasattr(owner, name) or any(sets(base, name) for base in ours)
+
+
+def sets(owner, name):
+    return any(
+        step.opname == "STORE_ATTR" and step.argval == name
+        for method in vars(owner).values()
+        if inspect.isfunction(method)
+        for step in dis.get_instructions(method)
+    )
 
 
 def inherited_fields(model):

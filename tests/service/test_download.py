@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_sutro._service import fetch as _fetch
+from langchain_sutro._service import results as _results
 from langchain_sutro._service.download import Download, download_results, results_url
 from langchain_sutro._service.driver import Response
-from langchain_sutro._service.fetch import PrivateFile
+from langchain_sutro._service.results import PrivateFile
 from langchain_sutro.errors import (
     SutroAPIError,
     SutroAuthenticationError,
@@ -298,7 +298,9 @@ def test_results_that_cannot_be_fetched_say_their_job(fetch, trouble):
     script = Script(trouble, lag_seconds=0.0)
     options = {"include_inputs": False, "include_cumulative_logprobs": False}
     target = [Download(io.BytesIO())] if fetch == "results_file" else []
-    told = script.tell(getattr(_fetch, fetch)(DEPLOYMENT, script.policy, "job-1", *target, options))
+    told = script.tell(
+        getattr(_results, fetch)(DEPLOYMENT, script.policy, "job-1", *target, options)
+    )
     assert "job-1" in f"{told.error} {getattr(told.error, '__notes__', '')}"
 
 

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langchain_sutro._service import download as _download_api
-from langchain_sutro._service import exchange as _api
 from langchain_sutro._service import jobs as _jobs_api
+from langchain_sutro._service import runs as _runs
+from langchain_sutro._service import watch as _watch
 from langchain_sutro._service.driver import Request
 from langchain_sutro._service.exchange import Pacer, Repeat, api_error, endpoint, exchange
 from langchain_sutro.errors import (
@@ -144,14 +145,14 @@ def test_a_retired_address_is_a_matter_of_configuration():
 
 
 OPERATIONS = {
-    "run": lambda s, p: _api.run_function(s, p, "f", b"{}"),
-    "job": lambda s, p: _api.fetch_job(s, p, "job-1"),
-    "quotas": _api.get_quotas,
-    "check": _api.check_authentication,
-    "cancel": lambda s, p: _api.cancel_job(s, p, "job-1"),
+    "run": lambda s, p: _runs.run_function(s, p, "f", b"{}"),
+    "job": lambda s, p: _runs.fetch_job(s, p, "job-1"),
+    "quotas": _runs.get_quotas,
+    "check": _runs.check_authentication,
+    "cancel": lambda s, p: _runs.cancel_job(s, p, "job-1"),
     "list": _jobs_api.list_jobs,
     "status": lambda s, p: _jobs_api.job_status(s, p, "job-1"),
-    "progress": lambda s, p: _jobs_api.job_progress(s, p, "job-1"),
+    "progress": lambda s, p: _watch.job_progress(s, p, "job-1"),
     "results": lambda s, p: _jobs_api.job_results(s, p, "job-1"),
     "url": lambda s, p: _download_api.results_url(s, p, "job-1"),
 }
@@ -329,7 +330,7 @@ def test_no_name_changes_the_route(path, query):
 @pytest.mark.parametrize("name", ["a/b", "..", ".", "a?x=1", "a#b", "a%2Fb", "ä ö", "a;b", "//"])
 def test_a_run_is_sent_to_its_function(name):
     script = Script(answer(200, {"output": 1}))
-    told = script.tell(_api.run_function(DEPLOYMENT, script.policy, name, b'{"a":1}'))
+    told = script.tell(_runs.run_function(DEPLOYMENT, script.policy, name, b'{"a":1}'))
     raw = httpx.URL(told.urls[0]).raw_path.decode().split("/")
     assert [unquote(part) for part in raw] == ["", "v1", "functions", name, "run"]
 
@@ -352,7 +353,7 @@ def test_the_body_of_a_run_is_that_of_its_generation():
     ):
         script = Script(answer(200, {"output": 1}))
         told = script.tell(
-            _api.run_function(generation, script.policy, "f", b'{"a":1}', confidence_scoring=off)
+            _runs.run_function(generation, script.policy, "f", b'{"a":1}', confidence_scoring=off)
         )
         request = told.requests[0]
         assert (request.method, request.url) == ("POST", url)
@@ -363,7 +364,7 @@ def test_the_body_of_a_run_is_that_of_its_generation():
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "\x00", 7, None, "\ud800"])
 def test_an_impossible_name_is_refused_before_anything_is_sent(name):
     script = Script(answer(200, {"output": 1}))
-    told = script.tell(_api.run_function(DEPLOYMENT, script.policy, name, b"{}"))
+    told = script.tell(_runs.run_function(DEPLOYMENT, script.policy, name, b"{}"))
     assert isinstance(told.error, SutroInputError)
     assert told.requests == []
 
@@ -371,7 +372,7 @@ def test_an_impossible_name_is_refused_before_anything_is_sent(name):
 def test_the_timeout_of_a_run_is_the_calls_then_the_policys_then_the_services():
     for policy, call, expected in ((None, None, 100.0), (5.0, None, 5.0), (5.0, 2.0, 2.0)):
         script = Script(answer(200, {"output": 1}), timeout=policy)
-        told = script.tell(_api.run_function(DEPLOYMENT, script.policy, "f", b"{}", timeout=call))
+        told = script.tell(_runs.run_function(DEPLOYMENT, script.policy, "f", b"{}", timeout=call))
         assert told.requests[0].timeout.read == expected
         assert told.requests[0].timeout.connect
 
@@ -379,14 +380,14 @@ def test_the_timeout_of_a_run_is_the_calls_then_the_policys_then_the_services():
 def test_a_404_without_a_code_says_that_runs_may_be_unknown_here():
     for body, noted in (({"detail": "Not Found"}, True), ({"code": "function_not_found"}, False)):
         script = Script(answer(404, body))
-        error = script.tell(_api.run_function(DEPLOYMENT, script.policy, "f", b"{}")).error
+        error = script.tell(_runs.run_function(DEPLOYMENT, script.policy, "f", b"{}")).error
         assert isinstance(error, SutroNotFoundError)
         assert bool(getattr(error, "__notes__", [])) == noted
 
 
 def test_cancel_asks_with_get_and_with_post_where_that_is_refused():
     script = Script(answer(405), answer(200, {"cancelled": True}))
-    told = script.tell(_api.cancel_job(DEPLOYMENT, script.policy, "job/1"))
+    told = script.tell(_runs.cancel_job(DEPLOYMENT, script.policy, "job/1"))
     assert told.result == {"cancelled": True}
     assert [request.method for request in told.requests] == ["GET", "POST"]
     assert set(told.urls) == {"https://d.example/v1/job-cancel/job%2F1"}
@@ -395,7 +396,7 @@ def test_cancel_asks_with_get_and_with_post_where_that_is_refused():
 def test_each_generation_checks_its_key_at_its_own_place():
     for generation, path in ((DEPLOYMENT, "/v1/auth/check"), (HOSTED, "/try-authentication")):
         script = Script(answer(200, {"authenticated": True}))
-        told = script.tell(_api.check_authentication(generation, script.policy))
+        told = script.tell(_runs.check_authentication(generation, script.policy))
         assert httpx.URL(told.urls[0]).path == path
 
 

@@ -3,10 +3,10 @@
 import io
 from datetime import timedelta
 
-from langchain_sutro._service import exchange as _api
-from langchain_sutro._service import fetch as _fetch
-from langchain_sutro._service import jobs as _jobs_api
+from langchain_sutro._service import results as _results
+from langchain_sutro._service import runs as _runs
 from langchain_sutro._service import submission as _submit_api
+from langchain_sutro._service import watch as _watch
 from langchain_sutro._service.download import Download
 from langchain_sutro._service.driver import Request, Sleep
 from langchain_sutro._service.exchange import Policy
@@ -105,7 +105,7 @@ class _Story:
 
     def run_once(self) -> None:
         service = self.service
-        operation = _api.run_function(self.settings, self.policy, "judge", b"{}")
+        operation = _runs.run_function(self.settings, self.policy, "judge", b"{}")
         try:
             self.drive(operation, self.patience(100))
         except (SutroConnectionError, SutroAPIError):
@@ -179,7 +179,7 @@ class _Story:
         timeout = rng.choice((0.0, 20.0, 100.0, 400.0)) if timeout is None else timeout
         told = []
         begin = service.now
-        operation = _jobs_api.wait_for_job(
+        operation = _watch.wait_for_job(
             self.settings,
             self.policy,
             job.job_id,
@@ -214,7 +214,7 @@ class _Story:
         """All rows, in order, or a typed error."""
         service = self.service
         target = Download(content := io.BytesIO())
-        operation = _fetch.results_file(
+        operation = _results.results_file(
             self.settings, self.policy, job.job_id, target, dict(_RESULTS)
         )
         try:
@@ -223,7 +223,9 @@ class _Story:
                 whole = any(come == file(version, job.rows) for version in versions)
                 check(whole, "a file arrives whole, and all of it is of one object")
                 return
-            operation = _fetch.results_json(self.settings, self.policy, job.job_id, dict(_RESULTS))
+            operation = _results.results_json(
+                self.settings, self.policy, job.job_id, dict(_RESULTS)
+            )
             columns = self.drive(operation, 20_000)
         except (SutroAPIError, SutroConnectionError):
             check(not self.no_faults, "results come without faults")

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_sutro._service import jobs as _jobs_api
-from langchain_sutro._service.jobs import JobProgress, JobStatus
+from langchain_sutro._service import watch as _watch
+from langchain_sutro._service.jobs import JobStatus
+from langchain_sutro._service.watch import JobProgress
 from langchain_sutro.errors import (
     SutroAPIError,
     SutroConflictError,
@@ -59,7 +61,7 @@ def test_a_status_of_no_or_another_job_is_an_error(value):
 
 def waited(*answers, **options):
     script = Script(*answers, **options.pop("policy", {}))
-    operation = _jobs_api.wait_for_job(DEPLOYMENT, script.policy, "job-1", **options)
+    operation = _watch.wait_for_job(DEPLOYMENT, script.policy, "job-1", **options)
     return script.tell(operation)
 
 
@@ -81,7 +83,7 @@ def test_a_service_that_does_not_answer_does_not_prolong_a_wait():
         return LOST
 
     script = Script(late)
-    operation = _jobs_api.wait_for_job(DEPLOYMENT, script.policy, "job-1", timeout=20.0)
+    operation = _watch.wait_for_job(DEPLOYMENT, script.policy, "job-1", timeout=20.0)
     told = script.tell(operation)
     assert isinstance(told.error, SutroJobTimeoutError)
     assert script.now < 30.0
@@ -138,7 +140,7 @@ class Watched:
 
     def __init__(self, total=None):
         self.told = []
-        self.watch = _jobs_api._Watch(
+        self.watch = _watch._Watch(
             JobProgress("job-1", rows_total=total), self.told.append, lambda: 0.0
         )
         self.watch.stop_after(1.0)

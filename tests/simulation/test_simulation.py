@@ -11,9 +11,10 @@ import pytest
 
 from langchain_sutro._service import download as _download_api
 from langchain_sutro._service import exchange as _api
-from langchain_sutro._service import fetch as _fetch
 from langchain_sutro._service import jobs as _jobs_api
+from langchain_sutro._service import results as _results
 from langchain_sutro._service import submission as _submit_api
+from langchain_sutro._service import watch as _watch
 from langchain_sutro.errors import SubmissionUnknownError, SutroServerError
 from tests.simulation.scenario import play
 from tests.support.invariants import BrokenInvariantError
@@ -151,7 +152,7 @@ def believes_cancelling(monkeypatch):
 
 def believes_the_stream(monkeypatch):
     ask = _jobs_api.job_status
-    line = _jobs_api._Watch._line
+    line = _watch._Watch._line
     said = set()
 
     def believing(watch, event):
@@ -168,7 +169,7 @@ def believes_the_stream(monkeypatch):
             return _jobs_api.JobStatus.SUCCEEDED
         return asked
 
-    monkeypatch.setattr(_jobs_api._Watch, "_line", believing)
+    monkeypatch.setattr(_watch._Watch, "_line", believing)
     monkeypatch.setattr(_jobs_api, "job_status", status)
 
 
@@ -179,15 +180,15 @@ def gives_up_on_a_broken_wait(monkeypatch):
 
 def shows_progress_as_it_comes(monkeypatch):
     def update(watch, **changes):
-        watch.known = _jobs_api.replace(watch.known, **changes)
+        watch.known = _watch.replace(watch.known, **changes)
         if watch._tell is not None:
             watch._tell(watch.known)
 
-    monkeypatch.setattr(_jobs_api._Watch, "_update", update)
+    monkeypatch.setattr(_watch._Watch, "_update", update)
 
 
 def waits_for_ever(monkeypatch):
-    endless = _jobs_api.wait_for_job
+    endless = _watch.wait_for_job
 
     def wait(*args, **options):
         return endless(*args, **{**options, "timeout": None})
@@ -196,7 +197,7 @@ def waits_for_ever(monkeypatch):
 
 
 def does_not_wait_for_results(monkeypatch):
-    monkeypatch.setattr(_fetch, "when_ready", lambda _, attempt: attempt())
+    monkeypatch.setattr(_results, "when_ready", lambda _, attempt: attempt())
 
 
 def takes_columns_of_any_length(monkeypatch):

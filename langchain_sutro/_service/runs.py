@@ -1,0 +1,129 @@
+"""The endpoints that take one exchange: real-time runs, a job's object, cancellation, quotas."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from langchain_sutro._service.driver import Operation, Request, Timeout
+from langchain_sutro._service.exchange import (
+    Policy,
+    Repeat,
+    endpoint,
+    exchange,
+    json_object,
+    malformed,
+    read,
+)
+from langchain_sutro.errors import SutroAPIError, SutroInputError, SutroNotFoundError
+
+if TYPE_CHECKING:
+    from langchain_sutro._service.settings import Settings
+
+__all__ = [
+    "cancel_job",
+    "check_authentication",
+    "check_name",
+    "fetch_job",
+    "get_quotas",
+    "run_function",
+]
+
+# The service's deadline for a run is 90 s; the official SDK reads for 100 s.
+_RUN_TIMEOUT = Timeout(read=100.0)
+
+
+def check_name(name: str) -> str:
+    """Check a Function's name before it goes anywhere.
+
+    Raises:
+        SutroInputError: It is empty, unprintable or not a string.
+    """
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise SutroInputError(
+            f"A Function's name must be a non-empty printable string, not {name!r}."
+        )
+    return name
+
+
+def run_function(
+    settings: Settings,
+    policy: Policy,
+    name: str,
+    input_json: bytes,
+    *,
+    confidence_scoring: bool = True,
+    timeout: float | None = None,
+) -> Operation[dict[str, Any]]:
+    """One real-time run; gives the payload as it was sent.
+
+    Args:
+        settings: Deployment and key.
+        policy: Patience. A run is billed, so it is repeated only as `Repeat.RUN` allows.
+        name: The published Function, without namespace and revision.
+        input_json: The input, encoded.
+        confidence_scoring: Sent only if false, so that older deployments accept the call.
+        timeout: Seconds until the read gives up, before the policy's.
+    """
+    seconds = policy.timeout if timeout is None else timeout
+    limits = _RUN_TIMEOUT if seconds is None else Timeout(read=seconds)
+    if settings.generation == "deployment":
+        url = endpoint(settings.run_url, "functions", check_name(name), "run")
+        flag = b"" if confidence_scoring else b',"confidence_scoring":false'
+        content = b'{"input":' + input_json + flag + b"}"
+    else:
+        url = endpoint(settings.run_url, "functions", "run")
+        encoded_name = orjson.dumps(check_name(name))
+        content = b'{"name":' + encoded_name + b',"input_data":' + input_json + b"}"
+    request = Request("POST", url, content, timeout=limits)
+    try:
+        response = yield from exchange(settings, policy, request, Repeat.RUN)
+    except SutroNotFoundError as error:
+        if error.code is None:
+            error.add_note(
+                "The service did not say that the Function is unknown, so this deployment may "
+                "offer no real-time runs at all. Batch jobs (`batch`, `submit`) may still work."
+            )
+        raise
+    payload = json_object(response)
+    if "output" not in payload and "response" not in payload:
+        raise malformed('"output" or "response"')
+    return payload
+
+
+def fetch_job(settings: Settings, policy: Policy, job_id: str) -> Operation[dict[str, Any]]:
+    """The job object: status, tokens, cost, times, reason of failure."""
+    answer = yield from read(settings, policy, endpoint(settings.batch_url, "jobs", job_id))
+    job = answer.get("job")
+    if not isinstance(job, dict):
+        raise malformed('"job"')
+    return job
+
+
+def cancel_job(settings: Settings, policy: Policy, job_id: str) -> Operation[dict[str, Any]]:
+    """Ask for cancellation, which is carried out later; to ask again is harmless."""
+    url = endpoint(settings.batch_url, "job-cancel", job_id)
+    try:
+        return (yield from read(settings, policy, url))
+    except SutroAPIError as error:
+        if error.status_code != 405:
+            raise
+    # The oldest documentation has POST.
+    response = yield from exchange(settings, policy, Request("POST", url))
+    return json_object(response)
+
+
+def get_quotas(settings: Settings, policy: Policy) -> Operation[list[dict[str, Any]]]:
+    """Rows and tokens that a job may have, for each priority."""
+    answer = yield from read(settings, policy, endpoint(settings.batch_url, "get-quotas"))
+    quotas = answer.get("quotas")
+    if not isinstance(quotas, list) or not all(isinstance(quota, dict) for quota in quotas):
+        raise malformed('"quotas"')
+    return quotas
+
+
+def check_authentication(settings: Settings, policy: Policy) -> Operation[dict[str, Any]]:
+    """Whether the key is accepted; costs nothing."""
+    path = ("auth", "check") if settings.generation == "deployment" else ("try-authentication",)
+    return (yield from read(settings, policy, endpoint(settings.batch_url, *path)))
