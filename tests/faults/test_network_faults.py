@@ -15,8 +15,8 @@ from langchain_sutro._jobs import client
 from langchain_sutro._results import batch as batch_results
 from langchain_sutro._service import driver as _http
 from langchain_sutro._service import exchange as _api
-from langchain_sutro._service import fetch as _fetch
 from langchain_sutro._service import jobs as _jobs_api
+from langchain_sutro._service import results as _results
 from langchain_sutro._service import submission as _submit_api
 from tests.faults.scenario import Environment, Scenario
 from tests.support.invariants import BrokenInvariantError
@@ -114,7 +114,7 @@ def shows_urls(monkeypatch):
 
 def names_no_job(monkeypatch):
     monkeypatch.setattr(SutroJob, "fetching", lambda _: nullcontext())
-    monkeypatch.setattr(_fetch, "_fetching", lambda _: "")
+    monkeypatch.setattr(_results, "_fetching", lambda _: "")
 
 
 def names_no_token(monkeypatch):
