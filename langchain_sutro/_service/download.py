@@ -12,9 +12,9 @@ from langchain_sutro._service.exchange import (
     Policy,
     api_error,
     endpoint,
-    exchange,
     malformed,
     read,
+    send_request,
 )
 from langchain_sutro._service.settings import check_url
 from langchain_sutro.errors import (
@@ -244,6 +244,6 @@ def _download_directly(
     headers = {"accept-encoding": "identity"}
     timeout = Timeout(read=policy.timeout or 300.0)
     request = Request("GET", url, headers=headers, timeout=timeout, sink=download)
-    yield from exchange(settings, policy, request)
+    yield from send_request(settings, policy, request)
     if not download.complete:
         raise SutroConnectionError("The service sent less than it announced.")

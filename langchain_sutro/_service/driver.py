@@ -1,8 +1,8 @@
-"""Sends what the operations of `_api` ask for: one driver for threads, one for event loops.
+"""Carries out the operations of the service's API: one driver for threads, one for event loops.
 
-An operation is a generator. It yields a `Request`, a `Sleep` or an `Offload`, is given the answer,
-and returns a value or raises; failures to get an answer are raised inside it. So retries, polling
-and paging are written once, do no I/O of their own, and run on any clock.
+An operation is a generator. It yields a `Request` or a `Sleep`, receives the answer, and returns a
+value or raises; when there is no answer, the failure is raised inside it. Retries, polling and
+paging are therefore written once, do no I/O of their own, and run on any clock.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Body",
-    "Offload",
     "Operation",
     "Request",
     "Response",
@@ -120,25 +119,16 @@ class Sleep:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Offload:
-    """Work that would hold up an event loop: it runs in a thread there."""
-
-    work: Callable[[], Any]
-
-
-Operation = Generator[Request | Sleep | Offload, Any, _T]
+Operation = Generator[Request | Sleep, Any, _T]
 
 
 def run(operation: Operation[_T], session: Session) -> _T:
     """Carry an operation out in this thread."""
 
-    def carry_out(step: Request | Sleep | Offload) -> Any:
+    def carry_out(step: Request | Sleep) -> Any:
         if isinstance(step, Request):
             return session.send(step)
-        if isinstance(step, Sleep):
-            return time.sleep(step.seconds)
-        return step.work()
+        return time.sleep(step.seconds)
 
     return drive(operation, carry_out)
 
@@ -146,12 +136,10 @@ def run(operation: Operation[_T], session: Session) -> _T:
 async def arun(operation: Operation[_T], session: Session) -> _T:
     """Carry an operation out without blocking the event loop."""
 
-    async def carry_out(step: Request | Sleep | Offload) -> Any:
+    async def carry_out(step: Request | Sleep) -> Any:
         if isinstance(step, Request):
             return await session.asend(step)
-        if isinstance(step, Sleep):
-            return await asyncio.sleep(step.seconds)
-        return await asyncio.to_thread(step.work)
+        return await asyncio.sleep(step.seconds)
 
     return await adrive(operation, carry_out)
 

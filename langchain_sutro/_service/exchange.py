@@ -39,10 +39,10 @@ __all__ = [
     "Repeat",
     "api_error",
     "endpoint",
-    "exchange",
     "json_object",
     "malformed",
     "read",
+    "send_request",
 ]
 
 # Beyond this the caller is told rather than kept waiting.
@@ -122,7 +122,7 @@ def endpoint(base: str, *path: str, **query: Any) -> str:
     return "/".join(parts) + (f"?{urlencode(given)}" if given else "")
 
 
-def exchange(
+def send_request(
     settings: Settings, policy: Policy, request: Request, repeat: Repeat = Repeat.READ
 ) -> Operation[Response]:
     """Send a request, repeat it where that is safe, and return the answer if its status is 200.
@@ -285,5 +285,5 @@ def _retry_after(response: Response, fields: Mapping[str, Any]) -> float | None:
 def read(settings: Settings, policy: Policy, url: str) -> Operation[dict[str, Any]]:
     """GET a JSON object, repeating what may pass."""
     timeout = Timeout() if policy.timeout is None else Timeout(read=policy.timeout)
-    response = yield from exchange(settings, policy, Request("GET", url, timeout=timeout))
+    response = yield from send_request(settings, policy, Request("GET", url, timeout=timeout))
     return json_object(response)

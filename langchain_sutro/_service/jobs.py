@@ -12,10 +12,10 @@ from langchain_sutro._service.driver import Operation, Request, Sleep, Timeout
 from langchain_sutro._service.exchange import (
     Policy,
     endpoint,
-    exchange,
     json_object,
     malformed,
     read,
+    send_request,
 )
 from langchain_sutro.errors import SutroAPIError
 
@@ -122,7 +122,7 @@ def job_results(
     url = endpoint(settings.batch_url, "job-results")
     timeout = Timeout(read=policy.timeout or 300.0)
     request = Request("POST", url, content, timeout=timeout)
-    response = yield from exchange(settings, policy, request)
+    response = yield from send_request(settings, policy, request)
     return _columns(json_object(response).get("results"))
 
 

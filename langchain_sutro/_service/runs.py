@@ -11,10 +11,10 @@ from langchain_sutro._service.exchange import (
     Policy,
     Repeat,
     endpoint,
-    exchange,
     json_object,
     malformed,
     read,
+    send_request,
 )
 from langchain_sutro.errors import SutroAPIError, SutroInputError, SutroNotFoundError
 
@@ -78,7 +78,7 @@ def run_function(
         content = b'{"name":' + encoded_name + b',"input_data":' + input_json + b"}"
     request = Request("POST", url, content, timeout=limits)
     try:
-        response = yield from exchange(settings, policy, request, Repeat.RUN)
+        response = yield from send_request(settings, policy, request, Repeat.RUN)
     except SutroNotFoundError as error:
         if error.code is None:
             error.add_note(
@@ -110,7 +110,7 @@ def cancel_job(settings: Settings, policy: Policy, job_id: str) -> Operation[dic
         if error.status_code != 405:
             raise
     # The oldest documentation has POST.
-    response = yield from exchange(settings, policy, Request("POST", url))
+    response = yield from send_request(settings, policy, Request("POST", url))
     return json_object(response)
 
 

@@ -17,9 +17,9 @@ from langchain_sutro._service.exchange import (
     Policy,
     Repeat,
     endpoint,
-    exchange,
     json_object,
     malformed,
+    send_request,
 )
 from langchain_sutro._service.jobs import JobStatus, list_jobs
 from langchain_sutro._service.runs import check_name, get_quotas
@@ -298,7 +298,7 @@ def _post_once(
     cause: SutroError
     try:
         with _noting(marker, but=SutroError):
-            response = yield from exchange(
+            response = yield from send_request(
                 settings, replace(policy, repeat_runs=False), request, Repeat.RUN
             )
         job_id = _submitted_id(response)

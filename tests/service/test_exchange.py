@@ -17,7 +17,7 @@ from langchain_sutro._service import jobs as _jobs_api
 from langchain_sutro._service import runs as _runs
 from langchain_sutro._service import watch as _watch
 from langchain_sutro._service.driver import Request
-from langchain_sutro._service.exchange import Pacer, Repeat, api_error, endpoint, exchange
+from langchain_sutro._service.exchange import Pacer, Repeat, api_error, endpoint, send_request
 from langchain_sutro.errors import (
     SutroAPIError,
     SutroAuthenticationError,
@@ -47,7 +47,7 @@ def read():
 
 
 def asked(script, repeat=Repeat.READ):
-    return script.tell(exchange(DEPLOYMENT, script.policy, read(), repeat))
+    return script.tell(send_request(DEPLOYMENT, script.policy, read(), repeat))
 
 
 # Errors
@@ -300,7 +300,7 @@ def test_the_service_is_waited_for_as_long_as_it_says():
 def test_a_429_slows_every_call_with_the_same_pacer():
     pacer = Pacer()
     first = Script(answer(429, retry_after="10"), answer(200, {}), pacer=pacer, max_retries=1)
-    operation = exchange(DEPLOYMENT, first.policy, read())
+    operation = send_request(DEPLOYMENT, first.policy, read())
     operation.send(None)
     operation.send(answer(429, retry_after="10"))
     second = Script(answer(200, {}), pacer=pacer)

@@ -1,14 +1,13 @@
 """The two drivers, which carry any operation out alike."""
 
 import asyncio
-import threading
 
 import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langchain_sutro._service.driver import Offload, Sleep, arun, run
+from langchain_sutro._service.driver import Sleep, arun, run
 from tests.support.calls import modes
 from tests.support.transport import Recorder, get
 
@@ -27,17 +26,11 @@ def reply(request):
     return httpx.Response(int(end), text=f"answer {end}")
 
 
-def offended():
-    raise ValueError("no")
-
-
 STEPS = {
     **{f"ask {end}": lambda e=end: get(f"https://d.example/v1/{e}") for end in (200, 404, 503)},
     **{f"ask {end}": lambda e=end: get(f"https://d.example/v1/{e}") for end in FAILURES},
     "ask elsewhere": lambda: get("https://evil.example/200"),
     "sleep": lambda: Sleep(0.0),
-    "work": lambda: Offload(lambda: "worked"),
-    "fail": lambda: Offload(offended),
 }
 
 
@@ -108,15 +101,6 @@ async def test_a_cancelled_operation_is_told_where_it_stands():
     with pytest.raises(asyncio.CancelledError):
         await task
     assert seen == ["cancelled"]
-
-
-@modes
-async def test_work_is_done_off_the_event_loop(mode):
-    def operation():
-        return (yield Offload(threading.get_ident))
-
-    thread = await carry_out(mode, operation(), Recorder().session())
-    assert (thread == threading.get_ident()) == (mode == "sync")
 
 
 @modes
