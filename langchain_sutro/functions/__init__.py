@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         payload_function,
     )
     from langchain_sutro.functions.judge import Judge
+    from langchain_sutro.functions.one_job import FunctionPlan, one_job
     from langchain_sutro.functions.retry import SutroRetry
     from langchain_sutro.functions.router import SutroRouter
     from langchain_sutro.functions.row_batch import PROGRESS_EVENT, event
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROGRESS_EVENT",
+    "FunctionPlan",
     "Judge",
     "RowOutcomes",
     "SutroAssign",
@@ -49,6 +51,7 @@ __all__ = [
     "input_schema",
     "marked_name",
     "named_arguments",
+    "one_job",
     "payload_function",
     "result_verdict",
     "short_answer",
@@ -67,6 +70,8 @@ __getattr__, __dir__ = lazy_exports(
         "input_schema": "interface",
         "payload_function": "interface",
         "Judge": "judge",
+        "FunctionPlan": "one_job",
+        "one_job": "one_job",
         "SutroRetry": "retry",
         "SutroRouter": "router",
         "PROGRESS_EVENT": "row_batch",
