@@ -12,6 +12,7 @@ from langchain_sutro._exports import lazy_exports
 if TYPE_CHECKING:
     from langchain_sutro.functions.assign import SutroAssign
     from langchain_sutro.functions.call_by_name import named_arguments
+    from langchain_sutro.functions.chains import FunctionPlan, one_job
     from langchain_sutro.functions.function import SutroFunction
     from langchain_sutro.functions.interface import (
         answer_form,
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
         payload_function,
     )
     from langchain_sutro.functions.judge import Judge
-    from langchain_sutro.functions.one_job import FunctionPlan, one_job
     from langchain_sutro.functions.retry import SutroRetry
     from langchain_sutro.functions.router import SutroRouter
     from langchain_sutro.functions.row_batch import PROGRESS_EVENT, event
@@ -70,8 +70,8 @@ __getattr__, __dir__ = lazy_exports(
         "input_schema": "interface",
         "payload_function": "interface",
         "Judge": "judge",
-        "FunctionPlan": "one_job",
-        "one_job": "one_job",
+        "FunctionPlan": "chains",
+        "one_job": "chains",
         "SutroRetry": "retry",
         "SutroRouter": "router",
         "PROGRESS_EVENT": "row_batch",

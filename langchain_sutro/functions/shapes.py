@@ -297,7 +297,7 @@ class Fallbacks(_Whole, RunnableWithFallbacks):  # type: ignore[type-arg]
     def _calls(self, rows: _Rows) -> _Calls:
         state = RowOutcomes(len(rows.inputs))
         values = list(rows.inputs)
-        first: dict[int, Exception] = {}
+        first: dict[int, BaseException] = {}
         for step in self.runnables:
             going = state.open
             if not going:
