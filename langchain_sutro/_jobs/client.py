@@ -15,6 +15,7 @@ from langchain_sutro._service import (
     JobRequest,
     Operation,
     PrivateFile,
+    Service,
     Session,
     Settings,
     Submitted,
@@ -148,7 +149,7 @@ class SutroClient:
 
     def execute(
         self,
-        operation: Callable[Concatenate[Settings, _service.Policy, _P], Operation[_T]],
+        operation: Callable[Concatenate[Service, _P], Operation[_T]],
         *args: _P.args,
         **kwargs: _P.kwargs,
     ) -> _T:
@@ -156,18 +157,18 @@ class SutroClient:
 
         Args:
             operation: One of those without I/O, such as `_service.fetch_job`.
-            *args: What it takes after the settings and the policy.
+            *args: What it takes after the service.
             **kwargs: The same by name.
 
         Returns:
             What the operation returns.
         """
         session = self.session
-        return run(operation(session.settings, self.policy, *args, **kwargs), session)
+        return run(operation(Service(session.settings, self.policy), *args, **kwargs), session)
 
     async def aexecute(
         self,
-        operation: Callable[Concatenate[Settings, _service.Policy, _P], Operation[_T]],
+        operation: Callable[Concatenate[Service, _P], Operation[_T]],
         *args: _P.args,
         **kwargs: _P.kwargs,
     ) -> _T:
@@ -176,7 +177,9 @@ class SutroClient:
         session = self._session
         if session is None:
             session = await asyncio.to_thread(self._resolve)
-        return await arun(operation(session.settings, self.policy, *args, **kwargs), session)
+        return await arun(
+            operation(Service(session.settings, self.policy), *args, **kwargs), session
+        )
 
     def run_function(
         self,

@@ -2,7 +2,7 @@
 
 from langchain_sutro._service.cleanup import when_gone
 from langchain_sutro._service.driver import Operation, Session, arun, run
-from langchain_sutro._service.exchange import Policy, endpoint, malformed, read
+from langchain_sutro._service.exchange import Policy, Service, endpoint, malformed, read
 from langchain_sutro._service.jobs import JobStatus, job_status, list_jobs
 from langchain_sutro._service.results import PrivateFile, results_file, results_json
 from langchain_sutro._service.runs import (
@@ -34,6 +34,7 @@ __all__ = [
     "Operation",
     "Policy",
     "PrivateFile",
+    "Service",
     "Session",
     "Settings",
     "Step",

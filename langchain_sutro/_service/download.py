@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from langchain_sutro._service.driver import Operation, Request, Response, Sleep, Timeout
 from langchain_sutro._service.exchange import (
     LONGEST_RETRY_AFTER,
-    Policy,
+    Service,
     api_error,
     endpoint,
     malformed,
@@ -28,7 +28,6 @@ from langchain_sutro.errors import (
 if TYPE_CHECKING:
     import httpx
 
-    from langchain_sutro._service.settings import Settings
 
 __all__ = ["Download", "download_results", "results_url"]
 
@@ -111,8 +110,7 @@ class Download:
 
 
 def results_url(
-    settings: Settings,
-    policy: Policy,
+    service: Service,
     job_id: str,
     *,
     include_inputs: bool = False,
@@ -125,7 +123,7 @@ def results_url(
         As the service sends it: `urls` with `get` and `head`, `artifact`, `expires_in_seconds`.
     """
     url = endpoint(
-        settings.batch_url,
+        service.settings.batch_url,
         "jobs",
         job_id,
         "results-url",
@@ -134,7 +132,7 @@ def results_url(
         include_cumulative_logprobs=str(include_cumulative_logprobs).lower(),
         expires_in_seconds=expires_in_seconds,
     )
-    answer = yield from read(settings, policy, url)
+    answer = yield from read(service, url)
     urls = answer.get("urls")
     if not isinstance(urls, dict) or not isinstance(urls.get("get"), str):
         raise malformed('"urls"')
@@ -154,8 +152,7 @@ def _check_storage(url: str) -> None:
 
 
 def download_results(
-    settings: Settings,
-    policy: Policy,
+    service: Service,
     job_id: str,
     download: Download,
     *,
@@ -175,13 +172,13 @@ def download_results(
         "include_inputs": include_inputs,
         "include_cumulative_logprobs": include_cumulative_logprobs,
     }
-    if settings.generation == "hosted":
-        yield from _download_directly(settings, policy, job_id, download, options)
+    if service.settings.generation == "hosted":
+        yield from _download_directly(service, job_id, download, options)
         return
     for round_ in range(_MOST_URLS):
-        answer = yield from results_url(settings, policy, job_id, **options)
+        answer = yield from results_url(service, job_id, **options)
         try:
-            yield from _receive(settings, policy, answer["urls"]["get"], download)
+            yield from _receive(service, answer["urls"]["get"], download)
         except SutroAuthenticationError:
             # Storage answers 403 to a signature that has expired.
             if round_ == _MOST_URLS - 1:
@@ -190,8 +187,9 @@ def download_results(
             return
 
 
-def _receive(settings: Settings, policy: Policy, url: str, download: Download) -> Operation[None]:
+def _receive(service: Service, url: str, download: Download) -> Operation[None]:
     """Read an object to its end; attempts that get further than any before do not count."""
+    policy = service.policy
     attempt, furthest = 0, download.size
     while True:
         error: SutroConnectionError | SutroAPIError
@@ -213,7 +211,7 @@ def _receive(settings: Settings, policy: Policy, url: str, download: Download) -
                     return
                 error = SutroConnectionError("The storage sent less than it announced.")
             else:
-                error = api_error(response, settings)
+                error = api_error(response, service.settings)
                 if response.status == 416:
                     download.restart()
                 elif not isinstance(error, SutroServerError) and response.status not in (408, 429):
@@ -230,11 +228,11 @@ def _receive(settings: Settings, policy: Policy, url: str, download: Download) -
 
 
 def _download_directly(
-    settings: Settings, policy: Policy, job_id: str, download: Download, options: dict[str, bool]
+    service: Service, job_id: str, download: Download, options: dict[str, bool]
 ) -> Operation[None]:
     """The hosted generation has no presigned URLs: one stream, started over where it breaks."""
     url = endpoint(
-        settings.batch_url,
+        service.settings.batch_url,
         "jobs",
         job_id,
         "results",
@@ -242,8 +240,8 @@ def _download_directly(
         **{name: str(value).lower() for name, value in options.items()},
     )
     headers = {"accept-encoding": "identity"}
-    timeout = Timeout(read=policy.timeout or 300.0)
+    timeout = Timeout(read=service.policy.timeout or 300.0)
     request = Request("GET", url, headers=headers, timeout=timeout, sink=download)
-    yield from send_request(settings, policy, request)
+    yield from send_request(service, request)
     if not download.complete:
         raise SutroConnectionError("The service sent less than it announced.")

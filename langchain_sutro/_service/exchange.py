@@ -37,6 +37,7 @@ __all__ = [
     "Pacer",
     "Policy",
     "Repeat",
+    "Service",
     "api_error",
     "endpoint",
     "json_object",
@@ -104,6 +105,19 @@ class Policy:
         return float(min(most, first * 2**attempt) * (0.5 + 0.5 * self.jitter()))
 
 
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What every operation is given.
+
+    Attributes:
+        settings: The deployment and the key.
+        policy: How patiently it is called.
+    """
+
+    settings: Settings
+    policy: Policy
+
+
 class Repeat(Enum):
     """What may be done again."""
 
@@ -123,7 +137,7 @@ def endpoint(base: str, *path: str, **query: Any) -> str:
 
 
 def send_request(
-    settings: Settings, policy: Policy, request: Request, repeat: Repeat = Repeat.READ
+    service: Service, request: Request, repeat: Repeat = Repeat.READ
 ) -> Operation[Response]:
     """Send a request, repeat it where that is safe, and return the answer if its status is 200.
 
@@ -131,6 +145,7 @@ def send_request(
         SutroAPIError: The subclass that fits the status.
         SutroConnectionError: There was no complete answer.
     """
+    policy = service.policy
     attempt = 0
     while True:
         pause = policy.pacer.not_before - policy.clock()
@@ -146,7 +161,7 @@ def send_request(
         else:
             if response.status == 200:
                 return response
-            failure = api_error(response, settings)
+            failure = api_error(response, service.settings)
             again = response.status in _PASSING and (
                 response.status == 429 or repeat is Repeat.READ or policy.repeat_runs
             )
@@ -282,8 +297,8 @@ def _retry_after(response: Response, fields: Mapping[str, Any]) -> float | None:
     return max(0.0, seconds) if seconds < float("inf") else None
 
 
-def read(settings: Settings, policy: Policy, url: str) -> Operation[dict[str, Any]]:
+def read(service: Service, url: str) -> Operation[dict[str, Any]]:
     """GET a JSON object, repeating what may pass."""
-    timeout = Timeout() if policy.timeout is None else Timeout(read=policy.timeout)
-    response = yield from send_request(settings, policy, Request("GET", url, timeout=timeout))
+    timeout = Timeout() if service.policy.timeout is None else Timeout(read=service.policy.timeout)
+    response = yield from send_request(service, Request("GET", url, timeout=timeout))
     return json_object(response)

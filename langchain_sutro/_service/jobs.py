@@ -11,6 +11,7 @@ from langchain_sutro._exports import exported_from
 from langchain_sutro._service.driver import Operation, Request, Sleep, Timeout
 from langchain_sutro._service.exchange import (
     Policy,
+    Service,
     endpoint,
     json_object,
     malformed,
@@ -22,7 +23,6 @@ from langchain_sutro.errors import SutroAPIError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from langchain_sutro._service.settings import Settings
 
 __all__ = ["JobStatus", "job_results", "job_status", "list_jobs", "when_ready"]
 
@@ -60,21 +60,21 @@ class JobStatus(StrEnum):
 
 
 def list_jobs(
-    settings: Settings, policy: Policy, *, limit: int | None = None, cursor: str | None = None
+    service: Service, *, limit: int | None = None, cursor: str | None = None
 ) -> Operation[tuple[list[dict[str, Any]], str | None]]:
     """Jobs, newest first, and the cursor of the next page; without a limit all of them."""
-    url = endpoint(settings.batch_url, "list-jobs", limit=limit, cursor=cursor)
-    answer = yield from read(settings, policy, url)
+    url = endpoint(service.settings.batch_url, "list-jobs", limit=limit, cursor=cursor)
+    answer = yield from read(service, url)
     jobs, following = answer.get("jobs"), answer.get("next_cursor")
     if not isinstance(jobs, list) or not all(isinstance(job, dict) for job in jobs):
         raise malformed('"jobs"')
     return jobs, following if isinstance(following, str) else None
 
 
-def job_status(settings: Settings, policy: Policy, job_id: str) -> Operation[JobStatus]:
+def job_status(service: Service, job_id: str) -> Operation[JobStatus]:
     """The job's status as the service has stored it, which alone decides about success."""
-    url = endpoint(settings.batch_url, "job-status", job_id)
-    answer = yield from read(settings, policy, url)
+    url = endpoint(service.settings.batch_url, "job-status", job_id)
+    answer = yield from read(service, url)
     value = answer.get("job_status")
     if isinstance(value, dict):
         value = value.get(job_id)
@@ -99,8 +99,7 @@ def when_ready(policy: Policy, attempt: Callable[[], Operation[_T]]) -> Operatio
 
 
 def job_results(
-    settings: Settings,
-    policy: Policy,
+    service: Service,
     job_id: str,
     *,
     include_inputs: bool = False,
@@ -119,10 +118,10 @@ def job_results(
             "include_cumulative_logprobs": include_cumulative_logprobs,
         }
     )
-    url = endpoint(settings.batch_url, "job-results")
-    timeout = Timeout(read=policy.timeout or 300.0)
+    url = endpoint(service.settings.batch_url, "job-results")
+    timeout = Timeout(read=service.policy.timeout or 300.0)
     request = Request("POST", url, content, timeout=timeout)
-    response = yield from send_request(settings, policy, request)
+    response = yield from send_request(service, request)
     return _columns(json_object(response).get("results"))
 
 

@@ -16,8 +16,7 @@ from langchain_sutro.errors import SutroAPIError, SutroConnectionError
 
 if TYPE_CHECKING:
     from langchain_sutro._service.driver import Operation
-    from langchain_sutro._service.exchange import Policy
-    from langchain_sutro._service.settings import Settings
+    from langchain_sutro._service.exchange import Service
 
 __all__ = ["PrivateFile", "results_file", "results_json"]
 
@@ -65,8 +64,7 @@ def _remove(file: BinaryIO, path: Path) -> None:
 
 
 def results_file(
-    settings: Settings,
-    policy: Policy,
+    service: Service,
     job_id: str,
     target: Download,
     options: dict[str, bool],
@@ -74,10 +72,10 @@ def results_file(
     """Receive the results as a file; False where only JSON will do."""
 
     def attempt() -> Operation[None]:
-        return download_results(settings, policy, job_id, target, **options)
+        return download_results(service, job_id, target, **options)
 
     try:
-        yield from when_ready(policy, attempt)
+        yield from when_ready(service.policy, attempt)
     except SutroConnectionError as error:
         # Object storage is another host, which this machine may not reach.
         _log.warning("Fetching the results of %s as JSON: %s", job_id, error)
@@ -91,13 +89,13 @@ def results_file(
 
 
 def results_json(
-    settings: Settings, policy: Policy, job_id: str, options: dict[str, bool]
+    service: Service, job_id: str, options: dict[str, bool]
 ) -> Operation[dict[str, list[Any]]]:
     def attempt() -> Operation[dict[str, list[Any]]]:
-        return job_results(settings, policy, job_id, **options)
+        return job_results(service, job_id, **options)
 
     try:
-        return (yield from when_ready(policy, attempt))
+        return (yield from when_ready(service.policy, attempt))
     except BaseException as error:
         error.add_note(_fetching(job_id))
         raise

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from langchain_sutro._service.driver import Operation, Request, Timeout
 from langchain_sutro._service.exchange import (
-    Policy,
     Repeat,
+    Service,
     endpoint,
     json_object,
     malformed,
@@ -17,9 +17,6 @@ from langchain_sutro._service.exchange import (
     send_request,
 )
 from langchain_sutro.errors import SutroAPIError, SutroInputError, SutroNotFoundError
-
-if TYPE_CHECKING:
-    from langchain_sutro._service.settings import Settings
 
 __all__ = [
     "cancel_job",
@@ -48,8 +45,7 @@ def check_name(name: str) -> str:
 
 
 def run_function(
-    settings: Settings,
-    policy: Policy,
+    service: Service,
     name: str,
     input_json: bytes,
     *,
@@ -59,26 +55,26 @@ def run_function(
     """One real-time run; gives the payload as it was sent.
 
     Args:
-        settings: Deployment and key.
-        policy: Patience. A run is billed, so it is repeated only as `Repeat.RUN` allows.
+        service: The deployment, and how patiently it is called. A run is billed, so it is
+            repeated only as `Repeat.RUN` allows.
         name: The published Function, without namespace and revision.
         input_json: The input, encoded.
         confidence_scoring: Sent only if false, so that older deployments accept the call.
         timeout: Seconds until the read gives up, before the policy's.
     """
-    seconds = policy.timeout if timeout is None else timeout
+    seconds = service.policy.timeout if timeout is None else timeout
     limits = _RUN_TIMEOUT if seconds is None else Timeout(read=seconds)
-    if settings.generation == "deployment":
-        url = endpoint(settings.run_url, "functions", check_name(name), "run")
+    if service.settings.generation == "deployment":
+        url = endpoint(service.settings.run_url, "functions", check_name(name), "run")
         flag = b"" if confidence_scoring else b',"confidence_scoring":false'
         content = b'{"input":' + input_json + flag + b"}"
     else:
-        url = endpoint(settings.run_url, "functions", "run")
+        url = endpoint(service.settings.run_url, "functions", "run")
         encoded_name = orjson.dumps(check_name(name))
         content = b'{"name":' + encoded_name + b',"input_data":' + input_json + b"}"
     request = Request("POST", url, content, timeout=limits)
     try:
-        response = yield from send_request(settings, policy, request, Repeat.RUN)
+        response = yield from send_request(service, request, Repeat.RUN)
     except SutroNotFoundError as error:
         if error.code is None:
             error.add_note(
@@ -92,38 +88,42 @@ def run_function(
     return payload
 
 
-def fetch_job(settings: Settings, policy: Policy, job_id: str) -> Operation[dict[str, Any]]:
+def fetch_job(service: Service, job_id: str) -> Operation[dict[str, Any]]:
     """The job object: status, tokens, cost, times, reason of failure."""
-    answer = yield from read(settings, policy, endpoint(settings.batch_url, "jobs", job_id))
+    answer = yield from read(service, endpoint(service.settings.batch_url, "jobs", job_id))
     job = answer.get("job")
     if not isinstance(job, dict):
         raise malformed('"job"')
     return job
 
 
-def cancel_job(settings: Settings, policy: Policy, job_id: str) -> Operation[dict[str, Any]]:
+def cancel_job(service: Service, job_id: str) -> Operation[dict[str, Any]]:
     """Ask for cancellation, which is carried out later; to ask again is harmless."""
-    url = endpoint(settings.batch_url, "job-cancel", job_id)
+    url = endpoint(service.settings.batch_url, "job-cancel", job_id)
     try:
-        return (yield from read(settings, policy, url))
+        return (yield from read(service, url))
     except SutroAPIError as error:
         if error.status_code != 405:
             raise
     # The oldest documentation has POST.
-    response = yield from send_request(settings, policy, Request("POST", url))
+    response = yield from send_request(service, Request("POST", url))
     return json_object(response)
 
 
-def get_quotas(settings: Settings, policy: Policy) -> Operation[list[dict[str, Any]]]:
+def get_quotas(service: Service) -> Operation[list[dict[str, Any]]]:
     """Rows and tokens that a job may have, for each priority."""
-    answer = yield from read(settings, policy, endpoint(settings.batch_url, "get-quotas"))
+    answer = yield from read(service, endpoint(service.settings.batch_url, "get-quotas"))
     quotas = answer.get("quotas")
     if not isinstance(quotas, list) or not all(isinstance(quota, dict) for quota in quotas):
         raise malformed('"quotas"')
     return quotas
 
 
-def check_authentication(settings: Settings, policy: Policy) -> Operation[dict[str, Any]]:
+def check_authentication(service: Service) -> Operation[dict[str, Any]]:
     """Whether the key is accepted; costs nothing."""
-    path = ("auth", "check") if settings.generation == "deployment" else ("try-authentication",)
-    return (yield from read(settings, policy, endpoint(settings.batch_url, *path)))
+    path = (
+        ("auth", "check")
+        if service.settings.generation == "deployment"
+        else ("try-authentication",)
+    )
+    return (yield from read(service, endpoint(service.settings.batch_url, *path)))

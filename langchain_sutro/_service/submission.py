@@ -14,8 +14,8 @@ import orjson
 
 from langchain_sutro._service.driver import Body, Operation, Request, Response, Sleep, Timeout
 from langchain_sutro._service.exchange import (
-    Policy,
     Repeat,
+    Service,
     endpoint,
     json_object,
     malformed,
@@ -35,7 +35,6 @@ from langchain_sutro.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from langchain_sutro._service.settings import Settings
 
 __all__ = ["JobRequest", "Marker", "Rows", "Submitted", "find_job", "look_for", "submit_job"]
 
@@ -148,8 +147,7 @@ class Submitted:
 
 
 def submit_job(
-    settings: Settings,
-    policy: Policy,
+    service: Service,
     request: JobRequest,
     rows: Rows | str,
     *,
@@ -160,8 +158,7 @@ def submit_job(
     """Submit a job, or find the one that was submitted before.
 
     Args:
-        settings: Deployment and key.
-        policy: Patience.
+        service: The deployment, and how patiently it is called.
         request: What the job is to do.
         rows: Its rows, or the download URL of a table.
         reuse: Take a job of at most this age with the same Function, rows and options, unless it
@@ -190,18 +187,18 @@ def submit_job(
             since = now() - reuse
         except OverflowError:
             since = datetime.min.replace(tzinfo=UTC)
-        job = yield from _reusable(settings, policy, marker.fingerprint, since)
+        job = yield from _reusable(service, marker.fingerprint, since)
         if job is not None:
             found = Marker.find(job.get("description"))
             return Submitted(job["job_id"], found.token if found else "", reused=True)
     if not isinstance(rows, str) and rows.count > _SMALL:
-        yield from _check_quota(settings, policy, request.job_priority, rows.count)
-    job_id = yield from _post_once(settings, policy, content, marker)
+        yield from _check_quota(service, request.job_priority, rows.count)
+    job_id = yield from _post_once(service, content, marker)
     return Submitted(job_id, marker.token)
 
 
 def _reusable(
-    settings: Settings, policy: Policy, fingerprint: str, since: datetime
+    service: Service, fingerprint: str, since: datetime
 ) -> Operation[dict[str, Any] | None]:
     def wanted(job: Mapping[str, Any]) -> bool:
         marker = Marker.find(job.get("description"))
@@ -218,7 +215,7 @@ def _reusable(
         created = _time(job.get("datetime_created"))
         return created is not None and created + timedelta(hours=1) < since
 
-    return (yield from _first_job(settings, policy, wanted, until=older))
+    return (yield from _first_job(service, wanted, until=older))
 
 
 def _time(value: object) -> datetime | None:
@@ -229,10 +226,10 @@ def _time(value: object) -> datetime | None:
     return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
 
 
-def _check_quota(settings: Settings, policy: Policy, priority: int, rows: int) -> Operation[None]:
+def _check_quota(service: Service, priority: int, rows: int) -> Operation[None]:
     """Refuse a table that the priority cannot take; quotas that cannot be read refuse nothing."""
     try:
-        quotas = yield from get_quotas(settings, policy)
+        quotas = yield from get_quotas(service)
     except (SutroAPIError, SutroConnectionError):
         return
     limits = {
@@ -285,21 +282,21 @@ class Marker:
 _MARKER = re.compile(r"\[langchain-sutro token=([0-9a-f]{32})(?: same=([0-9a-f]{1,64}))?\]")
 
 
-def _post_once(
-    settings: Settings, policy: Policy, content: Body | bytes, marker: Marker
-) -> Operation[str]:
+def _post_once(service: Service, content: Body | bytes, marker: Marker) -> Operation[str]:
     """POST the job; if the outcome is unknown, look for its marker.
 
     A second POST follows only where the first certainly made no job: it never left, or was refused
     with 429.
     """
-    url = endpoint(settings.batch_url, "batch-inference")
+    url = endpoint(service.settings.batch_url, "batch-inference")
     request = Request("POST", url, content, timeout=_SUBMIT_TIMEOUT)
     cause: SutroError
     try:
         with _noting(marker, but=SutroError):
             response = yield from send_request(
-                settings, replace(policy, repeat_runs=False), request, Repeat.RUN
+                replace(service, policy=replace(service.policy, repeat_runs=False)),
+                request,
+                Repeat.RUN,
             )
         job_id = _submitted_id(response)
         if job_id is not None:
@@ -315,7 +312,7 @@ def _post_once(
         cause = error
     job = None
     with _noting(marker), suppress(SutroConnectionError, SutroAPIError):
-        job = yield from look_for(settings, policy, marker.token)
+        job = yield from look_for(service, marker.token)
     if job is not None:
         return str(job["job_id"])
     raise SubmissionUnknownError(
@@ -356,18 +353,19 @@ def _submitted_id(response: Response) -> str | None:
 
 
 def look_for(
-    settings: Settings, policy: Policy, token: str, *, pages: int | None = 3
+    service: Service, token: str, *, pages: int | None = 3
 ) -> Operation[dict[str, Any] | None]:
     """`find_job` for a submission that may be under way: for a while, through any trouble.
 
     Raises:
         SutroAPIError, SutroConnectionError: The last look failed, so the job may well be there.
     """
+    policy = service.policy
     end = policy.clock() + policy.lookup_seconds
     attempt = 0
     while True:
         try:
-            job = yield from find_job(settings, policy, token, pages=pages)
+            job = yield from find_job(service, token, pages=pages)
         except (SutroConnectionError, SutroAPIError):
             if policy.clock() >= end:
                 raise
@@ -379,13 +377,12 @@ def look_for(
 
 
 def find_job(
-    settings: Settings, policy: Policy, token: str, *, pages: int | None = None
+    service: Service, token: str, *, pages: int | None = None
 ) -> Operation[dict[str, Any] | None]:
     """The newest job whose description carries this token.
 
     Args:
-        settings: Deployment and key.
-        policy: Patience.
+        service: The deployment, and how patiently it is called.
         token: Of a marker.
         pages: How many pages of 100 jobs to look through, newest first; None for all.
     """
@@ -394,12 +391,11 @@ def find_job(
         marker = Marker.find(job.get("description"))
         return marker is not None and marker.token == token
 
-    return (yield from _first_job(settings, policy, wanted, pages=pages))
+    return (yield from _first_job(service, wanted, pages=pages))
 
 
 def _first_job(
-    settings: Settings,
-    policy: Policy,
+    service: Service,
     wanted: Callable[[Mapping[str, Any]], bool],
     *,
     until: Callable[[Mapping[str, Any]], bool] = lambda _: False,
@@ -409,7 +405,7 @@ def _first_job(
     cursor: str | None = None
     seen: set[str] = set()
     while pages is None or len(seen) < pages:
-        jobs, cursor = yield from list_jobs(settings, policy, limit=_PAGE, cursor=cursor)
+        jobs, cursor = yield from list_jobs(service, limit=_PAGE, cursor=cursor)
         for job in jobs:
             if until(job):
                 return None

@@ -10,7 +10,7 @@ import orjson
 
 from langchain_sutro._exports import exported_from
 from langchain_sutro._service.driver import Operation, Request, Sleep, Timeout
-from langchain_sutro._service.exchange import LONGEST_RETRY_AFTER, Policy, endpoint
+from langchain_sutro._service.exchange import LONGEST_RETRY_AFTER, Service, endpoint
 from langchain_sutro._service.jobs import JobStatus, job_status
 from langchain_sutro._service.runs import fetch_job
 from langchain_sutro.errors import (
@@ -60,25 +60,24 @@ class JobProgress:
 
 
 def job_progress(
-    settings: Settings, policy: Policy, job_id: str, rows_total: int | None = None
+    service: Service, job_id: str, rows_total: int | None = None
 ) -> Operation[JobProgress]:
     """A look at a job: its status, and what the progress stream tells within two seconds."""
-    job = yield from fetch_job(settings, policy, job_id)
+    job = yield from fetch_job(service, job_id)
     rows = job.get("num_rows")
     total = rows if _is_count(rows) else rows_total
-    watch = _Watch(JobProgress(job_id, rows_total=total), None, policy.clock)
+    watch = _Watch(JobProgress(job_id, rows_total=total), None, service.policy.clock)
     watch.status(JobStatus.parse(job.get("status")))
     watch.tokens(job)
     if watch.known.status is JobStatus.SUCCEEDED:
         return replace(watch.known, rows_done=total or 0)
     if watch.known.status is JobStatus.RUNNING:
-        yield from _follow(settings, watch, 2.0)
+        yield from _follow(service.settings, watch, 2.0)
     return watch.known
 
 
 def wait_for_job(
-    settings: Settings,
-    policy: Policy,
+    service: Service,
     job_id: str,
     *,
     timeout: float | None = 7200.0,
@@ -89,8 +88,8 @@ def wait_for_job(
     """Wait until the job has succeeded.
 
     Args:
-        settings: Deployment and key.
-        policy: Patience with a single request; an outage is borne for five minutes.
+        service: The deployment, and how patiently a single request is made. An outage is tolerated
+            for `Policy.outage_seconds`.
         job_id: The job.
         timeout: Seconds to wait; None for no limit. The job goes on when the wait ends.
         poll_interval: Maximum number of seconds between status checks; the first ones are closer
@@ -103,6 +102,7 @@ def wait_for_job(
         SutroJobCancelledError: It was cancelled.
         SutroJobTimeoutError: The time is over.
     """
+    policy = service.policy
     start = policy.clock()
     watch = _Watch(JobProgress(job_id, rows_total=rows_total), on_progress, policy.clock)
     last_seen = start
@@ -114,7 +114,7 @@ def wait_for_job(
         seconds = min(policy.timeout or _READ_SECONDS, max(left, _SHORTEST_READ))
         look = replace(policy, max_retries=0, timeout=seconds)
         try:
-            status = yield from job_status(settings, look, job_id)
+            status = yield from job_status(replace(service, policy=look), job_id)
         except (SutroConnectionError, SutroAPIError) as error:
             if not _may_pass(error) or policy.clock() - last_seen > policy.outage_seconds:
                 error.add_note(f"While waiting for {job_id}, which may go on.")
@@ -130,7 +130,7 @@ def wait_for_job(
             if status is JobStatus.SUCCEEDED:
                 return
             if status.ended:
-                raise (yield from _ending(settings, policy, job_id, status))
+                raise (yield from _ending(service, job_id, status))
         left = float("inf") if timeout is None else timeout - (policy.clock() - start)
         if left <= 0:
             raise SutroJobTimeoutError(
@@ -141,7 +141,7 @@ def wait_for_job(
         pause = min(left, max(least, delay * (0.9 + 0.2 * policy.jitter())))
         before = watch.known
         if on_progress is not None:
-            yield from _follow(settings, watch, min(left, _STREAM_SECONDS))
+            yield from _follow(service.settings, watch, min(left, _STREAM_SECONDS))
         news = watch.known != before
         if not (news and watch.all_rows_done()):
             # Otherwise the job is about to end, and the stream said so a moment ago.
@@ -155,16 +155,14 @@ def _may_pass(error: SutroConnectionError | SutroAPIError) -> bool:
     return True
 
 
-def _ending(
-    settings: Settings, policy: Policy, job_id: str, status: JobStatus
-) -> Operation[SutroJobError]:
+def _ending(service: Service, job_id: str, status: JobStatus) -> Operation[SutroJobError]:
     """The error for a job that did not succeed, with the service's reason if it gives one."""
     if status is JobStatus.CANCELLED:
         return SutroJobCancelledError(f"{job_id} was cancelled.", job_id=job_id)
     reason: Any = None
     # The reason is only an explanation; that the job failed is certain.
     with suppress(SutroConnectionError, SutroAPIError):
-        reason = (yield from fetch_job(settings, policy, job_id)).get("failure_reason")
+        reason = (yield from fetch_job(service, job_id)).get("failure_reason")
     said = reason.get("message") if isinstance(reason, dict) else reason
     why = str(said).rstrip(".") if said else "the service gave no reason"
     return SutroJobFailedError(f"{job_id} failed: {why}.", job_id=job_id)

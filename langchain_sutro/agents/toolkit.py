@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from langchain_core.tools import BaseTool
 
-    from langchain_sutro._service import Operation, Policy, Settings
+    from langchain_sutro._service import Operation, Service
     from langchain_sutro.functions import SutroTool
 
 __all__ = ["PublishingDeployment", "SutroToolkit"]
@@ -192,16 +192,16 @@ def _client(settings: Mapping[str, Any]) -> SutroClient:
     return SutroClient(**client_settings(settings))
 
 
-def _list_functions(settings: Settings, policy: Policy) -> Operation[list[dict[str, Any]]]:
+def _list_functions(service: Service) -> Operation[list[dict[str, Any]]]:
     """The Functions that a local deployment publishes."""
     try:
         answer = yield from read(
-            settings, policy, endpoint(settings.batch_url, "local", "functions")
+            service, endpoint(service.settings.batch_url, "local", "functions")
         )
     except SutroNotFoundError as error:
         raise SutroConfigurationError(
-            f"{settings.batch_url} does not list its Functions, which only local deployments do: "
-            "use a manifest (`python -m langchain_sutro manifest --help`)."
+            f"{service.settings.batch_url} does not list its Functions, which only local "
+            "deployments do: use a manifest (`python -m langchain_sutro manifest --help`)."
         ) from error
     listed = answer.get("functions")
     if not isinstance(listed, list) or not all(_is_published(one) for one in listed):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from langchain_sutro._service import results as _results
 from langchain_sutro._service.download import Download, download_results, results_url
 from langchain_sutro._service.driver import Response
+from langchain_sutro._service.exchange import Service
 from langchain_sutro._service.results import PrivateFile
 from langchain_sutro.errors import (
     SutroAPIError,
@@ -64,7 +65,9 @@ class Storage:
 def received(*answers, settings=DEPLOYMENT, **policy):
     script = Script(*answers, **policy)
     content = io.BytesIO()
-    told = script.tell(download_results(settings, script.policy, "job-1", Download(content)))
+    told = script.tell(
+        download_results(Service(settings, script.policy), "job-1", Download(content))
+    )
     return told, content.getvalue()
 
 
@@ -260,7 +263,7 @@ def test_a_download_url_that_is_none_is_refused():
 
 def test_a_storage_on_loopback_may_be_plain():
     script = Script(answer(200, {"urls": {"get": "http://127.0.0.1:9/x"}}))
-    assert script.tell(results_url(DEPLOYMENT, script.policy, "job-1")).error is None
+    assert script.tell(results_url(Service(DEPLOYMENT, script.policy), "job-1")).error is None
 
 
 @pytest.mark.parametrize("urls", [None, [], {}, {"head": STORED}, {"get": None}, {"get": 7}])
@@ -299,7 +302,7 @@ def test_results_that_cannot_be_fetched_say_their_job(fetch, trouble):
     options = {"include_inputs": False, "include_cumulative_logprobs": False}
     target = [Download(io.BytesIO())] if fetch == "results_file" else []
     told = script.tell(
-        getattr(_results, fetch)(DEPLOYMENT, script.policy, "job-1", *target, options)
+        getattr(_results, fetch)(Service(DEPLOYMENT, script.policy), "job-1", *target, options)
     )
     assert "job-1" in f"{told.error} {getattr(told.error, '__notes__', '')}"
 

@@ -17,7 +17,14 @@ from langchain_sutro._service import jobs as _jobs_api
 from langchain_sutro._service import runs as _runs
 from langchain_sutro._service import watch as _watch
 from langchain_sutro._service.driver import Request
-from langchain_sutro._service.exchange import Pacer, Repeat, api_error, endpoint, send_request
+from langchain_sutro._service.exchange import (
+    Pacer,
+    Repeat,
+    Service,
+    api_error,
+    endpoint,
+    send_request,
+)
 from langchain_sutro.errors import (
     SutroAPIError,
     SutroAuthenticationError,
@@ -47,7 +54,7 @@ def read():
 
 
 def asked(script, repeat=Repeat.READ):
-    return script.tell(send_request(DEPLOYMENT, script.policy, read(), repeat))
+    return script.tell(send_request(Service(DEPLOYMENT, script.policy), read(), repeat))
 
 
 # Errors
@@ -145,16 +152,16 @@ def test_a_retired_address_is_a_matter_of_configuration():
 
 
 OPERATIONS = {
-    "run": lambda s, p: _runs.run_function(s, p, "f", b"{}"),
-    "job": lambda s, p: _runs.fetch_job(s, p, "job-1"),
+    "run": lambda service: _runs.run_function(service, "f", b"{}"),
+    "job": lambda service: _runs.fetch_job(service, "job-1"),
     "quotas": _runs.get_quotas,
     "check": _runs.check_authentication,
-    "cancel": lambda s, p: _runs.cancel_job(s, p, "job-1"),
+    "cancel": lambda service: _runs.cancel_job(service, "job-1"),
     "list": _jobs_api.list_jobs,
-    "status": lambda s, p: _jobs_api.job_status(s, p, "job-1"),
-    "progress": lambda s, p: _watch.job_progress(s, p, "job-1"),
-    "results": lambda s, p: _jobs_api.job_results(s, p, "job-1"),
-    "url": lambda s, p: _download_api.results_url(s, p, "job-1"),
+    "status": lambda service: _jobs_api.job_status(service, "job-1"),
+    "progress": lambda service: _watch.job_progress(service, "job-1"),
+    "results": lambda service: _jobs_api.job_results(service, "job-1"),
+    "url": lambda service: _download_api.results_url(service, "job-1"),
 }
 operations = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 
@@ -164,7 +171,7 @@ operations = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERA
 @given(status=st.sampled_from([200, 200, 200, 404, 405, 500]), body=BODIES)
 def test_an_operation_gives_a_value_or_an_error_of_the_tree(operation, status, body):
     script = Script(answer(status, body), max_retries=0)
-    told = script.tell(operation(DEPLOYMENT, script.policy))
+    told = script.tell(operation(Service(DEPLOYMENT, script.policy)))
     assert told.error is None or isinstance(told.error, SutroAPIError)
     assert (told.error is None) == (told.result is not None)
 
@@ -173,7 +180,7 @@ def test_an_operation_gives_a_value_or_an_error_of_the_tree(operation, status, b
 @pytest.mark.parametrize("body", [b"", HTML, b'{"job', b"[]", b"null", b'"text"'])
 def test_a_body_that_is_no_answer_is_an_error_that_says_so(operation, body):
     script = Script(answer(200, body))
-    told = script.tell(operation(DEPLOYMENT, script.policy))
+    told = script.tell(operation(Service(DEPLOYMENT, script.policy)))
     assert type(told.error) is SutroAPIError
     assert told.error.status_code == 200
     assert len(told.requests) == 1
@@ -300,7 +307,7 @@ def test_the_service_is_waited_for_as_long_as_it_says():
 def test_a_429_slows_every_call_with_the_same_pacer():
     pacer = Pacer()
     first = Script(answer(429, retry_after="10"), answer(200, {}), pacer=pacer, max_retries=1)
-    operation = send_request(DEPLOYMENT, first.policy, read())
+    operation = send_request(Service(DEPLOYMENT, first.policy), read())
     operation.send(None)
     operation.send(answer(429, retry_after="10"))
     second = Script(answer(200, {}), pacer=pacer)
@@ -330,7 +337,7 @@ def test_no_name_changes_the_route(path, query):
 @pytest.mark.parametrize("name", ["a/b", "..", ".", "a?x=1", "a#b", "a%2Fb", "ä ö", "a;b", "//"])
 def test_a_run_is_sent_to_its_function(name):
     script = Script(answer(200, {"output": 1}))
-    told = script.tell(_runs.run_function(DEPLOYMENT, script.policy, name, b'{"a":1}'))
+    told = script.tell(_runs.run_function(Service(DEPLOYMENT, script.policy), name, b'{"a":1}'))
     raw = httpx.URL(told.urls[0]).raw_path.decode().split("/")
     assert [unquote(part) for part in raw] == ["", "v1", "functions", name, "run"]
 
@@ -353,7 +360,9 @@ def test_the_body_of_a_run_is_that_of_its_generation():
     ):
         script = Script(answer(200, {"output": 1}))
         told = script.tell(
-            _runs.run_function(generation, script.policy, "f", b'{"a":1}', confidence_scoring=off)
+            _runs.run_function(
+                Service(generation, script.policy), "f", b'{"a":1}', confidence_scoring=off
+            )
         )
         request = told.requests[0]
         assert (request.method, request.url) == ("POST", url)
@@ -364,7 +373,7 @@ def test_the_body_of_a_run_is_that_of_its_generation():
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "\x00", 7, None, "\ud800"])
 def test_an_impossible_name_is_refused_before_anything_is_sent(name):
     script = Script(answer(200, {"output": 1}))
-    told = script.tell(_runs.run_function(DEPLOYMENT, script.policy, name, b"{}"))
+    told = script.tell(_runs.run_function(Service(DEPLOYMENT, script.policy), name, b"{}"))
     assert isinstance(told.error, SutroInputError)
     assert told.requests == []
 
@@ -372,7 +381,9 @@ def test_an_impossible_name_is_refused_before_anything_is_sent(name):
 def test_the_timeout_of_a_run_is_the_calls_then_the_policys_then_the_services():
     for policy, call, expected in ((None, None, 100.0), (5.0, None, 5.0), (5.0, 2.0, 2.0)):
         script = Script(answer(200, {"output": 1}), timeout=policy)
-        told = script.tell(_runs.run_function(DEPLOYMENT, script.policy, "f", b"{}", timeout=call))
+        told = script.tell(
+            _runs.run_function(Service(DEPLOYMENT, script.policy), "f", b"{}", timeout=call)
+        )
         assert told.requests[0].timeout.read == expected
         assert told.requests[0].timeout.connect
 
@@ -380,14 +391,16 @@ def test_the_timeout_of_a_run_is_the_calls_then_the_policys_then_the_services():
 def test_a_404_without_a_code_says_that_runs_may_be_unknown_here():
     for body, noted in (({"detail": "Not Found"}, True), ({"code": "function_not_found"}, False)):
         script = Script(answer(404, body))
-        error = script.tell(_runs.run_function(DEPLOYMENT, script.policy, "f", b"{}")).error
+        error = script.tell(
+            _runs.run_function(Service(DEPLOYMENT, script.policy), "f", b"{}")
+        ).error
         assert isinstance(error, SutroNotFoundError)
         assert bool(getattr(error, "__notes__", [])) == noted
 
 
 def test_cancel_asks_with_get_and_with_post_where_that_is_refused():
     script = Script(answer(405), answer(200, {"cancelled": True}))
-    told = script.tell(_runs.cancel_job(DEPLOYMENT, script.policy, "job/1"))
+    told = script.tell(_runs.cancel_job(Service(DEPLOYMENT, script.policy), "job/1"))
     assert told.result == {"cancelled": True}
     assert [request.method for request in told.requests] == ["GET", "POST"]
     assert set(told.urls) == {"https://d.example/v1/job-cancel/job%2F1"}
@@ -396,7 +409,7 @@ def test_cancel_asks_with_get_and_with_post_where_that_is_refused():
 def test_each_generation_checks_its_key_at_its_own_place():
     for generation, path in ((DEPLOYMENT, "/v1/auth/check"), (HOSTED, "/try-authentication")):
         script = Script(answer(200, {"authenticated": True}))
-        told = script.tell(_runs.check_authentication(generation, script.policy))
+        told = script.tell(_runs.check_authentication(Service(generation, script.policy)))
         assert httpx.URL(told.urls[0]).path == path
 
 
@@ -404,7 +417,7 @@ def test_each_generation_checks_its_key_at_its_own_place():
 def test_every_request_carries_the_key_to_the_service_with_a_timeout(operation):
     script = Script(answer(404))
     for generation in (DEPLOYMENT, HOSTED):
-        for request in script.tell(operation(generation, script.policy)).requests:
+        for request in script.tell(operation(Service(generation, script.policy))).requests:
             assert request.authorize
             assert request.timeout.read
             assert "authorization" not in {name.lower() for name in request.headers}

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_sutro._service import submission as _submit_api
+from langchain_sutro._service.exchange import Service
 from langchain_sutro._service.submission import JobRequest, Marker, find_job, look_for
 from langchain_sutro.errors import (
     SubmissionUnknownError,
@@ -261,7 +262,7 @@ def numbered(request):
 
 def test_a_token_is_looked_for_on_every_page():
     script = Script(numbered)
-    told = script.tell(find_job(DEPLOYMENT, script.policy, f"{7:032x}"))
+    told = script.tell(find_job(Service(DEPLOYMENT, script.policy), f"{7:032x}"))
     assert told.result["job_id"] == "job-7"
     assert cursors(told) == [None, *map(str, range(1, 8))]
     assert {httpx.URL(url).params["limit"] for url in told.urls} == {"100"}
@@ -270,7 +271,7 @@ def test_a_token_is_looked_for_on_every_page():
 @pytest.mark.parametrize("pages", [1, 2, 3])
 def test_no_more_pages_are_read_than_asked_for(pages):
     script = Script(numbered)
-    told = script.tell(find_job(DEPLOYMENT, script.policy, "f" * 32, pages=pages))
+    told = script.tell(find_job(Service(DEPLOYMENT, script.policy), "f" * 32, pages=pages))
     assert told.result is None
     assert len(told.requests) == pages
 
@@ -278,7 +279,7 @@ def test_no_more_pages_are_read_than_asked_for(pages):
 @pytest.mark.parametrize("cursor", [None, "", 7, ["a"], "same"])
 def test_a_list_ends_where_its_cursor_does(cursor):
     script = Script(page(listed(), cursor=cursor))
-    told = script.tell(find_job(DEPLOYMENT, script.policy, "f" * 32))
+    told = script.tell(find_job(Service(DEPLOYMENT, script.policy), "f" * 32))
     assert (told.result, told.error) == (None, None)
     assert len(told.requests) <= 2
 
@@ -293,7 +294,7 @@ def test_a_list_ends_where_its_cursor_does(cursor):
 )
 def test_the_newest_job_with_the_token_and_an_id_is_found(jobs):
     script = Script(page(*jobs))
-    told = script.tell(find_job(DEPLOYMENT, script.policy, TOKEN))
+    told = script.tell(find_job(Service(DEPLOYMENT, script.policy), TOKEN))
     wanted = [
         job for job in jobs
         if job["description"] == str(Marker(TOKEN)) and isinstance(job.get("job_id"), str)
@@ -304,7 +305,7 @@ def test_the_newest_job_with_the_token_and_an_id_is_found(jobs):
 
 def test_a_job_that_is_listed_late_is_waited_for():
     script = Script(*[page()] * 4, page(listed()))
-    told = script.tell(look_for(DEPLOYMENT, script.policy, TOKEN))
+    told = script.tell(look_for(Service(DEPLOYMENT, script.policy), TOKEN))
     assert told.result["job_id"] == "job-1"
     assert told.pauses == sorted(told.pauses)
 
@@ -312,17 +313,17 @@ def test_a_job_that_is_listed_late_is_waited_for():
 @pytest.mark.parametrize("trouble", [LOST, answer(500), answer(401), answer(200, b"<html>")])
 def test_a_job_that_could_not_be_looked_for_is_not_said_to_be_missing(trouble):
     script = Script(page(), trouble, max_retries=0)
-    told = script.tell(look_for(DEPLOYMENT, script.policy, TOKEN))
+    told = script.tell(look_for(Service(DEPLOYMENT, script.policy), TOKEN))
     assert isinstance(told.error, (SutroAPIError, SutroConnectionError))
     assert sum(told.pauses) >= 5
     script = Script(trouble, page(), max_retries=0)
-    told = script.tell(look_for(DEPLOYMENT, script.policy, TOKEN))
+    told = script.tell(look_for(Service(DEPLOYMENT, script.policy), TOKEN))
     assert (told.result, told.error) == (None, None)
 
 
 def test_a_job_may_be_looked_for_on_every_page():
     script = Script(numbered)
-    told = script.tell(look_for(DEPLOYMENT, script.policy, f"{7:032x}", pages=None))
+    told = script.tell(look_for(Service(DEPLOYMENT, script.policy), f"{7:032x}", pages=None))
     assert told.result["job_id"] == "job-7"
 
 

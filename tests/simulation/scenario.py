@@ -3,6 +3,7 @@
 import io
 from datetime import timedelta
 
+from langchain_sutro._service import exchange as _exchange
 from langchain_sutro._service import results as _results
 from langchain_sutro._service import runs as _runs
 from langchain_sutro._service import submission as _submit_api
@@ -105,7 +106,9 @@ class _Story:
 
     def run_once(self) -> None:
         service = self.service
-        operation = _runs.run_function(self.settings, self.policy, "judge", b"{}")
+        operation = _runs.run_function(
+            _exchange.Service(self.settings, self.policy), "judge", b"{}"
+        )
         try:
             self.drive(operation, self.patience(100))
         except (SutroConnectionError, SutroAPIError):
@@ -123,8 +126,7 @@ class _Story:
             same = self.request.fingerprint(self.rows.sha256)
             earlier = service.make_job(str(Marker.new(same, "0" * 32)), self.rows.count, -400.0)
         operation = _submit_api.submit_job(
-            self.settings,
-            self.policy,
+            _exchange.Service(self.settings, self.policy),
             self.request,
             self.rows,
             reuse=reuse,
@@ -180,8 +182,7 @@ class _Story:
         told = []
         begin = service.now
         operation = _watch.wait_for_job(
-            self.settings,
-            self.policy,
+            _exchange.Service(self.settings, self.policy),
             job.job_id,
             timeout=timeout,
             poll_interval=rng.choice((5.0, 5.0, 20.0)),
@@ -215,7 +216,7 @@ class _Story:
         service = self.service
         target = Download(content := io.BytesIO())
         operation = _results.results_file(
-            self.settings, self.policy, job.job_id, target, dict(_RESULTS)
+            _exchange.Service(self.settings, self.policy), job.job_id, target, dict(_RESULTS)
         )
         try:
             if self.drive(operation, 20_000):
@@ -224,7 +225,7 @@ class _Story:
                 check(whole, "a file arrives whole, and all of it is of one object")
                 return
             operation = _results.results_json(
-                self.settings, self.policy, job.job_id, dict(_RESULTS)
+                _exchange.Service(self.settings, self.policy), job.job_id, dict(_RESULTS)
             )
             columns = self.drive(operation, 20_000)
         except (SutroAPIError, SutroConnectionError):
@@ -239,7 +240,7 @@ class _Story:
         self.no_faults = True
         self.policy.pacer.not_before = 0.0
         made = self.made()
-        operation = _submit_api.find_job(self.settings, self.policy, self.token)
+        operation = _submit_api.find_job(_exchange.Service(self.settings, self.policy), self.token)
         pages = 3 + service.strangers + service.newer
         found = self.drive(operation, pages * self.patience())
         if made is None:

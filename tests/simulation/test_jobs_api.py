@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from langchain_sutro._service import jobs as _jobs_api
 from langchain_sutro._service import watch as _watch
+from langchain_sutro._service.exchange import Service
 from langchain_sutro._service.jobs import JobStatus
 from langchain_sutro._service.watch import JobProgress
 from langchain_sutro.errors import (
@@ -48,20 +49,20 @@ def test_an_unknown_status_is_no_end(word):
 @pytest.mark.parametrize("value", ["running", {"job-1": "RUNNING"}, {"job-1": "RUNNING", "x": 1}])
 def test_the_status_answer_has_two_shapes(value):
     script = Script(answer(200, {"job_status": value}))
-    told = script.tell(_jobs_api.job_status(DEPLOYMENT, script.policy, "job-1"))
+    told = script.tell(_jobs_api.job_status(Service(DEPLOYMENT, script.policy), "job-1"))
     assert told.result is JobStatus.RUNNING
 
 
 @pytest.mark.parametrize("value", [{}, {"job-2": "RUNNING"}, None, 7, {"job-1": None}])
 def test_a_status_of_no_or_another_job_is_an_error(value):
     script = Script(answer(200, {"job_status": value}))
-    told = script.tell(_jobs_api.job_status(DEPLOYMENT, script.policy, "job-1"))
+    told = script.tell(_jobs_api.job_status(Service(DEPLOYMENT, script.policy), "job-1"))
     assert type(told.error) is SutroAPIError
 
 
 def waited(*answers, **options):
     script = Script(*answers, **options.pop("policy", {}))
-    operation = _watch.wait_for_job(DEPLOYMENT, script.policy, "job-1", **options)
+    operation = _watch.wait_for_job(Service(DEPLOYMENT, script.policy), "job-1", **options)
     return script.tell(operation)
 
 
@@ -83,7 +84,7 @@ def test_a_service_that_does_not_answer_does_not_prolong_a_wait():
         return LOST
 
     script = Script(late)
-    operation = _watch.wait_for_job(DEPLOYMENT, script.policy, "job-1", timeout=20.0)
+    operation = _watch.wait_for_job(Service(DEPLOYMENT, script.policy), "job-1", timeout=20.0)
     told = script.tell(operation)
     assert isinstance(told.error, SutroJobTimeoutError)
     assert script.now < 30.0
@@ -212,12 +213,13 @@ def test_results_that_lag_are_asked_for_again_until_the_patience_is_over():
     for code in (404, 409, 425, 500, 503):
         script = Script(answer(code), answer(200, {"results": columns}), max_retries=0)
         operation = _jobs_api.when_ready(
-            script.policy, lambda s=script: _jobs_api.job_results(DEPLOYMENT, s.policy, "job-1")
+            script.policy,
+            lambda s=script: _jobs_api.job_results(Service(DEPLOYMENT, s.policy), "job-1"),
         )
         assert script.tell(operation).result == columns
     script = Script(answer(409))
     operation = _jobs_api.when_ready(
-        script.policy, lambda: _jobs_api.job_results(DEPLOYMENT, script.policy, "job-1")
+        script.policy, lambda: _jobs_api.job_results(Service(DEPLOYMENT, script.policy), "job-1")
     )
     told = script.tell(operation)
     assert isinstance(told.error, SutroConflictError)
@@ -236,11 +238,11 @@ def test_results_that_lag_are_asked_for_again_until_the_patience_is_over():
 )
 def test_columns_that_do_not_fit_are_an_error_and_never_shifted(results):
     script = Script(answer(200, {"results": results}))
-    told = script.tell(_jobs_api.job_results(DEPLOYMENT, script.policy, "job-1"))
+    told = script.tell(_jobs_api.job_results(Service(DEPLOYMENT, script.policy), "job-1"))
     assert type(told.error) is SutroAPIError
 
 
 def test_a_bare_list_of_results_is_the_outputs():
     script = Script(answer(200, {"results": ["a", None]}))
-    told = script.tell(_jobs_api.job_results(DEPLOYMENT, script.policy, "job-1"))
+    told = script.tell(_jobs_api.job_results(Service(DEPLOYMENT, script.policy), "job-1"))
     assert told.result == {"outputs": ["a", None]}

@@ -162,8 +162,8 @@ def believes_the_stream(monkeypatch):
             said.add(known.job_id)
         return more
 
-    def status(settings, policy, job_id):
-        asked = yield from ask(settings, policy, job_id)
+    def status(service, job_id):
+        asked = yield from ask(service, job_id)
         if job_id in said:
             said.discard(job_id)
             return _jobs_api.JobStatus.SUCCEEDED

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from langchain_sutro._service.exchange import Service
 from langchain_sutro._service.submission import JobRequest, Marker, submit_job
 from tests.simulation.jobs import Table
 from tests.support.script import DEPLOYMENT, Script, answer
@@ -14,8 +15,7 @@ def submitted(*answers, rows=None, request=None, policy=None, **options):
     script = Script(*answers, **(policy or {}))
     table = Table(3) if rows is None else rows
     operation = submit_job(
-        DEPLOYMENT,
-        script.policy,
+        Service(DEPLOYMENT, script.policy),
         request or JobRequest("judge"),
         table,
         now=lambda: NOW,
