@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from langchain_sutro._service import JobStatus
 
-__all__ = ["SutroClient", "take_rows"]
+__all__ = ["SutroClient", "aexecute", "execute", "take_rows"]
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -128,15 +128,6 @@ class SutroClient:
         # It holds no state of a caller's, so a copy has nothing to gain.
         return self
 
-    @property
-    def session(self) -> Session:
-        """Resolved settings and connections.
-
-        Raises:
-            SutroConfigurationError: URL or key is missing, or they do not belong together.
-        """
-        return self._session or self._resolve()
-
     def _resolve(self) -> Session:
         settings = resolve(self._api_key, self._api_url, self._generation)
         self._session = Session(settings, self._http_client, self._http_async_client)
@@ -145,41 +136,7 @@ class SutroClient:
     @property
     def settings(self) -> Settings:
         """Which deployment, which generation, which key."""
-        return self.session.settings
-
-    def execute(
-        self,
-        operation: Callable[Concatenate[Service, _P], Operation[_T]],
-        *args: _P.args,
-        **kwargs: _P.kwargs,
-    ) -> _T:
-        """Carry out an operation of the service's API in this thread.
-
-        Args:
-            operation: One of those without I/O, such as `_service.fetch_job`.
-            *args: What it takes after the service.
-            **kwargs: The same by name.
-
-        Returns:
-            What the operation returns.
-        """
-        session = self.session
-        return run(operation(Service(session.settings, self.policy), *args, **kwargs), session)
-
-    async def aexecute(
-        self,
-        operation: Callable[Concatenate[Service, _P], Operation[_T]],
-        *args: _P.args,
-        **kwargs: _P.kwargs,
-    ) -> _T:
-        """`execute` on the running event loop."""
-        # The login file may have to be read first.
-        session = self._session
-        if session is None:
-            session = await asyncio.to_thread(self._resolve)
-        return await arun(
-            operation(Service(session.settings, self.policy), *args, **kwargs), session
-        )
+        return (self._session or self._resolve()).settings
 
     def run_function(
         self,
@@ -212,7 +169,8 @@ class SutroClient:
         with client_run(
             name, input_data, metadata=langsmith_metadata, tags=langsmith_tags
         ) as traced:
-            payload = self.execute(
+            payload = execute(
+                self,
                 _service.run_function,
                 name,
                 encoded,
@@ -237,7 +195,8 @@ class SutroClient:
         with client_run(
             name, input_data, metadata=langsmith_metadata, tags=langsmith_tags
         ) as traced:
-            payload = await self.aexecute(
+            payload = await aexecute(
+                self,
                 _service.run_function,
                 name,
                 encoded,
@@ -268,8 +227,8 @@ class SutroClient:
         """
         wire = rows.url if isinstance(rows, RemoteTable) else rows
         trace = trace or JobTrace()
-        submitted = self.execute(
-            _service.submit_job, request, wire, reuse=reuse, token=token or trace.token
+        submitted = execute(
+            self, _service.submit_job, request, wire, reuse=reuse, token=token or trace.token
         )
         self._traces.add(submitted, trace)
         return submitted
@@ -286,8 +245,8 @@ class SutroClient:
         """`submit` on the running event loop."""
         wire = rows.url if isinstance(rows, RemoteTable) else rows
         trace = trace or JobTrace()
-        submitted = await self.aexecute(
-            _service.submit_job, request, wire, reuse=reuse, token=token or trace.token
+        submitted = await aexecute(
+            self, _service.submit_job, request, wire, reuse=reuse, token=token or trace.token
         )
         self._traces.add(submitted, trace)
         return submitted
@@ -370,7 +329,7 @@ class SutroClient:
             **options: Those of `_service.wait_for_job`, which has the errors as well.
         """
         try:
-            self.execute(_service.wait_for_job, job_id, **options)
+            execute(self, _service.wait_for_job, job_id, **options)
         except (SutroJobFailedError, SutroJobCancelledError) as error:
             self._traces.failed(job_id, error, partial(self.fetch_job, job_id))
             raise
@@ -378,7 +337,7 @@ class SutroClient:
     async def await_for_job(self, job_id: str, **options: Any) -> None:
         """Asynchronous form of `wait_for_job`."""
         try:
-            await self.aexecute(_service.wait_for_job, job_id, **options)
+            await aexecute(self, _service.wait_for_job, job_id, **options)
         except (SutroJobFailedError, SutroJobCancelledError) as error:
             self._traces.failed(job_id, error, partial(self.fetch_job, job_id))
             raise
@@ -539,9 +498,9 @@ class SutroClient:
         facts = self._facts(job_id, rows, function, job)
         if rows is None or rows > _FEW_ROWS:
             with PrivateFile() as target:
-                if self.execute(results_file, job_id, target, options):
+                if execute(self, results_file, job_id, target, options):
                     return BatchResults.from_parquet(target.keep(), **facts, delete=True)
-        return BatchResults.from_columns(self.execute(results_json, job_id, options), **facts)
+        return BatchResults.from_columns(execute(self, results_json, job_id, options), **facts)
 
     async def afetch_results(
         self,
@@ -561,12 +520,12 @@ class SutroClient:
         facts = await asyncio.to_thread(self._facts, job_id, rows, function, job)
         if rows is None or rows > _FEW_ROWS:
             async with await asyncio.to_thread(PrivateFile) as target:
-                if await self.aexecute(results_file, job_id, target, options):
+                if await aexecute(self, results_file, job_id, target, options):
                     path = await asyncio.to_thread(target.keep)
                     return await asyncio.to_thread(
                         BatchResults.from_parquet, path, **facts, delete=True
                     )
-        columns = await self.aexecute(results_json, job_id, options)
+        columns = await aexecute(self, results_json, job_id, options)
         return BatchResults.from_columns(columns, **facts)
 
     def _facts(
@@ -582,29 +541,29 @@ class SutroClient:
 
     def get_job_status(self, job_id: str) -> JobStatus:
         """Where a job is, as the service has stored it: a string such as `"RUNNING"`."""
-        return self.execute(_service.job_status, job_id)
+        return execute(self, _service.job_status, job_id)
 
     async def aget_job_status(self, job_id: str) -> JobStatus:
         """`get_job_status` on the running event loop."""
-        return await self.aexecute(_service.job_status, job_id)
+        return await aexecute(self, _service.job_status, job_id)
 
     def fetch_job(self, job_id: str) -> dict[str, Any]:
         """The job object: status, tokens, cost in USD, times, reason of failure."""
-        return self.execute(_service.fetch_job, job_id)
+        return execute(self, _service.fetch_job, job_id)
 
     async def afetch_job(self, job_id: str) -> dict[str, Any]:
         """`fetch_job` on the running event loop."""
-        return await self.aexecute(_service.fetch_job, job_id)
+        return await aexecute(self, _service.fetch_job, job_id)
 
     def cancel_job(self, job_id: str) -> dict[str, Any]:
         """Ask for a job's cancellation, which the service carries out a little later."""
-        answer = self.execute(_service.cancel_job, job_id)
+        answer = execute(self, _service.cancel_job, job_id)
         self._cancelled(job_id, answer)
         return answer
 
     async def acancel_job(self, job_id: str) -> dict[str, Any]:
         """`cancel_job` on the running event loop."""
-        answer = await self.aexecute(_service.cancel_job, job_id)
+        answer = await aexecute(self, _service.cancel_job, job_id)
         self._cancelled(job_id, answer)
         return answer
 
@@ -616,19 +575,19 @@ class SutroClient:
 
     def list_jobs(self) -> list[dict[str, Any]]:
         """All jobs of the key's account, newest first."""
-        return self.execute(_service.list_jobs)[0]
+        return execute(self, _service.list_jobs)[0]
 
     async def alist_jobs(self) -> list[dict[str, Any]]:
         """`list_jobs` on the running event loop."""
-        return (await self.aexecute(_service.list_jobs))[0]
+        return (await aexecute(self, _service.list_jobs))[0]
 
     def get_quotas(self) -> list[dict[str, Any]]:
         """`priority`, `row_quota` and `token_quota` of each job priority."""
-        return self.execute(_service.get_quotas)
+        return execute(self, _service.get_quotas)
 
     async def aget_quotas(self) -> list[dict[str, Any]]:
         """`get_quotas` on the running event loop."""
-        return await self.aexecute(_service.get_quotas)
+        return await aexecute(self, _service.get_quotas)
 
     def try_authentication(self) -> bool:
         """Whether the service accepts the key; costs nothing.
@@ -636,8 +595,46 @@ class SutroClient:
         Raises:
             SutroAuthenticationError: It does not.
         """
-        return self.execute(_service.check_authentication).get("authenticated") is True
+        return execute(self, _service.check_authentication).get("authenticated") is True
 
     async def atry_authentication(self) -> bool:
         """`try_authentication` on the running event loop."""
-        return (await self.aexecute(_service.check_authentication)).get("authenticated") is True
+        return (await aexecute(self, _service.check_authentication)).get("authenticated") is True
+
+
+def execute(
+    client: SutroClient,
+    operation: Callable[Concatenate[Service, _P], Operation[_T]],
+    *args: _P.args,
+    **kwargs: _P.kwargs,
+) -> _T:
+    """Carry out an operation of the service's API in this thread.
+
+    A function rather than a method, since the operations are not for users.
+
+    Args:
+        client: Whose deployment, key and policy apply.
+        operation: One of the service room's, such as `fetch_job`.
+        *args: What it takes after the service.
+        **kwargs: The same by name.
+
+    Returns:
+        What the operation returns.
+    """
+    session = client._session or client._resolve()  # noqa: SLF001 - ours, but not for users
+    return run(operation(Service(session.settings, client.policy), *args, **kwargs), session)
+
+
+async def aexecute(
+    client: SutroClient,
+    operation: Callable[Concatenate[Service, _P], Operation[_T]],
+    *args: _P.args,
+    **kwargs: _P.kwargs,
+) -> _T:
+    """Asynchronous form of `execute`."""
+    session = client._session  # noqa: SLF001 - as above
+    if session is None:
+        # The login file may have to be read first.
+        session = await asyncio.to_thread(client._resolve)  # noqa: SLF001 - as above
+    service = Service(session.settings, client.policy)
+    return await arun(operation(service, *args, **kwargs), session)

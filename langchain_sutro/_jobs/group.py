@@ -16,7 +16,7 @@ import orjson
 
 from langchain_sutro import _service
 from langchain_sutro._exports import exported_from
-from langchain_sutro._jobs.client import SutroClient
+from langchain_sutro._jobs.client import SutroClient, execute
 from langchain_sutro._jobs.job import SutroJob
 from langchain_sutro._rows import RemoteTable, open_table, split_rows
 from langchain_sutro._service import JobRequest
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from langchain_sutro._service import JobProgress, JobStatus
     from langchain_sutro._tracing import JobTrace
 
-    _Tracer = Callable[[SpooledRows], AbstractContextManager[JobTrace]]
+    JobTracer = Callable[[SpooledRows], AbstractContextManager[JobTrace]]
 
 __all__ = ["SutroJobGroup"]
 
 
 @dataclass(slots=True)
-class _Part:
+class JobPart:
     """One job's share of the table; `token` is set before the job is submitted."""
 
     rows: int
@@ -65,7 +65,7 @@ class SutroJobGroup:
         self,
         request: JobRequest,
         max_rows: int,
-        parts: Sequence[_Part],
+        parts: Sequence[JobPart],
         *,
         client: SutroClient,
         checkpoint: Path | None = None,
@@ -92,7 +92,7 @@ class SutroJobGroup:
         client: SutroClient,
         checkpoint: str | os.PathLike[str] | None = None,
         reuse: timedelta | None = None,
-        trace: _Tracer | None = None,
+        trace: JobTracer | None = None,
         poll_interval: float = 5.0,
         on_interrupt: OnInterrupt = "detach",
     ) -> SutroJobGroup:
@@ -123,7 +123,7 @@ class SutroJobGroup:
             )
         request.check()
         spooled = _split(data, max_rows)
-        parts = [_Part(rows.count, rows.sha256) for rows in spooled]
+        parts = [JobPart(rows.count, rows.sha256) for rows in spooled]
         group = cls(
             request,
             max_rows,
@@ -167,7 +167,7 @@ class SutroJobGroup:
         try:
             state = orjson.loads(path.read_bytes())
             request = JobRequest(**state["request"])
-            parts = [_Part(**part) for part in state["parts"]]
+            parts = [JobPart(**part) for part in state["parts"]]
             max_rows = int(state["max_rows"])
             seconds = state.get("reuse_seconds")
             reuse = None if seconds is None else timedelta(seconds=seconds)
@@ -207,7 +207,7 @@ class SutroJobGroup:
         for part in self._parts:
             if part.job_id is None and part.token is not None:
                 # Any number of jobs may have been made since.
-                job = self._client.execute(_service.look_for, part.token, pages=None)
+                job = execute(self._client, _service.look_for, part.token, pages=None)
                 part.job_id = None if job is None else str(job["job_id"])
         self._save()
 
@@ -216,7 +216,7 @@ class SutroJobGroup:
         if not same:
             raise SutroInputError("This is another table than the one in the checkpoint.")
 
-    def _submit_missing(self, spooled: Sequence[SpooledRows], trace: _Tracer | None) -> None:
+    def _submit_missing(self, spooled: Sequence[SpooledRows], trace: JobTracer | None) -> None:
         trace = trace or partial(job_trace, self._request.function)
         with self._naming_jobs():
             for part, rows in zip(self._parts, spooled, strict=True):

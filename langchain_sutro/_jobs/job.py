@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_sutro import _service
 from langchain_sutro._exports import exported_from
-from langchain_sutro._jobs.client import SutroClient
+from langchain_sutro._jobs.client import SutroClient, aexecute, execute
 from langchain_sutro._service import JobProgress, JobStatus
 from langchain_sutro.errors import SutroError
 
@@ -90,13 +90,13 @@ class SutroJob:
             client: How to reach the deployment.
         """
         client = client if client is not None else SutroClient()
-        return cls._found(client.execute(_service.find_job, token), token, client)
+        return cls._found(execute(client, _service.find_job, token), token, client)
 
     @classmethod
     async def afind(cls, token: str, *, client: SutroClient | None = None) -> SutroJob | None:
         """`find` on the running event loop."""
         client = client if client is not None else SutroClient()
-        return cls._found(await client.aexecute(_service.find_job, token), token, client)
+        return cls._found(await aexecute(client, _service.find_job, token), token, client)
 
     @classmethod
     def _found(cls, job: dict[str, Any] | None, token: str, client: SutroClient) -> SutroJob | None:
@@ -312,11 +312,11 @@ class SutroJob:
 
     def progress(self) -> JobProgress:
         """What the service tells of the job at this moment."""
-        return self._client.execute(_service.job_progress, self.job_id, self.rows)
+        return execute(self._client, _service.job_progress, self.job_id, self.rows)
 
     async def aprogress(self) -> JobProgress:
         """`progress` on the running event loop."""
-        return await self._client.aexecute(_service.job_progress, self.job_id, self.rows)
+        return await aexecute(self._client, _service.job_progress, self.job_id, self.rows)
 
     @contextmanager
     def _watching(

@@ -8,7 +8,7 @@ from langchain_core.tools import BaseToolkit
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from langchain_sutro._exports import exported_from
-from langchain_sutro._jobs import SutroClient
+from langchain_sutro._jobs import SutroClient, aexecute, execute
 from langchain_sutro._service import endpoint, malformed, read
 from langchain_sutro.agents.manifest import load_manifest
 from langchain_sutro.errors import SutroConfigurationError, SutroNotFoundError
@@ -155,7 +155,7 @@ class SutroToolkit(BaseToolkit):
         if deployment is not None:
             at = {"api_url": deployment.url, "api_key": deployment.api_key}
             return cls._published(deployment.functions, {**at, **settings})
-        return cls._published(_client(settings).execute(_list_functions), settings)
+        return cls._published(execute(_client(settings), _list_functions), settings)
 
     @classmethod
     async def afrom_deployment(
@@ -164,7 +164,7 @@ class SutroToolkit(BaseToolkit):
         """Asynchronous form of `from_deployment`."""
         if deployment is not None:
             return cls.from_deployment(deployment, **settings)
-        return cls._published(await _client(settings).aexecute(_list_functions), settings)
+        return cls._published(await aexecute(_client(settings), _list_functions), settings)
 
     @classmethod
     def _published(cls, listed: Sequence[Mapping[str, Any]], settings: dict[str, Any]) -> Self:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from langsmith.run_helpers import tracing_context
 
 from langchain_sutro import _service
-from langchain_sutro._jobs import SutroJob
+from langchain_sutro._jobs import SutroJob, aexecute, execute
 from langchain_sutro._rows import encode_row, spool_rows
 from langchain_sutro._service import JobRequest, JobStatus, Step, Steps, blocking
 from langchain_sutro.errors import SutroAPIError, SutroConfigurationError, SutroInputError
@@ -176,8 +176,8 @@ def _find_submitted(function: SutroFunction, note: JobNote) -> Steps[str | None]
     """
     client = function.client
     job = yield Step(
-        partial(client.execute, _service.look_for, note.token),
-        partial(client.aexecute, _service.look_for, note.token),
+        partial(execute, client, _service.look_for, note.token),
+        partial(aexecute, client, _service.look_for, note.token),
     )
     if job is None:
         return None

@@ -23,7 +23,15 @@ from pydantic import (
 
 from langchain_sutro import _service
 from langchain_sutro._exports import exported_from
-from langchain_sutro._jobs import OnInterrupt, SutroClient, SutroJob, SutroJobGroup, take_rows
+from langchain_sutro._jobs import (
+    OnInterrupt,
+    SutroClient,
+    SutroJob,
+    SutroJobGroup,
+    aexecute,
+    execute,
+    take_rows,
+)
 from langchain_sutro._results import FunctionResult, check_min_confidence
 from langchain_sutro._rows import InputSchema, RemoteTable, SpooledRows, dump_row, model_of
 from langchain_sutro._service import Generation, JobProgress, JobRequest, Submitted, check_name
@@ -267,7 +275,9 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
             encoded = dump_row(check_row(self, input))
             if self.rate_limiter is not None:
                 self.rate_limiter.acquire(blocking=True)
-            payload = self._client.execute(_service.run_function, self.function, encoded, **options)
+            payload = execute(
+                self._client, _service.run_function, self.function, encoded, **options
+            )
             return self._finish(payload, runs, full, run_manager)
 
         call.__signature__ = _CALL  # type: ignore[attr-defined]
@@ -289,8 +299,8 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
             encoded = dump_row(check_row(self, input))
             if self.rate_limiter is not None:
                 await self.rate_limiter.aacquire(blocking=True)
-            payload = await self._client.aexecute(
-                _service.run_function, self.function, encoded, **options
+            payload = await aexecute(
+                self._client, _service.run_function, self.function, encoded, **options
             )
             return self._finish(payload, runs, full, run_manager)
 
