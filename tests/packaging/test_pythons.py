@@ -20,9 +20,9 @@ NAMED = re.findall(r"^Programming Language :: Python :: (3\.\d+)$", CLASSIFIERS,
 
 # Each way to call a Function, tools and agents, jobs, tracing switched off, and the deployment.
 PART = [
-    "tests/test_functions.py",
-    "tests/test_tools.py",
-    "tests/test_tracing.py::test_with_tracing_off_nothing_is_sent_and_no_client_is_made",
+    "tests/functions/test_function.py",
+    "tests/functions/test_tool.py",
+    "tests/tracing/test_context.py::test_with_tracing_off_nothing_is_sent_and_no_client_is_made",
     "tests/local/test_functions.py",
     "tests/packaging/test_types.py::test_the_program_runs",
 ]
