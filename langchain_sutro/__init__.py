@@ -40,13 +40,11 @@ if TYPE_CHECKING:
         evaluate_dataset,
     )
     from langchain_sutro.functions import (
-        FunctionPlan,
         SutroAssign,
         SutroFunction,
         SutroRetry,
         SutroRouter,
         SutroTool,
-        one_job,
     )
 
 __all__ = [
@@ -54,7 +52,6 @@ __all__ = [
     "ExperimentResults",
     "ExperimentRow",
     "ExperimentSummary",
-    "FunctionPlan",
     "FunctionResult",
     "JobProgress",
     "JobStatus",
@@ -83,7 +80,6 @@ __all__ = [
     "get_job_status",
     "get_quotas",
     "list_jobs",
-    "one_job",
     "run_function",
     "wait_for_job_traces",
 ]
@@ -118,13 +114,11 @@ _load, _ = lazy_exports(
         "SutroEvaluator": "evaluation",
         "aevaluate_dataset": "evaluation",
         "evaluate_dataset": "evaluation",
-        "FunctionPlan": "functions",
         "SutroAssign": "functions",
         "SutroFunction": "functions",
         "SutroRetry": "functions",
         "SutroRouter": "functions",
         "SutroTool": "functions",
-        "one_job": "functions",
     },
 )
 

@@ -12,7 +12,6 @@ from langchain_sutro._exports import lazy_exports
 if TYPE_CHECKING:
     from langchain_sutro.functions.assign import SutroAssign
     from langchain_sutro.functions.call_by_name import named_arguments
-    from langchain_sutro.functions.chains import FunctionPlan, one_job
     from langchain_sutro.functions.function import SutroFunction
     from langchain_sutro.functions.interface import (
         answer_form,
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROGRESS_EVENT",
-    "FunctionPlan",
     "Judge",
     "RowOutcomes",
     "SutroAssign",
@@ -51,7 +49,6 @@ __all__ = [
     "input_schema",
     "marked_name",
     "named_arguments",
-    "one_job",
     "payload_function",
     "result_verdict",
     "short_answer",
@@ -70,8 +67,6 @@ __getattr__, __dir__ = lazy_exports(
         "input_schema": "interface",
         "payload_function": "interface",
         "Judge": "judge",
-        "FunctionPlan": "chains",
-        "one_job": "chains",
         "SutroRetry": "retry",
         "SutroRouter": "router",
         "PROGRESS_EVENT": "row_batch",
