@@ -294,7 +294,7 @@ class SutroClient:
         with job_trace(name, rows, metadata=langsmith_metadata, tags=langsmith_tags) as trace:
             job_id = self.submit(request, rows, trace=trace).job_id
         if stay_attached:
-            self.wait_for_job(job_id)
+            self.follow_job(job_id)
         return job_id
 
     async def abatch_run_function(
@@ -318,10 +318,10 @@ class SutroClient:
         with job_trace(name, rows, metadata=langsmith_metadata, tags=langsmith_tags) as trace:
             job_id = (await self.asubmit(request, rows, trace=trace)).job_id
         if stay_attached:
-            await self.await_for_job(job_id)
+            await self.afollow_job(job_id)
         return job_id
 
-    def wait_for_job(self, job_id: str, **options: Any) -> None:
+    def follow_job(self, job_id: str, **options: Any) -> None:
         """Wait until a job has succeeded.
 
         Args:
@@ -334,8 +334,8 @@ class SutroClient:
             self._traces.failed(job_id, error, partial(self.fetch_job, job_id))
             raise
 
-    async def await_for_job(self, job_id: str, **options: Any) -> None:
-        """Asynchronous form of `wait_for_job`."""
+    async def afollow_job(self, job_id: str, **options: Any) -> None:
+        """Asynchronous form of `follow_job`."""
         try:
             await aexecute(self, _service.wait_for_job, job_id, **options)
         except (SutroJobFailedError, SutroJobCancelledError) as error:
@@ -380,7 +380,7 @@ class SutroClient:
             SutroJobCancelledError: It was cancelled.
             SutroJobTimeoutError: The time is over.
         """
-        self.wait_for_job(job_id, timeout=timeout)
+        self.follow_job(job_id, timeout=timeout)
         if not obtain_results:
             return None
         return self.get_job_results(job_id, output_column=output_column, unpack_json=unpack_json)
@@ -394,7 +394,7 @@ class SutroClient:
         unpack_json: bool = True,
     ) -> Any:
         """Asynchronous form of `await_job_completion`."""
-        await self.await_for_job(job_id, timeout=timeout)
+        await self.afollow_job(job_id, timeout=timeout)
         if not obtain_results:
             return None
         return await self.aget_job_results(

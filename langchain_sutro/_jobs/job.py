@@ -187,7 +187,7 @@ class SutroJob:
         """
         with self._watching(progress, on_progress) as tell:
             try:
-                self._client.wait_for_job(
+                self._client.follow_job(
                     self.job_id,
                     timeout=timeout,
                     poll_interval=self.poll_interval,
@@ -209,7 +209,7 @@ class SutroJob:
         """`wait` on the running event loop; `await job` is the same with its defaults."""
         with self._watching(progress, on_progress) as tell:
             try:
-                await self._client.await_for_job(
+                await self._client.afollow_job(
                     self.job_id,
                     timeout=timeout,
                     poll_interval=self.poll_interval,
