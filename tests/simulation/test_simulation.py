@@ -13,6 +13,7 @@ from langchain_sutro._service import download as _download_api
 from langchain_sutro._service import exchange as _api
 from langchain_sutro._service import jobs as _jobs_api
 from langchain_sutro._service import results as _results
+from langchain_sutro._service import runs as _runs
 from langchain_sutro._service import submission as _submit_api
 from langchain_sutro._service import watch as _watch
 from langchain_sutro.errors import SubmissionUnknownError, SutroServerError
@@ -98,7 +99,7 @@ def repeats_submissions(monkeypatch):
 
 def repeats_runs(monkeypatch):
     read = _api.Repeat.READ
-    monkeypatch.setattr(_api, "Repeat", SimpleNamespace(RUN=read, READ=read))
+    monkeypatch.setattr(_runs, "Repeat", SimpleNamespace(RUN=read, READ=read))
 
 
 def submits_again(monkeypatch):
@@ -170,12 +171,12 @@ def believes_the_stream(monkeypatch):
         return asked
 
     monkeypatch.setattr(_watch._Watch, "_line", believing)
-    monkeypatch.setattr(_jobs_api, "job_status", status)
+    monkeypatch.setattr(_watch, "job_status", status)
 
 
 def gives_up_on_a_broken_wait(monkeypatch):
-    monkeypatch.setattr(_jobs_api, "_may_pass", lambda _: False)
-    monkeypatch.setattr(_jobs_api, "SutroAPIError", ZeroDivisionError)
+    monkeypatch.setattr(_watch, "_may_pass", lambda _: False)
+    monkeypatch.setattr(_watch, "SutroAPIError", ZeroDivisionError)
 
 
 def shows_progress_as_it_comes(monkeypatch):
@@ -193,7 +194,7 @@ def waits_for_ever(monkeypatch):
     def wait(*args, **options):
         return endless(*args, **{**options, "timeout": None})
 
-    monkeypatch.setattr(_jobs_api, "wait_for_job", wait)
+    monkeypatch.setattr(_watch, "wait_for_job", wait)
 
 
 def does_not_wait_for_results(monkeypatch):
