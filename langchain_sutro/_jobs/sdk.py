@@ -1,19 +1,19 @@
 """The official SDK's verbs at module level, on a default client made at first use.
 
-The signatures are the SDK's. Where it prints and returns None, these raise.
+Where the SDK prints and returns None, these raise.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any
+import inspect
+from functools import cache, wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from langchain_sutro._exports import exported_from
 from langchain_sutro._jobs.client import SutroClient
 
 if TYPE_CHECKING:
-    from langchain_sutro._results import FunctionResult
-    from langchain_sutro._service import JobStatus
+    from collections.abc import Callable
 
 __all__ = [
     "await_job_completion",
@@ -27,6 +27,9 @@ __all__ = [
     "run_function",
 ]
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 @cache
 def default_client() -> SutroClient:
@@ -34,106 +37,41 @@ def default_client() -> SutroClient:
     return SutroClient()
 
 
-@exported_from("langchain_sutro")
-def run_function(
-    name: str,
-    input_data: Any,
-    langsmith_metadata: dict[str, Any] | None = None,
-    langsmith_tags: list[str] | None = None,
-    timeout_seconds: float | None = None,
-    confidence_scoring: bool = True,
-) -> FunctionResult:
-    """Run a Function once, now; see `SutroClient.run_function`."""
-    return default_client().run_function(
-        name, input_data, langsmith_metadata, langsmith_tags, timeout_seconds, confidence_scoring
+def _on_default_client(method: Callable[Concatenate[SutroClient, P], T]) -> Callable[P, T]:
+    """The function that calls a method of the default client, with that method's signature."""
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        return method(default_client(), *args, **kwargs)
+
+    _, *parameters = inspect.signature(method).parameters.values()
+    call.__signature__ = inspect.signature(method).replace(  # type: ignore[attr-defined]
+        parameters=parameters
     )
+    call.__qualname__ = method.__name__
+    return exported_from("langchain_sutro")(call)
 
 
-@exported_from("langchain_sutro")
-def batch_run_function(
-    name: str,
-    data: Any,
-    job_priority: int = 0,
-    output_column: str = "inference_result",
-    dry_run: bool = False,
-    stay_attached: bool = False,
-    job_name: str | None = None,
-    description: str | None = None,
-    langsmith_metadata: dict[str, Any] | None = None,
-    langsmith_tags: list[str] | None = None,
-    id_column: str | None = None,
-) -> str:
-    """Run a Function over a table as one Batch job; see `SutroClient.batch_run_function`."""
-    return default_client().batch_run_function(
-        name,
-        data,
-        job_priority,
-        output_column,
-        dry_run,
-        stay_attached,
-        job_name,
-        description,
-        langsmith_metadata,
-        langsmith_tags,
-        id_column,
-    )
+run_function = _on_default_client(SutroClient.run_function)
+"""Run a Function once, now: `SutroClient.run_function` of the default client."""
 
+batch_run_function = _on_default_client(SutroClient.batch_run_function)
+"""Run a Function over a table as one Batch job, as `SutroClient.batch_run_function` does."""
 
-@exported_from("langchain_sutro")
-def await_job_completion(
-    job_id: str,
-    timeout: float | None = 7200,
-    obtain_results: bool = True,
-    output_column: str = "inference_result",
-    unpack_json: bool = True,
-) -> Any:
-    """Wait until a job has succeeded; see `SutroClient.await_job_completion`."""
-    return default_client().await_job_completion(
-        job_id, timeout, obtain_results, output_column, unpack_json
-    )
+await_job_completion = _on_default_client(SutroClient.await_job_completion)
+"""Wait until a job has succeeded, as `SutroClient.await_job_completion` does."""
 
+get_job_results = _on_default_client(SutroClient.get_job_results)
+"""The results of a job as a data frame, as `SutroClient.get_job_results` returns them."""
 
-@exported_from("langchain_sutro")
-def get_job_results(
-    job_id: str,
-    include_inputs: bool = False,
-    include_cumulative_logprobs: bool = False,
-    with_original_df: Any = None,
-    output_column: str = "inference_result",
-    disable_cache: bool = False,
-    unpack_json: bool = True,
-) -> Any:
-    """The results of a job as a data frame; see `SutroClient.get_job_results`."""
-    return default_client().get_job_results(
-        job_id,
-        include_inputs,
-        include_cumulative_logprobs,
-        with_original_df,
-        output_column,
-        disable_cache,
-        unpack_json,
-    )
+get_job_status = _on_default_client(SutroClient.get_job_status)
+"""The stored status of a job, as `SutroClient.get_job_status` returns it."""
 
+cancel_job = _on_default_client(SutroClient.cancel_job)
+"""Ask for a job's cancellation, as `SutroClient.cancel_job` does."""
 
-@exported_from("langchain_sutro")
-def get_job_status(job_id: str) -> JobStatus:
-    """Where a job is; see `SutroClient.get_job_status`."""
-    return default_client().get_job_status(job_id)
+list_jobs = _on_default_client(SutroClient.list_jobs)
+"""All jobs, newest first, as `SutroClient.list_jobs` returns them."""
 
-
-@exported_from("langchain_sutro")
-def cancel_job(job_id: str) -> dict[str, Any]:
-    """Ask for a job's cancellation; see `SutroClient.cancel_job`."""
-    return default_client().cancel_job(job_id)
-
-
-@exported_from("langchain_sutro")
-def list_jobs() -> list[dict[str, Any]]:
-    """All jobs, newest first; see `SutroClient.list_jobs`."""
-    return default_client().list_jobs()
-
-
-@exported_from("langchain_sutro")
-def get_quotas() -> list[dict[str, Any]]:
-    """Rows and tokens of each job priority; see `SutroClient.get_quotas`."""
-    return default_client().get_quotas()
+get_quotas = _on_default_client(SutroClient.get_quotas)
+"""Rows and tokens of each job priority, as `SutroClient.get_quotas` returns them."""
