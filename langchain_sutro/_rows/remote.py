@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
 
 from langchain_sutro._exports import exported_from
-from langchain_sutro._service import is_loopback
+from langchain_sutro._service import is_loopback, split_url
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 
 __all__ = ["RemoteTable", "is_remote", "remote_table"]
@@ -91,22 +90,8 @@ def _sign(address: str, extra: str) -> str:
 
 
 def _check(url: str) -> None:
-    if re.search(r"[\s\\\x00-\x1f\x7f]", url):
-        raise SutroInputError(
-            "The table's URL must not contain white space or backslashes: encode them."
-        )
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise SutroInputError("The table's URL is not a URL.") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SutroInputError("The table's URL must be absolute, with https.")
-    if "@" in parts.netloc:
-        raise SutroInputError(
-            "The table's URL must not contain user information: presign it instead."
-        )
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    parts = split_url(url, "The table's URL", SutroInputError)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise SutroInputError(
             "The table's URL must use https; http is allowed for localhost and loopback addresses "
             "only."

@@ -13,7 +13,7 @@ from langchain_sutro._service.runs import (
     get_quotas,
     run_function,
 )
-from langchain_sutro._service.settings import Generation, Settings, check_url, is_loopback, resolve
+from langchain_sutro._service.settings import Generation, Settings, check_url, resolve
 from langchain_sutro._service.steps import Step, Steps, arun_steps, blocking, run_steps
 from langchain_sutro._service.submission import (
     JobRequest,
@@ -23,6 +23,7 @@ from langchain_sutro._service.submission import (
     look_for,
     submit_job,
 )
+from langchain_sutro._service.urls import is_loopback, split_url
 from langchain_sutro._service.watch import JobProgress, job_progress, wait_for_job
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "run",
     "run_function",
     "run_steps",
+    "split_url",
     "submit_job",
     "wait_for_job",
     "when_gone",

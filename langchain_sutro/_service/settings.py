@@ -7,22 +7,21 @@ are taken from one place unless both were given.
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, unquote
 
 import httpx
 import orjson
 from pydantic import SecretStr
 
 from langchain_sutro._exports import exported_from
+from langchain_sutro._service.urls import is_loopback, split_url
 from langchain_sutro.errors import SutroConfigurationError
 
-__all__ = ["Generation", "Settings", "check_url", "is_loopback", "resolve"]
+__all__ = ["Generation", "Settings", "check_url", "resolve"]
 
 Generation = Literal["auto", "deployment", "hosted"]
 
@@ -160,22 +159,10 @@ def check_url(
 
 
 def _split(url: str) -> SplitResult:
-    if not isinstance(url, str) or re.search(r"[\s\\\x00-\x1f\x7f]", url):
+    parts = split_url(url, "The deployment's URL", SutroConfigurationError)
+    if parts.query or parts.fragment or "?" in url or "#" in url:
         raise SutroConfigurationError(
-            "The deployment's URL must be a text without white space and backslashes."
-        )
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise SutroConfigurationError("The deployment's URL is not a URL.") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SutroConfigurationError(
-            "The deployment's URL must be absolute, such as https://sutro.example.com."
-        )
-    if parts.query or parts.fragment or "@" in parts.netloc or "?" in url or "#" in url:
-        raise SutroConfigurationError(
-            "The deployment's URL must have no user, query or fragment: only scheme, host, port."
+            "The deployment's URL must have no query or fragment: only scheme, host and port."
         )
     return parts
 
@@ -205,20 +192,6 @@ def _check_callable(origin: str) -> None:
 
 def _no_name() -> SutroConfigurationError:
     return SutroConfigurationError("The host of the deployment's URL is not a name.")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, so that `http` shows nothing to anybody.
-
-    Args:
-        host: `localhost`, or an address without brackets.
-    """
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _environment() -> _Ambient | None:
