@@ -4,7 +4,7 @@
 SutroError
 ├── SutroConfigurationError        no URL, no key, a URL that must not get the key
 ├── SutroInputError                a value that cannot be sent; names row and column
-├── SutroConnectionError           no answer; `sent` tells whether the service may have acted
+├── SutroConnectionError           no answer; `sent` says whether the service may have acted
 │   └── SutroTimeoutError
 ├── SutroAPIError                  an answer that is an error, or that makes no sense
 │   ├── SutroAuthenticationError   401, 403
@@ -16,7 +16,7 @@ SutroError
 ├── SutroJobError
 │   ├── SutroJobFailedError
 │   ├── SutroJobCancelledError
-│   ├── SutroJobTimeoutError       this side stopped waiting; the job goes on
+│   ├── SutroJobTimeoutError       this side stopped waiting; the job continues
 │   └── SubmissionUnknownError     a job may exist; look its token up before paying again
 ├── SutroRowError                  one row of a job that otherwise succeeded
 └── LowConfidenceError             `require_confidence` turned an answer down
@@ -153,7 +153,7 @@ class SutroValidationError(SutroAPIError):
 
 
 class SutroRateLimitError(SutroAPIError):
-    """429: too many calls; `retry_after` tells how long to wait."""
+    """429: too many calls; `retry_after` says how long to wait."""
 
 
 class SutroServerError(SutroAPIError):
@@ -181,7 +181,7 @@ class SutroJobCancelledError(SutroJobError):
 
 
 class SutroJobTimeoutError(SutroJobError, TimeoutError):
-    """The wait ended before the job did; the job itself goes on."""
+    """The wait ended before the job did; the job itself continues."""
 
 
 class SubmissionUnknownError(SutroJobError):

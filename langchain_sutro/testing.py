@@ -33,7 +33,7 @@ _ANY_FIELDS = {"type": "object", "properties": {}, "additionalProperties": True}
 def sutro_deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalDeployment]:
     """A local deployment with the samples, set in the environment for the length of a test.
 
-    `requests` tells what arrived, `jobs` which jobs there are, `faults` makes things go wrong.
+    `requests` lists what arrived, `jobs` the jobs, and `faults` makes calls fail on demand.
     """
     with LocalDeployment() as deployment:
         for name, value in deployment.environ.items():

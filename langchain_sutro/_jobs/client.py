@@ -190,7 +190,7 @@ class SutroClient:
         timeout_seconds: float | None = None,
         confidence_scoring: bool = True,
     ) -> FunctionResult:
-        """`run_function` on the running event loop."""
+        """Asynchronous form of `run_function`."""
         encoded = dump_row(input_data)
         with client_run(
             name, input_data, metadata=langsmith_metadata, tags=langsmith_tags
@@ -242,7 +242,7 @@ class SutroClient:
         trace: JobTrace | None = None,
         token: str | None = None,
     ) -> Submitted:
-        """`submit` on the running event loop."""
+        """Asynchronous form of `submit`."""
         wire = rows.url if isinstance(rows, RemoteTable) else rows
         trace = trace or JobTrace()
         submitted = await aexecute(
@@ -311,7 +311,7 @@ class SutroClient:
         langsmith_tags: list[str] | None = None,
         id_column: str | None = None,
     ) -> str:
-        """`batch_run_function` on the running event loop; the table is encoded in a thread."""
+        """Asynchronous form of `batch_run_function`; the table is encoded in a thread."""
         request = JobRequest(name, job_priority, dry_run, job_name, description, id_column)
         request.check()
         rows = await asyncio.to_thread(take_rows, data)
@@ -367,7 +367,7 @@ class SutroClient:
 
         Args:
             job_id: The job.
-            timeout: Seconds to wait; None for ever. The job goes on when the wait ends.
+            timeout: Seconds to wait; None for ever. The job continues when the wait ends.
             obtain_results: Whether to fetch the results, as `get_job_results` does.
             output_column: For `get_job_results`.
             unpack_json: For `get_job_results`.
@@ -453,7 +453,7 @@ class SutroClient:
         disable_cache: bool = False,  # noqa: ARG002 - the SDK's signature
         unpack_json: bool = True,
     ) -> Any:
-        """`get_job_results` on the running event loop; the file is read in a thread."""
+        """Asynchronous form of `get_job_results`; the file is read in a thread."""
         results = await self.afetch_results(
             job_id,
             include_inputs=include_inputs,
@@ -512,7 +512,7 @@ class SutroClient:
         function: str | None = None,
         job: dict[str, Any] | None = None,
     ) -> BatchResults:
-        """`fetch_results` on the running event loop; files are handled in a thread."""
+        """Asynchronous form of `fetch_results`; files are handled in a thread."""
         options = {
             "include_inputs": include_inputs,
             "include_cumulative_logprobs": include_cumulative_logprobs,
@@ -540,11 +540,11 @@ class SutroClient:
         }
 
     def get_job_status(self, job_id: str) -> JobStatus:
-        """Where a job is, as the service has stored it: a string such as `"RUNNING"`."""
+        """The stored status of a job: a string such as `"RUNNING"`."""
         return execute(self, _service.job_status, job_id)
 
     async def aget_job_status(self, job_id: str) -> JobStatus:
-        """`get_job_status` on the running event loop."""
+        """Asynchronous form of `get_job_status`."""
         return await aexecute(self, _service.job_status, job_id)
 
     def fetch_job(self, job_id: str) -> dict[str, Any]:
@@ -552,7 +552,7 @@ class SutroClient:
         return execute(self, _service.fetch_job, job_id)
 
     async def afetch_job(self, job_id: str) -> dict[str, Any]:
-        """`fetch_job` on the running event loop."""
+        """Asynchronous form of `fetch_job`."""
         return await aexecute(self, _service.fetch_job, job_id)
 
     def cancel_job(self, job_id: str) -> dict[str, Any]:
@@ -562,7 +562,7 @@ class SutroClient:
         return answer
 
     async def acancel_job(self, job_id: str) -> dict[str, Any]:
-        """`cancel_job` on the running event loop."""
+        """Asynchronous form of `cancel_job`."""
         answer = await aexecute(self, _service.cancel_job, job_id)
         self._cancelled(job_id, answer)
         return answer
@@ -578,7 +578,7 @@ class SutroClient:
         return execute(self, _service.list_jobs)[0]
 
     async def alist_jobs(self) -> list[dict[str, Any]]:
-        """`list_jobs` on the running event loop."""
+        """Asynchronous form of `list_jobs`."""
         return (await aexecute(self, _service.list_jobs))[0]
 
     def get_quotas(self) -> list[dict[str, Any]]:
@@ -586,7 +586,7 @@ class SutroClient:
         return execute(self, _service.get_quotas)
 
     async def aget_quotas(self) -> list[dict[str, Any]]:
-        """`get_quotas` on the running event loop."""
+        """Asynchronous form of `get_quotas`."""
         return await aexecute(self, _service.get_quotas)
 
     def try_authentication(self) -> bool:
@@ -598,7 +598,7 @@ class SutroClient:
         return execute(self, _service.check_authentication).get("authenticated") is True
 
     async def atry_authentication(self) -> bool:
-        """`try_authentication` on the running event loop."""
+        """Asynchronous form of `try_authentication`."""
         return (await aexecute(self, _service.check_authentication)).get("authenticated") is True
 
 

@@ -108,7 +108,7 @@ class SutroJobGroup:
             checkpoint: File to resume from. One that exists already is an error.
             reuse: Take earlier jobs of at most this age for equal parts.
             trace: Makes the trace of a part's job; see `job_tracing.job_trace`.
-            poll_interval: Most seconds between two looks at a job.
+            poll_interval: Maximum number of seconds between status checks.
             on_interrupt: What becomes of the jobs when a wait for them is interrupted.
 
         Raises:
@@ -292,15 +292,15 @@ class SutroJobGroup:
         return dict(Counter(job.status() for job in self.jobs))
 
     async def astatus(self) -> dict[JobStatus, int]:
-        """`status` on the running event loop."""
+        """Asynchronous form of `status`."""
         return dict(Counter(await asyncio.gather(*(job.astatus() for job in self.jobs))))
 
     def progress(self) -> list[JobProgress]:
-        """What the service tells of each job at this moment, in the order of their rows."""
+        """What the service reports of each job now, in the order of their rows."""
         return [job.progress() for job in self.jobs]
 
     async def aprogress(self) -> list[JobProgress]:
-        """`progress` on the running event loop, of all jobs at once."""
+        """Asynchronous form of `progress`, for all jobs at once."""
         return list(await asyncio.gather(*(job.aprogress() for job in self.jobs)))
 
     def wait(self, timeout: float | None = 7200.0, *, progress: bool = False) -> SutroJobGroup:
@@ -324,7 +324,7 @@ class SutroJobGroup:
         *,
         progress: bool = False,
     ) -> SutroJobGroup:
-        """`wait` on the running event loop, for all jobs at once."""
+        """Asynchronous form of `wait`, for all jobs at once."""
         waits = [
             asyncio.ensure_future(self._await_one(job, timeout, progress)) for job in self.jobs
         ]
@@ -368,7 +368,7 @@ class SutroJobGroup:
         progress: bool = False,
         include_inputs: bool = False,
     ) -> BatchResults:
-        """`results` on the running event loop."""
+        """Asynchronous form of `results`."""
         from langchain_sutro._results import BatchResults  # noqa: PLC0415
 
         await self.await_(timeout, progress=progress)
@@ -394,7 +394,7 @@ class SutroJobGroup:
         return taken
 
     async def acancel(self) -> int:
-        """`cancel` on the running event loop."""
+        """Asynchronous form of `cancel`."""
         jobs = self.jobs
         asked = await asyncio.gather(*(job.acancel() for job in jobs), return_exceptions=True)
         for job, outcome in zip(jobs, asked, strict=True):
@@ -407,7 +407,7 @@ class SutroJobGroup:
         return _sum([job.cost_estimate() for job in self.jobs])
 
     async def acost_estimate(self) -> float | None:
-        """`cost_estimate` on the running event loop."""
+        """Asynchronous form of `cost_estimate`."""
         return _sum(await asyncio.gather(*(job.acost_estimate() for job in self.jobs)))
 
 

@@ -1,4 +1,4 @@
-"""`SutroJob`: a handle on a Batch job that can be put away and taken up again."""
+"""`SutroJob`: a handle on a Batch job that can be stored and used again later."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SutroJob:
     """A Batch job.
 
     It holds ids and numbers only, so it goes into JSON, pickles and an agent's state; the key
-    stays behind and is read again where the job is taken up.
+    stays behind and is read again where the job is restored.
 
     Args:
         job_id: The service's id.
@@ -37,7 +37,7 @@ class SutroJob:
         rows: Rows that went in.
         token: Of the submission.
         reused: Whether an earlier job stands for this submission.
-        poll_interval: Most seconds between two looks.
+        poll_interval: Maximum number of seconds between status checks.
         on_interrupt: What becomes of the job when a wait for it is interrupted.
     """
 
@@ -94,7 +94,7 @@ class SutroJob:
 
     @classmethod
     async def afind(cls, token: str, *, client: SutroClient | None = None) -> SutroJob | None:
-        """`find` on the running event loop."""
+        """Asynchronous form of `find`."""
         client = client if client is not None else SutroClient()
         return cls._found(await aexecute(client, _service.find_job, token), token, client)
 
@@ -159,7 +159,7 @@ class SutroJob:
         return self._client.get_job_status(self.job_id)
 
     async def astatus(self) -> JobStatus:
-        """`status` on the running event loop."""
+        """Asynchronous form of `status`."""
         return await self._client.aget_job_status(self.job_id)
 
     def wait(
@@ -172,7 +172,7 @@ class SutroJob:
         """Wait until the job has succeeded.
 
         Args:
-            timeout: Seconds; None for ever. The job goes on when the wait ends.
+            timeout: Seconds; None for ever. The job continues when the wait ends.
             progress: Show a bar, on standard error or in the notebook.
             on_progress: Called with a `JobProgress` whenever more is known. What it raises ends
                 the wait.
@@ -206,7 +206,7 @@ class SutroJob:
         progress: bool = False,
         on_progress: Callable[[JobProgress], None] | None = None,
     ) -> SutroJob:
-        """`wait` on the running event loop; `await job` is the same with its defaults."""
+        """Asynchronous form of `wait`; `await job` is the same with its defaults."""
         with self._watching(progress, on_progress) as tell:
             try:
                 await self._client.afollow_job(
@@ -268,7 +268,7 @@ class SutroJob:
         progress: bool = False,
         on_progress: Callable[[JobProgress], None] | None = None,
     ) -> BatchResults:
-        """`results` on the running event loop; files are handled in a thread."""
+        """Asynchronous form of `results`; files are handled in a thread."""
         await self.await_(timeout, progress=progress, on_progress=on_progress)
         with self.fetching():
             job = await self._client.afetch_job(self.job_id)
@@ -292,7 +292,7 @@ class SutroJob:
         return self._client.cancel_job(self.job_id).get("cancelled") is True
 
     async def acancel(self) -> bool:
-        """`cancel` on the running event loop."""
+        """Asynchronous form of `cancel`."""
         return (await self._client.acancel_job(self.job_id)).get("cancelled") is True
 
     def cost_estimate(self, timeout: float | None = 7200.0) -> float | None:
@@ -305,17 +305,17 @@ class SutroJob:
             return _cost(self._client.fetch_job(self.job_id))
 
     async def acost_estimate(self, timeout: float | None = 7200.0) -> float | None:  # noqa: ASYNC109
-        """`cost_estimate` on the running event loop."""
+        """Asynchronous form of `cost_estimate`."""
         await self.await_(timeout)
         with self.fetching():
             return _cost(await self._client.afetch_job(self.job_id))
 
     def progress(self) -> JobProgress:
-        """What the service tells of the job at this moment."""
+        """What the service reports of the job now."""
         return execute(self._client, _service.job_progress, self.job_id, self.rows)
 
     async def aprogress(self) -> JobProgress:
-        """`progress` on the running event loop."""
+        """Asynchronous form of `progress`."""
         return await aexecute(self._client, _service.job_progress, self.job_id, self.rows)
 
     @contextmanager
@@ -338,14 +338,14 @@ class SutroJob:
             yield tell
 
     def interrupted(self, interrupt: BaseException) -> None:
-        """Say which job goes on; cancel it if `on_interrupt` says so."""
+        """Say which job continues; cancel it if `on_interrupt` says so."""
         interrupt.add_note(self._note())
         if self.on_interrupt == "cancel":
             with suppress(SutroError):
                 self.cancel()
 
     async def ainterrupted(self, interrupt: BaseException) -> None:
-        """`interrupted` on the running event loop."""
+        """Asynchronous form of `interrupted`."""
         interrupt.add_note(self._note())
         if self.on_interrupt == "cancel":
             # In a task of its own: this one is being cancelled.
@@ -367,7 +367,7 @@ class SutroJob:
     def _note(self) -> str:
         if self.on_interrupt == "cancel":
             return f"{self.job_id} was asked to cancel."
-        return f"{self.job_id} goes on: take it up with SutroJob.from_id({self.job_id!r})."
+        return f"{self.job_id} continues: return to it with SutroJob.from_id({self.job_id!r})."
 
 
 def _cost(job: dict[str, Any]) -> float | None:

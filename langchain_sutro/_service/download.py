@@ -161,7 +161,7 @@ def download_results(
 ) -> Operation[None]:
     """Receive the results of a job as a Parquet file.
 
-    A broken transfer goes on where it stopped if the object is still the same; an expired URL is
+    A broken transfer continues where it stopped if the object is still the same; an expired URL is
     replaced.
 
     Raises:

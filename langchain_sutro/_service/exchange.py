@@ -46,7 +46,7 @@ __all__ = [
     "send_request",
 ]
 
-# Beyond this the caller is told rather than kept waiting.
+# Beyond this the caller gets the error rather than being kept waiting.
 LONGEST_RETRY_AFTER = 120.0
 _DETAIL_LENGTH = 500
 _CODE_LENGTH = 100

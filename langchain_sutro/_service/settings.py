@@ -209,7 +209,7 @@ def _login_file(generation: Generation) -> _Ambient:
         return _Ambient(None, None)
     except (OSError, ValueError) as error:
         raise SutroConfigurationError(
-            f"The login file {path} cannot be read ({type(error).__name__}). Mend or remove it."
+            f"The login file {path} cannot be read ({type(error).__name__}). Fix or delete it."
         ) from None
     if not isinstance(content, dict):
         raise SutroConfigurationError(f"The login file {path} is not a JSON object.")

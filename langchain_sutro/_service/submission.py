@@ -247,13 +247,13 @@ def _check_quota(service: Service, priority: int, rows: int) -> Operation[None]:
     )
     raise SutroInputError(
         f"The table has {rows:,} rows, and job_priority={priority} takes {limits[priority]:,} "
-        f"at the most; {advice}."
+        f"at most; {advice}."
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """What this package writes into a job's description, to find the job again.
+    """What this package writes into a description of a job, in order to find the job again.
 
     Attributes:
         token: Unique to one submission.
@@ -325,7 +325,7 @@ def _post_once(service: Service, content: Body | bytes, marker: Marker) -> Opera
 
 @contextmanager
 def _noting(marker: Marker, *, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
-    """Whatever breaks in says where to look: Ctrl-C, a cancelled task, a signal's handler."""
+    """Interrupts say where to look for the job: Ctrl-C, a cancelled task, a signal handler."""
     try:
         yield
     except but:

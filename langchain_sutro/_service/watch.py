@@ -62,7 +62,7 @@ class JobProgress:
 def job_progress(
     service: Service, job_id: str, rows_total: int | None = None
 ) -> Operation[JobProgress]:
-    """A look at a job: its status, and what the progress stream tells within two seconds."""
+    """One check of a job: its status, and what the progress stream reports within two seconds."""
     job = yield from fetch_job(service, job_id)
     rows = job.get("num_rows")
     total = rows if _is_count(rows) else rows_total
@@ -91,7 +91,7 @@ def wait_for_job(
         service: The deployment, and how patiently a single request is made. An outage is tolerated
             for `Policy.outage_seconds`.
         job_id: The job.
-        timeout: Seconds to wait; None for no limit. The job goes on when the wait ends.
+        timeout: Seconds to wait; None for no limit. The job continues when the wait ends.
         poll_interval: Maximum number of seconds between status checks; the first ones are closer
             together.
         rows_total: Rows in the job, for progress.
@@ -134,7 +134,7 @@ def wait_for_job(
         left = float("inf") if timeout is None else timeout - (policy.clock() - start)
         if left <= 0:
             raise SutroJobTimeoutError(
-                f"{job_id} had not ended after {timeout:g} s. It goes on: wait again with "
+                f"{job_id} had not ended after {timeout:g} s. It is still running: wait again with "
                 f"SutroJob.from_id({job_id!r}).",
                 job_id=job_id,
             )
@@ -261,7 +261,7 @@ def _is_count(value: object) -> TypeGuard[int]:
 
 
 def _follow(settings: Settings, watch: _Watch, seconds: float) -> Operation[None]:
-    """Follow the progress stream for a while; what it tells goes to the watch."""
+    """Follow the progress stream for a while; its reports go to the watch."""
     watch.stop_after(seconds)
     url = endpoint(settings.batch_url, "stream-job-progress", watch.known.job_id)
     # The stream is a convenience: whatever becomes of it, the status is asked for next.
