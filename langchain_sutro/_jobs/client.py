@@ -66,8 +66,8 @@ class SutroClient:
     A pickled client leaves its key behind, and reads the environment again where it arrives.
 
     Args:
-        api_key: Explicit key; else `SUTRO_API_KEY`, else the login file.
-        api_url: Explicit URL of the deployment; else `SUTRO_API_URL`, else the login file.
+        api_key: Explicit key. Defaults to `SUTRO_API_KEY`, then the login file.
+        api_url: Explicit URL of the deployment. Defaults to `SUTRO_API_URL`, then the login file.
         generation: Which HTTP API; `"auto"` decides by URL.
         timeout: Seconds until a read gives up. Default: 100 for a run, 60 for other calls.
         max_retries: Repetitions of what may safely be repeated.

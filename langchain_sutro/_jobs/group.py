@@ -103,11 +103,11 @@ class SutroJobGroup:
         Args:
             request: What each job is to do.
             data: Any table but one behind a URL.
-            max_rows: Rows of a job at the most.
+            max_rows: Maximum rows per job.
             client: How to reach the deployment.
             checkpoint: File to resume from. One that exists already is an error.
             reuse: Take earlier jobs of at most this age for equal parts.
-            trace: Makes the trace of a part's job; see `job_tracing.job_trace`.
+            trace: Makes the trace of a part's job.
             poll_interval: Maximum number of seconds between status checks.
             on_interrupt: What becomes of the jobs when a wait for them is interrupted.
 
@@ -288,7 +288,7 @@ class SutroJobGroup:
         return f"SutroJobGroup({len(self)} jobs, function={name!r}, rows={self.rows:,})"
 
     def status(self) -> dict[JobStatus, int]:
-        """How many jobs are where."""
+        """The number of jobs in each status."""
         return dict(Counter(job.status() for job in self.jobs))
 
     async def astatus(self) -> dict[JobStatus, int]:

@@ -196,7 +196,7 @@ class Session:
         return Response(response.status_code, response.headers, content)
 
     async def asend(self, request: Request) -> Response:
-        """Send one request from the running event loop.
+        """Asynchronous form of `send`.
 
         Raises:
             SutroConnectionError: There was no complete answer.

@@ -17,6 +17,7 @@ from langchain_sutro._service import driver as _http
 from langchain_sutro._service import exchange as _api
 from langchain_sutro._service import jobs as _jobs_api
 from langchain_sutro._service import results as _results
+from langchain_sutro._service import runs as _runs
 from langchain_sutro._service import submission as _submit_api
 from tests.faults.scenario import Environment, Scenario
 from tests.support.invariants import BrokenInvariantError
@@ -79,7 +80,7 @@ def repeats_submissions(monkeypatch):
 
 def repeats_runs(monkeypatch):
     read = _api.Repeat.READ
-    monkeypatch.setattr(_api, "Repeat", SimpleNamespace(RUN=read, READ=read))
+    monkeypatch.setattr(_runs, "Repeat", SimpleNamespace(RUN=read, READ=read))
 
 
 def submits_lost_parts_again(monkeypatch):
