@@ -240,7 +240,7 @@ class Session:
         headers = {"user-agent": _USER_AGENT, "accept": "*/*", **request.headers}
         if request.authorize:
             if _origin(request.url) not in self._origins:
-                raise SutroConfigurationError("The key is not sent to an origin it is not for.")
+                raise SutroConfigurationError("Refusing to send the API key to a different origin.")
             headers["authorization"] = self._authorization
         content: Any = request.content
         if content is not None:

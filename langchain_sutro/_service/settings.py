@@ -108,7 +108,7 @@ def resolve(
             f"not set together with. {_HELP}"
         )
     if not key.isascii() or not key.strip().isprintable():
-        raise SutroConfigurationError("The API key has characters that no key has.")
+        raise SutroConfigurationError("The API key contains invalid characters.")
     return Settings(kind, batch_url, run_url, SecretStr(key.strip()))
 
 

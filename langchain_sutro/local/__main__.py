@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         "--data-dir",
         type=Path,
         metavar="FOLDER",
-        help="keep jobs, results and the key here, and go on with them next time "
+        help="keep jobs, results and the key here, and resume them next time "
         "(default: a temporary folder)",
     )
     parser.add_argument(

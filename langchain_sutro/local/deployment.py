@@ -35,10 +35,10 @@ class LocalDeployment:
     A context manager; `start` and `stop` do the same by hand, and it can be started again.
 
     Args:
-        functions: What to publish: Functions, or Python functions whose type hints tell their
+        functions: What to publish: Functions, or Python functions whose type hints give their
             schemas. None for the samples, `lead-qualifier` and `lead-extractor`.
         data_dir: Where jobs, results and the key are kept. A deployment that is started with the
-            folder of one that was stopped, or killed, goes on with its jobs. None for a temporary
+            folder of one that was stopped, or killed, resumes its jobs. None for a temporary
             folder that is removed at the end.
         port: TCP port on 127.0.0.1; 0 for any that is free.
         api_key: The key that it takes. By default one is made, and kept in `data_dir`.
@@ -141,7 +141,7 @@ class LocalDeployment:
             input_schema: JSON schema of an object, or a pydantic model. May be left out for a
                 Python function: then its parameters are the fields.
             output_schema: JSON schema or pydantic model. May be left out for a Python function
-                whose return type tells it.
+                whose return type gives it.
             description: What it does; by default the docstring.
             prompt: Shown as `usage.system_prompt` by the hosted generation.
             batch: The same for a list of rows, if that is quicker; jobs use it.
@@ -150,7 +150,7 @@ class LocalDeployment:
             The Function as published.
 
         Raises:
-            TypeError: A schema is missing and cannot be told from type hints.
+            TypeError: A schema is missing and cannot be derived from type hints.
         """
         published: LocalFunction
         if isinstance(function, LocalFunction):
@@ -190,7 +190,7 @@ class LocalDeployment:
     ) -> Callable[[FunctionT], FunctionT]:
         """Decorator that publishes a Python function, and leaves it as it is.
 
-        Its type hints tell the schemas that are not given: each parameter is a field, or a single
+        Its type hints give the schemas that are not passed: each parameter is a field, or a single
         pydantic model is the row.
 
         Args:
@@ -236,7 +236,7 @@ class LocalDeployment:
             raise
 
     def stop(self) -> None:
-        """Stop. Jobs that have not ended go on when it is started again with its `data_dir`."""
+        """Stop. Jobs that have not ended resume when it is started again with its `data_dir`."""
         parts, self._parts = self._parts, None
         if parts is not None:
             parts.stop()

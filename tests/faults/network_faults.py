@@ -3,7 +3,7 @@
 from random import Random
 from typing import Any
 
-from langchain_sutro._service import submission as _submit_api
+from langchain_sutro._service import submission
 from langchain_sutro._service.driver import Timeout
 from langchain_sutro._service.exchange import Policy
 from langchain_sutro.local.faults import Faults
@@ -54,7 +54,7 @@ def patient() -> Policy:
 
 def submissions_wait(seconds: float) -> None:
     """How long a submission waits for its answer, which no policy sets."""
-    _submit_api._SUBMIT_TIMEOUT = Timeout(read=seconds, write=seconds)
+    submission._SUBMIT_TIMEOUT = Timeout(read=seconds, write=seconds)
 
 
 def arm(faults: Faults, rng: Random) -> list[str]:

@@ -14,11 +14,9 @@ from langchain_sutro import SutroJob, SutroJobGroup, errors
 from langchain_sutro._jobs import client
 from langchain_sutro._results import batch as batch_results
 from langchain_sutro._service import driver as _http
-from langchain_sutro._service import exchange as _api
-from langchain_sutro._service import jobs as _jobs_api
+from langchain_sutro._service import exchange, jobs, submission
 from langchain_sutro._service import results as _results
 from langchain_sutro._service import runs as _runs
-from langchain_sutro._service import submission as _submit_api
 from tests.faults.scenario import Environment, Scenario
 from tests.support.invariants import BrokenInvariantError
 
@@ -34,7 +32,7 @@ SEEDS_OF_A_BREAK = 1000
 def _quick(monkeypatch, tmp_path):
     """Small tables take the ways of large ones, and a lost answer is not waited for."""
     monkeypatch.setattr(client, "_FEW_ROWS", 4)
-    monkeypatch.setattr(_submit_api, "_SUBMIT_TIMEOUT", _submit_api._SUBMIT_TIMEOUT)
+    monkeypatch.setattr(submission, "_SUBMIT_TIMEOUT", submission._SUBMIT_TIMEOUT)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
@@ -75,11 +73,11 @@ def test_a_failing_seed_is_reported_with_the_command_that_replays_it(monkeypatch
 
 
 def repeats_submissions(monkeypatch):
-    monkeypatch.setattr(_submit_api, "Repeat", SimpleNamespace(RUN=_api.Repeat.READ))
+    monkeypatch.setattr(submission, "Repeat", SimpleNamespace(RUN=exchange.Repeat.READ))
 
 
 def repeats_runs(monkeypatch):
-    read = _api.Repeat.READ
+    read = exchange.Repeat.READ
     monkeypatch.setattr(_runs, "Repeat", SimpleNamespace(RUN=read, READ=read))
 
 
@@ -88,9 +86,9 @@ def submits_lost_parts_again(monkeypatch):
 
 
 def change_columns(monkeypatch, change):
-    columns = _jobs_api._columns
+    columns = jobs._columns
     monkeypatch.setattr(
-        _jobs_api,
+        jobs,
         "_columns",
         lambda results: {name: change(column) for name, column in columns(results).items()},
     )
@@ -119,7 +117,7 @@ def names_no_job(monkeypatch):
 
 
 def names_no_token(monkeypatch):
-    once = _submit_api._post_once
+    once = submission._post_once
 
     def vague(*args):
         try:
@@ -127,7 +125,7 @@ def names_no_token(monkeypatch):
         except errors.SubmissionUnknownError:
             raise errors.SutroServerError("it did not work", status_code=500) from None
 
-    monkeypatch.setattr(_submit_api, "_post_once", vague)
+    monkeypatch.setattr(submission, "_post_once", vague)
 
 
 @pytest.mark.parametrize(

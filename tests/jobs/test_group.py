@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from langchain_sutro import SutroJob, SutroJobGroup, errors
-from langchain_sutro._service import submission as _submit_api
+from langchain_sutro._service import submission
 from langchain_sutro._service.exchange import Policy
 from langchain_sutro._service.submission import JobRequest
 from tests.support.calls import call, modes
@@ -89,7 +89,7 @@ def test_a_part_that_cannot_be_looked_for_is_not_submitted_again(echo, deploymen
 def test_a_lost_part_is_found_behind_any_number_of_newer_jobs(
     echo, deployment, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(_submit_api, "_PAGE", 2)
+    monkeypatch.setattr(submission, "_PAGE", 2)
     checkpoint = tmp_path / "job.json"
     echo.submit_in_parts(rows(20), 10, checkpoint=checkpoint)
     for _ in range(8):

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langchain_sutro._service import download as _download_api
-from langchain_sutro._service import jobs as _jobs_api
+from langchain_sutro._service import download, jobs
 from langchain_sutro._service import runs as _runs
 from langchain_sutro._service import watch as _watch
 from langchain_sutro._service.driver import Request
@@ -157,11 +156,11 @@ OPERATIONS = {
     "quotas": _runs.get_quotas,
     "check": _runs.check_authentication,
     "cancel": lambda service: _runs.cancel_job(service, "job-1"),
-    "list": _jobs_api.list_jobs,
-    "status": lambda service: _jobs_api.job_status(service, "job-1"),
+    "list": jobs.list_jobs,
+    "status": lambda service: jobs.job_status(service, "job-1"),
     "progress": lambda service: _watch.job_progress(service, "job-1"),
-    "results": lambda service: _jobs_api.job_results(service, "job-1"),
-    "url": lambda service: _download_api.results_url(service, "job-1"),
+    "results": lambda service: jobs.job_results(service, "job-1"),
+    "url": lambda service: download.results_url(service, "job-1"),
 }
 operations = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 

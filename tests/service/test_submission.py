@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_sutro._service import submission as _submit_api
+from langchain_sutro._service import submission
 from langchain_sutro._service.exchange import Service
 from langchain_sutro._service.submission import JobRequest, Marker, find_job, look_for
 from langchain_sutro.errors import (
@@ -241,7 +241,7 @@ def test_a_lookup_at_a_retired_address_still_says_the_token():
 
 
 def test_a_submission_that_never_left_is_not_said_to_be_somewhere():
-    wrong = SutroConfigurationError("The key is not sent to an origin it is not for.")
+    wrong = SutroConfigurationError("Refusing to send the API key to a different origin.")
     told = submitted(wrong)
     assert told.error is wrong
     assert not hasattr(wrong, "__notes__")
@@ -370,5 +370,5 @@ def test_a_quota_that_fits_or_cannot_be_read_refuses_nothing(given_answer):
 
 def test_what_the_tests_break_is_there_to_be_broken():
     """The simulation replaces these by broken ones; a rename would disarm it."""
-    assert callable(_submit_api._post_once)
-    assert callable(_submit_api._first_job)
+    assert callable(submission._post_once)
+    assert callable(submission._first_job)

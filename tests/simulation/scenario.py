@@ -6,7 +6,7 @@ from datetime import timedelta
 from langchain_sutro._service import exchange as _exchange
 from langchain_sutro._service import results as _results
 from langchain_sutro._service import runs as _runs
-from langchain_sutro._service import submission as _submit_api
+from langchain_sutro._service import submission
 from langchain_sutro._service import watch as _watch
 from langchain_sutro._service.download import Download
 from langchain_sutro._service.driver import Request, Sleep
@@ -125,7 +125,7 @@ class _Story:
         if reuse is not None and rng.random() < 0.6:
             same = self.request.fingerprint(self.rows.sha256)
             earlier = service.make_job(str(Marker.new(same, "0" * 32)), self.rows.count, -400.0)
-        operation = _submit_api.submit_job(
+        operation = submission.submit_job(
             _exchange.Service(self.settings, self.policy),
             self.request,
             self.rows,
@@ -240,7 +240,7 @@ class _Story:
         self.no_faults = True
         self.policy.pacer.not_before = 0.0
         made = self.made()
-        operation = _submit_api.find_job(_exchange.Service(self.settings, self.policy), self.token)
+        operation = submission.find_job(_exchange.Service(self.settings, self.policy), self.token)
         pages = 3 + service.strangers + service.newer
         found = self.drive(operation, pages * self.patience())
         if made is None:

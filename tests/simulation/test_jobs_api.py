@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_sutro._service import jobs as _jobs_api
+from langchain_sutro._service import jobs
 from langchain_sutro._service import watch as _watch
 from langchain_sutro._service.exchange import Service
 from langchain_sutro._service.jobs import JobStatus
@@ -49,14 +49,14 @@ def test_an_unknown_status_is_no_end(word):
 @pytest.mark.parametrize("value", ["running", {"job-1": "RUNNING"}, {"job-1": "RUNNING", "x": 1}])
 def test_the_status_answer_has_two_shapes(value):
     script = Script(answer(200, {"job_status": value}))
-    told = script.tell(_jobs_api.job_status(Service(DEPLOYMENT, script.policy), "job-1"))
+    told = script.tell(jobs.job_status(Service(DEPLOYMENT, script.policy), "job-1"))
     assert told.result is JobStatus.RUNNING
 
 
 @pytest.mark.parametrize("value", [{}, {"job-2": "RUNNING"}, None, 7, {"job-1": None}])
 def test_a_status_of_no_or_another_job_is_an_error(value):
     script = Script(answer(200, {"job_status": value}))
-    told = script.tell(_jobs_api.job_status(Service(DEPLOYMENT, script.policy), "job-1"))
+    told = script.tell(jobs.job_status(Service(DEPLOYMENT, script.policy), "job-1"))
     assert type(told.error) is SutroAPIError
 
 
@@ -212,14 +212,14 @@ def test_results_that_lag_are_asked_for_again_until_the_patience_is_over():
     columns = {"outputs": ["a", None], "confidence_score": [0.5, None]}
     for code in (404, 409, 425, 500, 503):
         script = Script(answer(code), answer(200, {"results": columns}), max_retries=0)
-        operation = _jobs_api.when_ready(
+        operation = jobs.when_ready(
             script.policy,
-            lambda s=script: _jobs_api.job_results(Service(DEPLOYMENT, s.policy), "job-1"),
+            lambda s=script: jobs.job_results(Service(DEPLOYMENT, s.policy), "job-1"),
         )
         assert script.tell(operation).result == columns
     script = Script(answer(409))
-    operation = _jobs_api.when_ready(
-        script.policy, lambda: _jobs_api.job_results(Service(DEPLOYMENT, script.policy), "job-1")
+    operation = jobs.when_ready(
+        script.policy, lambda: jobs.job_results(Service(DEPLOYMENT, script.policy), "job-1")
     )
     told = script.tell(operation)
     assert isinstance(told.error, SutroConflictError)
@@ -238,11 +238,11 @@ def test_results_that_lag_are_asked_for_again_until_the_patience_is_over():
 )
 def test_columns_that_do_not_fit_are_an_error_and_never_shifted(results):
     script = Script(answer(200, {"results": results}))
-    told = script.tell(_jobs_api.job_results(Service(DEPLOYMENT, script.policy), "job-1"))
+    told = script.tell(jobs.job_results(Service(DEPLOYMENT, script.policy), "job-1"))
     assert type(told.error) is SutroAPIError
 
 
 def test_a_bare_list_of_results_is_the_outputs():
     script = Script(answer(200, {"results": ["a", None]}))
-    told = script.tell(_jobs_api.job_results(Service(DEPLOYMENT, script.policy), "job-1"))
+    told = script.tell(jobs.job_results(Service(DEPLOYMENT, script.policy), "job-1"))
     assert told.result == {"outputs": ["a", None]}

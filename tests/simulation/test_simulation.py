@@ -9,12 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from langchain_sutro._service import download as _download_api
-from langchain_sutro._service import exchange as _api
-from langchain_sutro._service import jobs as _jobs_api
+from langchain_sutro._service import download, exchange, jobs, submission
 from langchain_sutro._service import results as _results
 from langchain_sutro._service import runs as _runs
-from langchain_sutro._service import submission as _submit_api
 from langchain_sutro._service import watch as _watch
 from langchain_sutro.errors import SubmissionUnknownError, SutroServerError
 from tests.simulation.scenario import play
@@ -94,16 +91,16 @@ def test_a_failing_seed_is_reported_with_the_command_that_replays_it(monkeypatch
 
 
 def repeats_submissions(monkeypatch):
-    monkeypatch.setattr(_submit_api, "Repeat", SimpleNamespace(RUN=_api.Repeat.READ))
+    monkeypatch.setattr(submission, "Repeat", SimpleNamespace(RUN=exchange.Repeat.READ))
 
 
 def repeats_runs(monkeypatch):
-    read = _api.Repeat.READ
+    read = exchange.Repeat.READ
     monkeypatch.setattr(_runs, "Repeat", SimpleNamespace(RUN=read, READ=read))
 
 
 def submits_again(monkeypatch):
-    once = _submit_api._post_once
+    once = submission._post_once
 
     def twice(*args):
         try:
@@ -111,11 +108,11 @@ def submits_again(monkeypatch):
         except SubmissionUnknownError:
             return (yield from once(*args))
 
-    monkeypatch.setattr(_submit_api, "_post_once", twice)
+    monkeypatch.setattr(submission, "_post_once", twice)
 
 
 def forgets_the_token(monkeypatch):
-    once = _submit_api._post_once
+    once = submission._post_once
 
     def vague(*args):
         try:
@@ -123,36 +120,36 @@ def forgets_the_token(monkeypatch):
         except SubmissionUnknownError:
             raise SutroServerError("it did not work", status_code=500) from None
 
-    monkeypatch.setattr(_submit_api, "_post_once", vague)
+    monkeypatch.setattr(submission, "_post_once", vague)
 
 
 def says_nothing_of_the_interrupted(monkeypatch):
-    monkeypatch.setattr(_submit_api, "_may_exist", lambda _: "")
+    monkeypatch.setattr(submission, "_may_exist", lambda _: "")
 
 
 def takes_up_any_job(monkeypatch):
     fine = dict.fromkeys(("FAILED", "CANCELLED", "CANCELLING"))
     monkeypatch.setattr(
-        _submit_api, "JobStatus", SimpleNamespace(parse=_jobs_api.JobStatus.parse, **fine)
+        submission, "JobStatus", SimpleNamespace(parse=jobs.JobStatus.parse, **fine)
     )
 
 
 def reads_one_page(monkeypatch):
-    first = _submit_api._first_job
+    first = submission._first_job
 
     def one(*args, **options):
         return (yield from first(*args, **{**options, "pages": 1}))
 
-    monkeypatch.setattr(_submit_api, "_first_job", one)
+    monkeypatch.setattr(submission, "_first_job", one)
 
 
 def believes_cancelling(monkeypatch):
     ends = property(lambda self: self.name in ("SUCCEEDED", "FAILED", "CANCELLED", "CANCELLING"))
-    monkeypatch.setattr(_jobs_api.JobStatus, "ended", ends)
+    monkeypatch.setattr(jobs.JobStatus, "ended", ends)
 
 
 def believes_the_stream(monkeypatch):
-    ask = _jobs_api.job_status
+    ask = jobs.job_status
     line = _watch._Watch._line
     said = set()
 
@@ -167,7 +164,7 @@ def believes_the_stream(monkeypatch):
         asked = yield from ask(service, job_id)
         if job_id in said:
             said.discard(job_id)
-            return _jobs_api.JobStatus.SUCCEEDED
+            return jobs.JobStatus.SUCCEEDED
         return asked
 
     monkeypatch.setattr(_watch._Watch, "_line", believing)
@@ -204,14 +201,14 @@ def does_not_wait_for_results(monkeypatch):
 def takes_columns_of_any_length(monkeypatch):
     def columns(results):
         if not results:
-            raise _jobs_api.malformed("outputs")
+            raise jobs.malformed("outputs")
         return {"outputs": results} if isinstance(results, list) else results
 
-    monkeypatch.setattr(_jobs_api, "_columns", columns)
+    monkeypatch.setattr(jobs, "_columns", columns)
 
 
 def appends_whatever_comes(monkeypatch):
-    start = _download_api.Download.start
+    start = download.Download.start
 
     def careless(download, status, headers):
         if status == 206:
@@ -219,35 +216,35 @@ def appends_whatever_comes(monkeypatch):
             return True
         return start(download, status, headers)
 
-    monkeypatch.setattr(_download_api.Download, "start", careless)
+    monkeypatch.setattr(download.Download, "start", careless)
 
 
 def keeps_what_came_before(monkeypatch):
     def restart(download):
         download.etag = None
 
-    monkeypatch.setattr(_download_api.Download, "restart", restart)
+    monkeypatch.setattr(download.Download, "restart", restart)
 
 
 def takes_a_part_for_the_whole(monkeypatch):
-    receive = _download_api._receive
+    receive = download._receive
 
     def hasty(*args):
         try:
             return (yield from receive(*args))
-        except _download_api.SutroConnectionError:
+        except download.SutroConnectionError:
             return None
 
-    monkeypatch.setattr(_download_api, "_receive", hasty)
+    monkeypatch.setattr(download, "_receive", hasty)
 
 
 def sends_the_key_to_storage(monkeypatch):
-    request = _download_api.Request
+    request = download.Request
 
     def authorized(*args, **options):
         return request(*args, **{**options, "authorize": True})
 
-    monkeypatch.setattr(_download_api, "Request", authorized)
+    monkeypatch.setattr(download, "Request", authorized)
 
 
 BREAKS = {

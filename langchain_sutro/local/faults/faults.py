@@ -119,7 +119,7 @@ class Faults:
             times: How many jobs; None for all.
             fail: End as FAILED with this reason, or without any if True, after the rows ran.
             null_rows: Rows whose output is null: a share, spread evenly, or their indexes.
-            unparseable_rows: Rows whose output is no JSON.
+            unparseable_rows: Rows whose output is not JSON.
             null_confidences: Rows whose confidence is null.
             rows_per_second: Work no faster than this.
             cancelling_seconds: Stay in CANCELLING for so long.
@@ -151,7 +151,7 @@ class Faults:
 
         Args:
             times: How many streams; None for all.
-            lose_final: Never tell the end of the job: only heartbeats follow.
+            lose_final: Never report the end of the job: only heartbeats follow.
             garbage: Send lines that are not JSON, or not events, in between.
             duplicate: Send each event twice, and an old one after it.
             close_after: Close after so many events, whatever the job does.

@@ -20,7 +20,7 @@ __all__ = ["from_examples"]
 
 _SEED = 7
 _MOST_FOLDS = 5
-_TELLING = 3
+_WORDS_SHOWN = 3
 # One letter or digit is a word too, unlike for scikit-learn.
 _WORD = r"(?u)\b\w+\b"
 
@@ -55,7 +55,7 @@ def from_examples(
 
     Returns:
         A Function with `label` and `rationale` as its output, a confidence, and a probability for
-        each label. The rationale names the words that told most.
+        each label. The rationale names the words that weighed most.
 
     Raises:
         ValueError: There are fewer than two labels.
@@ -147,7 +147,7 @@ class _Fitted:
             for word in words.get_feature_names_out().tolist()
         ]
         self._weights = _weights(self._model, len(self._labels))
-        # They count for the answer, but tell a reader nothing.
+        # They count for the answer, but mean nothing to a reader.
         self._empty = [ENGLISH_STOP_WORDS.issuperset(name.split()) for name in self._names]
 
     def answers(self, rows: Sequence[Mapping[str, Any]]) -> list[Answer]:
@@ -170,15 +170,15 @@ class _Fitted:
         ranked = probabilities.argsort()[::-1]
         start, end = features.indptr[index], features.indptr[index + 1]
         columns = features.indices[start:end]
-        told = features.data[start:end] * self._weights[best, columns]
-        found = (columns[i] for i in told.argsort()[::-1] if told[i] > 0)
-        telling = [
+        weights = features.data[start:end] * self._weights[best, columns]
+        found = (columns[i] for i in weights.argsort()[::-1] if weights[i] > 0)
+        shown = [
             self._names[column]
-            for column in islice((c for c in found if not self._empty[c]), _TELLING)
+            for column in islice((c for c in found if not self._empty[c]), _WORDS_SHOWN)
         ]
         label = self._labels[best]
-        words = ", ".join(f'"{word}"' for word in telling)
-        why = f"{words} spoke for {label}." if telling else f"No known word; {label} is likeliest."
+        words = ", ".join(f'"{word}"' for word in shown)
+        why = f"{words} spoke for {label}." if shown else f"No known word; {label} is likeliest."
         return Answer(
             {"label": label},
             confidence=round(float(probabilities[best]), 4),

@@ -1,8 +1,8 @@
 """The input of a Function: which fields it has, and what it makes of the values that come.
 
-The service knows text only: null is the empty string, objects and lists are JSON text, everything
-else its text form (deployment API, run endpoint). A field whose schema names another type gets
-that type here, so that a local Python function can have typed parameters.
+The service knows strings only: null is the empty string, objects and lists are JSON text, and
+everything else has its text form (deployment API, run endpoint). A field whose schema names another
+type gets that type here, so that a local Python function can have typed parameters.
 """
 
 from __future__ import annotations

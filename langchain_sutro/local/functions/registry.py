@@ -66,7 +66,7 @@ def from_signature(
     parameter is a field, required if it has no default.
 
     Raises:
-        TypeError: The hints do not tell a schema.
+        TypeError: The hints do not give a schema.
     """
     try:
         hints = get_type_hints(call, include_extras=True)
@@ -134,11 +134,15 @@ def _spread(call: Callable[..., Any], names: list[str]) -> Callable[[Any], Any]:
 
 def _output_schema(call: Callable[..., Any], hint: Any) -> Schema:
     if hint in (None, Any, Answer):
-        raise TypeError(f"{call.__name__}: its return type tells no schema; give output_schema.")
+        raise TypeError(
+            f"{call.__name__}: no schema can be derived from its return type; give output_schema."
+        )
     if isinstance(hint, type) and issubclass(hint, BaseModel):
         return hint
     try:
         schema = TypeAdapter(hint).json_schema()
     except Exception as error:
-        raise TypeError(f"{call.__name__}: give output_schema; {hint} tells none.") from error
+        raise TypeError(
+            f"{call.__name__}: no schema can be derived from {hint}; give output_schema."
+        ) from error
     return schema

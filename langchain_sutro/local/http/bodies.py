@@ -281,6 +281,6 @@ class PublishedFunction(BaseModel):
 
 
 class PublishedFunctions(BaseModel):
-    """What the deployment publishes. Only a local deployment tells."""
+    """What the deployment publishes. Only a local deployment has this route."""
 
     functions: list[PublishedFunction]

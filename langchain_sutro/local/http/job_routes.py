@@ -116,7 +116,7 @@ def job_routes(service: Service) -> APIRouter:
     @router.post("/job-cancel/{job_id}", response_model=Cancelled, responses=errors(401, 404, 422))
     @router.api_route("/job-cancel/{job_id}", methods=["GET", "POST"], include_in_schema=False)
     def cancel(job_id: str) -> dict[str, Any]:
-        """Cancel a job. A job that has ended already is no error."""
+        """Cancel a job. Cancelling a job that has ended already is not an error."""
         job = service.job(job_id)
         unfinished = ("QUEUED", "STARTING", "RUNNING", "CANCELLING")
         changed = service.store.update(job_id, only_from=unfinished, status="CANCELLING")

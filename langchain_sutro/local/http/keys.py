@@ -39,7 +39,7 @@ class Keys:
     def accepts(self, authorization: str | None) -> bool:
         """Whether an `Authorization` header carries the key."""
         expected = f"Key {self.api_key}".encode()
-        # A header is bytes; comparing texts would refuse to compare what is not ASCII.
+        # A header is bytes; comparing strings would fail for what is not ASCII.
         return hmac.compare_digest((authorization or "").encode("latin-1", "replace"), expected)
 
     def presign(self, origin: str, path: str, method: str, expires_in: int) -> str:

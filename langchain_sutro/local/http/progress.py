@@ -33,22 +33,22 @@ async def progress_lines(service: Service, job_id: str) -> AsyncIterator[bytes]:
     """Events as the service sends them, one JSON object per line.
 
     `progress` counts the rows done, `tokens` has any part of the token counts, `heartbeat` only
-    tells that the stream is alive. The stream ends with the job, or with the deployment.
+    shows that the stream is alive. The stream ends with the job, or with the deployment.
     """
     fault = service.faults.take_progress()
     seen = _Seen()
     sent = 0
-    spoken = time.monotonic()
+    last_sent = time.monotonic()
     while not service.stopping.is_set():
         job = await anyio.to_thread.run_sync(service.store.get, job_id)
         if job is None:
             return
         ended = job.status in ENDED
         events = [] if ended and fault.lose_final else list(seen.news(job))
-        if not events and time.monotonic() - spoken >= service.heartbeat_seconds:
+        if not events and time.monotonic() - last_sent >= service.heartbeat_seconds:
             events = [{"update_type": "heartbeat", "result": None}]
         for event in events:
-            spoken = time.monotonic()
+            last_sent = time.monotonic()
             for line in _lines(event, fault):
                 yield line
             sent += 1
@@ -60,7 +60,7 @@ async def progress_lines(service: Service, job_id: str) -> AsyncIterator[bytes]:
 
 
 class _Seen:
-    """What a stream has told so far."""
+    """What a stream has sent so far."""
 
     def __init__(self) -> None:
         self._told: dict[str, int] = {}

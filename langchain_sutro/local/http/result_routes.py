@@ -41,7 +41,7 @@ _RANGE = [
     {"name": "Range", "in": "header", "schema": {"type": "string", "examples": ["bytes=10-"]}},
     {"name": "If-Range", "in": "header", "schema": {"type": "string"}},
 ]
-# A range that is none, or lies outside, is refused by the base class of the answer, in plain text.
+# A malformed or unsatisfiable range is refused by the base class of the answer, in plain text.
 _PARTS: dict[int | str, dict[str, Any]] = {
     200: {"content": {_PARQUET: {}}},
     206: {

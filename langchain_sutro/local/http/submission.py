@@ -28,7 +28,7 @@ def read_submission(body: IO[bytes]) -> tuple[dict[str, Any], Iterator[list[Any]
 
     Returns:
         The fields, and the rows in chunks. The fields that come after the rows are added when
-        the last chunk is taken. `inputs` is among the fields only if it is no list.
+        the last chunk is taken. `inputs` is among the fields only if it is not a list.
 
     Raises:
         Refusal: The body is not a JSON object; also while the rows are taken.
@@ -81,8 +81,8 @@ def _rows_begin(start: bytes) -> tuple[dict[str, Any], bytes] | None:
 def _rows(fields: dict[str, Any], buffer: bytes, body: IO[bytes]) -> Iterator[list[Any]]:
     """Split the list of rows, and put the fields after it into `fields`.
 
-    A comma is between two rows if and only if what is before it is a whole list, which the parser
-    tells; so the last comma of a piece that passes is where the piece is cut.
+    A comma is between two rows if and only if what is before it is a whole list, as the parser
+    finds out; so the last comma of a piece that passes is where the piece is cut.
     """
     grown = _PIECE
     while piece := body.read(_PIECE):

@@ -94,7 +94,7 @@ class Connection:
 
 
 def protocol(on_connection: Callable[[], None]) -> type[H11Protocol]:
-    """The HTTP protocol for uvicorn: tells of each connection, and passes it to its requests."""
+    """The HTTP protocol for uvicorn: reports each connection, and passes it to its requests."""
 
     class _ObservedProtocol(H11Protocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -6,7 +6,7 @@
 <folder>/…~inputs=0~logprobs=0.parquet, ….csv.zip    results, made when they are first asked for
 ```
 
-A part is renamed into place when it is whole, so a job that was interrupted goes on after the
+A part is renamed into place when it is whole, so a job that was interrupted resumes after the
 last one.
 """
 

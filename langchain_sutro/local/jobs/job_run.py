@@ -31,7 +31,7 @@ _ROWS_TO_ESTIMATE = 100
 
 
 class StoppedRun(Exception):  # noqa: N818 - how a thread leaves a job, not an error
-    """The deployment stops; the job goes on when it is started again."""
+    """The deployment stops; the job resumes when it is started again."""
 
 
 class CancelledRun(Exception):  # noqa: N818 - how a thread leaves a job, not an error
@@ -72,7 +72,7 @@ class JobRun:
         self._due = 0.0
 
     def check(self) -> None:
-        """Leave the job if it should not go on."""
+        """Stop working on the job if it should not continue."""
         if self._stopping.is_set():
             raise StoppedRun
         # The event may be older than this process's knowledge of the job.
@@ -177,7 +177,7 @@ class JobRun:
     def _answered(
         self, function: LocalFunction, rows: list[Any], first: int, runner: asyncio.Runner
     ) -> Part:
-        """Answer a chunk; a row that fails has a null output, and the job goes on."""
+        """Answer a chunk; a row that fails has a null output, and the job continues."""
         outputs: list[str | None] = [None] * len(rows)
         confidences: list[float | None] = [None] * len(rows)
         prompt = count_tokens(function.prompt)

@@ -100,7 +100,7 @@ def _csv(path: Path) -> Table:
     with path.open(encoding="utf-8-sig", newline="") as file:
         names = next(csv.reader(file))
     schema = pa.schema([(name, pa.string()) for name in names])
-    # Cells stay what they are: 00123 is no number, and an empty cell is an empty text.
+    # Cells stay what they are: 00123 is not a number, and an empty cell is an empty string.
     convert = pyarrow.csv.ConvertOptions(column_types=schema, strings_can_be_null=False)
     parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
     return Table(

@@ -107,7 +107,7 @@ class Store:
             self._database.close()
 
     def add(self, job: Job) -> Job:
-        """Store a new job, and tell its place in the order."""
+        """Store a new job, and return its position in the order."""
         with self._lock:
             cursor = self._database.execute(
                 "INSERT INTO jobs (job_id, status, facts) VALUES (?, ?, ?)",

@@ -9,7 +9,7 @@ _USD_PER_OUTPUT_TOKEN = 0.40e-6
 
 
 def count_tokens(text: str) -> int:
-    """About how many tokens a text has, by the rule of thumb of four characters each."""
+    """Estimate the number of tokens of a string, at four characters each."""
     return (len(text) + 3) // 4
 
 

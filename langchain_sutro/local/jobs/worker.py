@@ -1,4 +1,4 @@
-"""Runs jobs in threads, chunk by chunk, and goes on with those that were interrupted."""
+"""Runs jobs in threads, chunk by chunk, and resumes those that were interrupted."""
 
 from __future__ import annotations
 

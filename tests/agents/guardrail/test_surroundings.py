@@ -151,7 +151,7 @@ class TestConstruction:
             ({"name": "a:b"}, "no '|' or ':' in 'a:b'"),
         ],
     )
-    def test_errors_say_what_to_mend(self, options, says):
+    def test_errors_say_what_to_correct(self, options, says):
         with pytest.raises(SutroConfigurationError, match=says):
             SutroGuardrail("message-safety", **{"actions": ACTIONS, "fields": "text", **options})
 
