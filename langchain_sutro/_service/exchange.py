@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import time
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -14,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
+from langchain_sutro._redaction import shown
 from langchain_sutro._service.driver import Operation, Request, Response, Sleep, Timeout
 from langchain_sutro.errors import (
     SutroAPIError,
@@ -40,6 +40,7 @@ __all__ = [
     "Service",
     "api_error",
     "endpoint",
+    "explanation",
     "json_object",
     "malformed",
     "read",
@@ -48,7 +49,7 @@ __all__ = [
 
 # Beyond this the caller gets the error rather than being kept waiting.
 LONGEST_RETRY_AFTER = 120.0
-_DETAIL_LENGTH = 500
+_DETAIL_ITEMS = 20
 _CODE_LENGTH = 100
 _RETIRED = "Direct Sutro Batch API access is no longer supported"
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
@@ -221,10 +222,9 @@ def api_error(response: Response, settings: Settings) -> SutroAPIError:
     except ValueError:
         body = None
     fields = body if isinstance(body, dict) else {"detail": body}
-    detail = _detail(fields, settings)
-    code = fields.get("code")
-    code = code[:_CODE_LENGTH] if isinstance(code, str) else None
-    request_id = fields.get("request_id")
+    key = settings.api_key.get_secret_value()
+    detail = _detail(fields, key)
+    code, request_id = (_short(fields.get(name), key) for name in ("code", "request_id"))
     if status == 410 and detail and detail.startswith(_RETIRED):
         raise SutroConfigurationError(f"{detail} Use the URL of your own deployment.")
     kind = _BY_STATUS.get(status) or (SutroServerError if status >= 500 else SutroAPIError)
@@ -235,7 +235,7 @@ def api_error(response: Response, settings: Settings) -> SutroAPIError:
         status_code=status,
         code=code,
         detail=detail,
-        request_id=request_id if isinstance(request_id, str) else None,
+        request_id=request_id,
         retry_after=_retry_after(response, fields),
     )
 
@@ -250,17 +250,31 @@ def _advice(status: int, response: Response) -> str:
     return ""
 
 
-def _detail(fields: Mapping[str, Any], settings: Settings) -> str | None:
+def _short(value: object, key: str) -> str | None:
+    return shown(value, key=key, most=_CODE_LENGTH) if isinstance(value, str) else None
+
+
+def _detail(fields: Mapping[str, Any], key: str) -> str | None:
+    """The explanation, with what some answers add to it under `details`."""
     value = fields.get("detail") or fields.get("error") or fields.get("message")
+    said = [_said(part) for part in (value, fields.get("details")) if part is not None]
+    return shown(": ".join(said), key=key) if said else None
+
+
+def explanation(value: Any, settings: Settings) -> str | None:
+    """What the service says in an answer of another kind, such as why a job failed."""
+    said = _said(value) if value else ""
+    return shown(said, key=settings.api_key.get_secret_value()) or None
+
+
+def _said(value: Any) -> str:
     if isinstance(value, list):
-        value = "; ".join(_detail_item(item) for item in value)
-    elif isinstance(value, dict):
-        value = value.get("message") or _short_json(value)
-    if value is None:
-        return None
-    text = str(value).replace(settings.api_key.get_secret_value(), "***")
-    text = re.sub(r"(https?://[^\s?\"']+)\?[^\s\"']+", r"\1?***", text)
-    return text if len(text) <= _DETAIL_LENGTH else text[:_DETAIL_LENGTH] + "…"
+        # No more of them than can be shown.
+        return "; ".join(_detail_item(item) for item in value[:_DETAIL_ITEMS])
+    if isinstance(value, dict):
+        message = value.get("message")
+        return message if isinstance(message, str) and message else _short_json(value)
+    return str(value)
 
 
 def _short_json(value: Any) -> str:
@@ -274,9 +288,10 @@ def _short_json(value: Any) -> str:
 def _detail_item(item: Any) -> str:
     if isinstance(item, dict) and "msg" in item:
         place = item.get("loc")
-        where = ".".join(str(part) for part in place) if isinstance(place, list) else ""
-        return f"{where}: {item['msg']}" if where else str(item["msg"])
-    return str(item)
+        where = ".".join(_said(part) for part in place[:9]) if isinstance(place, list) else ""
+        said = item["msg"] if isinstance(item["msg"], str) else _short_json(item["msg"])
+        return f"{where}: {said}" if where else said
+    return item if isinstance(item, str) else _short_json(item)
 
 
 def _retry_after(response: Response, fields: Mapping[str, Any]) -> float | None:

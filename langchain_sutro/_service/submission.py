@@ -17,6 +17,7 @@ from langchain_sutro._service.exchange import (
     Repeat,
     Service,
     endpoint,
+    explanation,
     json_object,
     malformed,
     send_request,
@@ -35,6 +36,7 @@ from langchain_sutro.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from langchain_sutro._service.settings import Settings
 
 __all__ = ["JobRequest", "Marker", "Rows", "Submitted", "find_job", "look_for", "submit_job"]
 
@@ -298,7 +300,7 @@ def _post_once(service: Service, content: Body | bytes, marker: Marker) -> Opera
                 request,
                 Repeat.RUN,
             )
-        job_id = _submitted_id(response)
+        job_id = _submitted_id(response, service.settings)
         if job_id is not None:
             return job_id
         cause = malformed("the job's id")
@@ -339,7 +341,7 @@ def _may_exist(marker: Marker) -> str:
     return f"A job may have been submitted: look with SutroJob.find({marker.token!r})."
 
 
-def _submitted_id(response: Response) -> str | None:
+def _submitted_id(response: Response, settings: Settings) -> str | None:
     try:
         answer = json_object(response)
     except SutroAPIError:
@@ -347,7 +349,8 @@ def _submitted_id(response: Response) -> str | None:
     metadata = answer.get("metadata")
     nested = metadata.get("job_id") if isinstance(metadata, dict) else None
     for value in (answer.get("results"), answer.get("job_id"), nested):
-        if isinstance(value, str) and value:
+        # An id goes into every message and trace, so it must be one.
+        if isinstance(value, str) and value and explanation(value, settings) == value:
             return value
     return None
 

@@ -10,7 +10,7 @@ import orjson
 
 from langchain_sutro._exports import exported_from
 from langchain_sutro._service.driver import Operation, Request, Sleep, Timeout
-from langchain_sutro._service.exchange import LONGEST_RETRY_AFTER, Service, endpoint
+from langchain_sutro._service.exchange import LONGEST_RETRY_AFTER, Service, endpoint, explanation
 from langchain_sutro._service.jobs import JobStatus, job_status
 from langchain_sutro._service.runs import fetch_job
 from langchain_sutro.errors import (
@@ -163,9 +163,8 @@ def _ending(service: Service, job_id: str, status: JobStatus) -> Operation[Sutro
     # The reason is only an explanation; that the job failed is certain.
     with suppress(SutroConnectionError, SutroAPIError):
         reason = (yield from fetch_job(service, job_id)).get("failure_reason")
-    said = reason.get("message") if isinstance(reason, dict) else reason
-    why = str(said).rstrip(".") if said else "the service gave no reason"
-    return SutroJobFailedError(f"{job_id} failed: {why}.", job_id=job_id)
+    why = explanation(reason, service.settings) or "the service gave no reason"
+    return SutroJobFailedError(f"{job_id} failed: {why.rstrip('.')}.", job_id=job_id)
 
 
 class _Watch:

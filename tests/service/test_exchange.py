@@ -1,10 +1,11 @@
 """What is asked, what is repeated, and what an answer means; without a network."""
 
 import json
+import pickle
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import httpx
 import orjson
@@ -38,6 +39,7 @@ from langchain_sutro.errors import (
 )
 from tests.support.answers import HTML, JSON
 from tests.support.script import DEPLOYMENT, HOSTED, KEY, LOST, REFUSED, Script, answer
+from tests.support.secrets import PRESIGNED
 
 # Answers that hold the words which are looked for, with values of any kind.
 FIELDS = st.sampled_from(
@@ -88,6 +90,10 @@ def test_each_status_is_its_error(status, cls):
         ({"detail": {"why": 1}}, '{"why":1}'),
         ({"error": "broken"}, "broken"),
         ({"message": "gone"}, "gone"),
+        ({"error": "broken", "details": "no disk"}, "broken: no disk"),
+        ({"detail": "broken", "details": [{"msg": "no disk"}]}, "broken: no disk"),
+        ({"details": {"why": 1}}, '{"why":1}'),
+        ({"error": "a\r\nb", "details": None}, "a\\r\\nb"),
         ({}, "no explanation"),
         ({"detail": None}, "no explanation"),
         ("text", "text"),
@@ -118,6 +124,19 @@ def test_an_error_carries_neither_the_key_nor_a_signature():
         assert KEY not in str(error) + str(vars(error))
         assert "X-Signature" not in str(error) + str(vars(error))
         assert "https://storage.example/a/b" in str(error)
+
+
+@pytest.mark.parametrize("name", ["detail", "details", "error", "message", "code", "request_id"])
+@pytest.mark.parametrize("cloud", PRESIGNED)
+def test_whatever_field_a_secret_is_in_the_error_does_not_have_it(name, cloud):
+    url = PRESIGNED[cloud]("deadbeefcafe")
+    for said in (f"{KEY} {url}", f"{KEY.upper()}\n{quote(url, safe='')}"):
+        for value in (said, [said], [{"msg": said, "loc": [said]}], {"x": said}):
+            error = api_error(answer(500, {name: value}), DEPLOYMENT)
+            for shown in (str(error), repr(error), repr(vars(error)), repr(pickle.dumps(error))):
+                assert "very_secret" not in shown.lower()
+                assert "deadbeef" not in shown
+                assert "\n" not in str(error)
 
 
 @pytest.mark.parametrize("body", [b"x" * 10**7, b"<html>" * 10**6, {"detail": "x" * 10**7}])
