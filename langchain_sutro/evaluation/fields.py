@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import BaseModel
 
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
-from langchain_sutro.functions import named_arguments
+from langchain_sutro.functions import ABSENT, holds, inside, named_arguments
 
 if TYPE_CHECKING:
     from langchain_sutro._rows import InputSchema
@@ -22,9 +22,6 @@ _PARTS = ("inputs", "outputs", "reference_outputs")
 _SEARCHED = ("outputs", "inputs", "reference_outputs")
 _ROOTS = (*_PARTS, "metadata")
 _OFFERED = (*_ROOTS, "run", "example")
-_ABSENT = object()
-# How many keys an error lists.
-_NAMED = 20
 
 
 class FieldMapping:
@@ -109,7 +106,7 @@ class FieldMapping:
             return _as_row(self._picks(given, {}))
         more = extra or {}
         found = {field: pick(given, more) for field, pick in self._picks.items()}
-        row = {field: value for field, value in found.items() if value is not _ABSENT}
+        row = {field: value for field, value in found.items() if value is not ABSENT}
         return {**row, **more} if self._open else row
 
 
@@ -130,8 +127,8 @@ class _Path:
         if value is None:
             raise self._missing(place, value)
         for step in self._steps:
-            inner = _inside(value, step)
-            if inner is _ABSENT:
+            inner = inside(value, step)
+            if inner is ABSENT:
                 raise self._missing(place, value)
             value, place = inner, f"{place}.{step}"
         return value
@@ -139,7 +136,7 @@ class _Path:
     def _missing(self, place: str, value: Any) -> SutroInputError:
         return SutroInputError(
             f"Field {self._field!r} comes from {self._path!r}, which is missing: "
-            f"{place} {_holds(value)}.",
+            f"{place} {holds(value)}.",
             column=self._field,
         )
 
@@ -157,12 +154,12 @@ class _Named:
         if field in _PARTS and given[field] is not None:
             return given[field]
         for part in _SEARCHED:
-            value = _inside(given[part], field)
-            if value is not _ABSENT:
+            value = inside(given[part], field)
+            if value is not ABSENT:
                 return value
         if not self._required:
-            return _ABSENT
-        there = "; ".join(f"{part} {_holds(given[part])}" for part in _SEARCHED)
+            return ABSENT
+        there = "; ".join(f"{part} {holds(given[part])}" for part in _SEARCHED)
         raise SutroInputError(
             f"Field {field!r} was not found: {there}. Pass fields= to say where it is.",
             column=field,
@@ -190,38 +187,6 @@ def _pick(field: str, spec: Any) -> _Path | _Call:
     if callable(spec):
         return _Call(field, spec)
     raise SutroConfigurationError(f"Field {field!r} needs a path or a callable, not {_kind(spec)}.")
-
-
-def _inside(value: Any, step: str) -> Any:
-    """The value at a key or an index; `_ABSENT` if there is none."""
-    if isinstance(value, Mapping):
-        return value.get(step, _ABSENT)
-    if isinstance(value, BaseModel):
-        # Messages are objects until LangSmith has stored them.
-        return getattr(value, step) if step in _fields(value) else _ABSENT
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        try:
-            return value[int(step)]
-        except (ValueError, IndexError):
-            return _ABSENT
-    return _ABSENT
-
-
-def _holds(value: Any) -> str:
-    """The contents of a value without the values themselves."""
-    if value is None:
-        return "is empty"
-    if isinstance(value, Mapping | BaseModel):
-        names = [str(name) for name in (value if isinstance(value, Mapping) else _fields(value))]
-        rest = ["…"] if len(names) > _NAMED else []
-        return f"has {', '.join(names[:_NAMED] + rest)}" if names else "is empty"
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return f"has {len(value)} items"
-    return f"is of type {_kind(value)}"
-
-
-def _fields(value: BaseModel) -> Mapping[str, Any]:
-    return type(value).model_fields
 
 
 def _metadata(run: Any, example: Any) -> dict[str, Any]:

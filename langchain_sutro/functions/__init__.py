@@ -11,6 +11,7 @@ from langchain_sutro._exports import lazy_exports
 
 if TYPE_CHECKING:
     from langchain_sutro.functions.assign import SutroAssign
+    from langchain_sutro.functions.batch_job import PROGRESS_EVENT, BatchJob, event
     from langchain_sutro.functions.call_by_name import named_arguments
     from langchain_sutro.functions.function import SutroFunction
     from langchain_sutro.functions.interface import (
@@ -20,18 +21,28 @@ if TYPE_CHECKING:
         payload_function,
     )
     from langchain_sutro.functions.judge import Judge
-    from langchain_sutro.functions.retry import SutroRetry
+    from langchain_sutro.functions.paths import ABSENT, holds, inside
+    from langchain_sutro.functions.retry import SutroRetry, retrying
     from langchain_sutro.functions.router import SutroRouter
-    from langchain_sutro.functions.row_batch import PROGRESS_EVENT, event
     from langchain_sutro.functions.row_outcomes import RowOutcomes
+    from langchain_sutro.functions.runs import CallRuns
     from langchain_sutro.functions.settings import client_settings
     from langchain_sutro.functions.tool import SutroTool
     from langchain_sutro.functions.tool_base import TracedTool, correctable_errors, short_answer
     from langchain_sutro.functions.tool_names import marked_name, tool_name
+    from langchain_sutro.functions.untraced import arun_once, batch_job, run_once
     from langchain_sutro.functions.verdicts import by_verdict, result_verdict, verdict_key
+    from langchain_sutro.functions.whole_batch import (
+        WholeBatch,
+        abatch_with_runs,
+        batch_with_runs,
+    )
 
 __all__ = [
+    "ABSENT",
     "PROGRESS_EVENT",
+    "BatchJob",
+    "CallRuns",
     "Judge",
     "RowOutcomes",
     "SutroAssign",
@@ -40,17 +51,26 @@ __all__ = [
     "SutroRouter",
     "SutroTool",
     "TracedTool",
+    "WholeBatch",
+    "abatch_with_runs",
     "answer_form",
+    "arun_once",
+    "batch_job",
+    "batch_with_runs",
     "by_verdict",
     "check_row",
     "client_settings",
     "correctable_errors",
     "event",
+    "holds",
     "input_schema",
+    "inside",
     "marked_name",
     "named_arguments",
     "payload_function",
     "result_verdict",
+    "retrying",
+    "run_once",
     "short_answer",
     "tool_name",
     "verdict_key",
@@ -60,6 +80,9 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "SutroAssign": "assign",
+        "BatchJob": "batch_job",
+        "PROGRESS_EVENT": "batch_job",
+        "event": "batch_job",
         "named_arguments": "call_by_name",
         "SutroFunction": "function",
         "answer_form": "interface",
@@ -67,11 +90,14 @@ __getattr__, __dir__ = lazy_exports(
         "input_schema": "interface",
         "payload_function": "interface",
         "Judge": "judge",
+        "ABSENT": "paths",
+        "holds": "paths",
+        "inside": "paths",
         "SutroRetry": "retry",
+        "retrying": "retry",
         "SutroRouter": "router",
-        "PROGRESS_EVENT": "row_batch",
-        "event": "row_batch",
         "RowOutcomes": "row_outcomes",
+        "CallRuns": "runs",
         "client_settings": "settings",
         "SutroTool": "tool",
         "TracedTool": "tool_base",
@@ -79,8 +105,14 @@ __getattr__, __dir__ = lazy_exports(
         "short_answer": "tool_base",
         "marked_name": "tool_names",
         "tool_name": "tool_names",
+        "arun_once": "untraced",
+        "batch_job": "untraced",
+        "run_once": "untraced",
         "by_verdict": "verdicts",
         "result_verdict": "verdicts",
         "verdict_key": "verdicts",
+        "WholeBatch": "whole_batch",
+        "abatch_with_runs": "whole_batch",
+        "batch_with_runs": "whole_batch",
     },
 )

@@ -21,15 +21,12 @@ from pydantic import (
     model_validator,
 )
 
-from langchain_sutro import _service
 from langchain_sutro._exports import exported_from
 from langchain_sutro._jobs import (
     OnInterrupt,
     SutroClient,
     SutroJob,
     SutroJobGroup,
-    aexecute,
-    execute,
     take_rows,
 )
 from langchain_sutro._results import FunctionResult, check_min_confidence
@@ -49,6 +46,7 @@ from langchain_sutro.functions.interface import answer_form, check_row
 from langchain_sutro.functions.row_batch import RowBatch
 from langchain_sutro.functions.runs import CallRuns
 from langchain_sutro.functions.settings import client_settings
+from langchain_sutro.functions.untraced import arun_once, batch_job, run_once
 from langchain_sutro.functions.whole_batch import WholeBatch, abatch_with_runs, batch_with_runs
 
 if TYPE_CHECKING:
@@ -273,11 +271,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
 
         def call(_: Any, run_manager: CallbackManagerForChainRun) -> Any:
             encoded = dump_row(check_row(self, input))
-            if self.rate_limiter is not None:
-                self.rate_limiter.acquire(blocking=True)
-            payload = execute(
-                self._client, _service.run_function, self.function, encoded, **options
-            )
+            payload = run_once(self, encoded, **options)
             return self._finish(payload, runs, full, run_manager)
 
         call.__signature__ = _CALL  # type: ignore[attr-defined]
@@ -297,11 +291,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
 
         async def call(_: Any, run_manager: AsyncCallbackManagerForChainRun) -> Any:
             encoded = dump_row(check_row(self, input))
-            if self.rate_limiter is not None:
-                await self.rate_limiter.aacquire(blocking=True)
-            payload = await aexecute(
-                self._client, _service.run_function, self.function, encoded, **options
-            )
+            payload = await arun_once(self, encoded, **options)
             return self._finish(payload, runs, full, run_manager)
 
         call.__signature__ = _CALL  # type: ignore[attr-defined]
@@ -339,8 +329,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         runs = self._runs()
 
         def call(managers: Sequence[BaseRunManager], configs: list[RunnableConfig]) -> list[Any]:
-            batch = self._row_batch(inputs, runs, managers, configs, return_exceptions)
-            return batch.run(self._submit)
+            return self._row_batch(inputs, runs, managers, configs, return_exceptions).run()
 
         return batch_with_runs(
             self,
@@ -372,7 +361,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
             managers: Sequence[BaseRunManager], configs: list[RunnableConfig]
         ) -> list[Any]:
             batch = self._row_batch(inputs, runs, managers, configs, return_exceptions)
-            return await batch.arun(self._asubmit)
+            return await batch.arun()
 
         return await abatch_with_runs(
             self,
@@ -503,16 +492,14 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
             stop_after_attempt: Maximum number of attempts.
         """
         # Imported here because it loads tenacity.
-        from langchain_sutro.functions.retry import SutroRetry  # noqa: PLC0415
+        from langchain_sutro.functions.retry import retrying  # noqa: PLC0415
 
-        return SutroRetry(
-            bound=self,
-            kwargs={},
-            config={},
-            retry_exception_types=retry_if_exception_type,
+        return retrying(
+            self,
+            retry_if_exception_type=retry_if_exception_type,
             wait_exponential_jitter=wait_exponential_jitter,
             exponential_jitter_params=exponential_jitter_params,
-            max_attempt_number=stop_after_attempt,
+            stop_after_attempt=stop_after_attempt,
         )
 
     def _row_batch(
@@ -530,10 +517,8 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
             runs,
             managers,
             configs,
-            self._client,
-            listener=self.on_progress,
-            progress=self.progress,
-            return_exceptions=return_exceptions,
+            batch_job(self, configs[0]),
+            return_exceptions,
         )
 
     def submit(

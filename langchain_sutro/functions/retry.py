@@ -15,9 +15,12 @@ from langchain_sutro._exports import exported_from
 from langchain_sutro.functions.row_outcomes import RowOutcomes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-__all__ = ["SutroRetry"]
+    from langchain_core.runnables import Runnable
+    from langchain_core.runnables.retry import ExponentialJitterParams
+
+__all__ = ["SutroRetry", "retrying"]
 
 
 @exported_from("langchain_sutro")
@@ -118,3 +121,31 @@ class _Rounds:
         if not isinstance(output, Exception):
             return False
         return isinstance(output, kinds) if isinstance(kinds, tuple) else kinds(output)
+
+
+def retrying(
+    bound: Runnable[Any, Any],
+    *,
+    retry_if_exception_type: tuple[type[BaseException], ...] | Callable[[BaseException], bool],
+    wait_exponential_jitter: bool,
+    exponential_jitter_params: ExponentialJitterParams | None,
+    stop_after_attempt: int,
+) -> SutroRetry:
+    """Make what `with_retry` of a Runnable returns, from its arguments.
+
+    Args:
+        bound: The Runnable.
+        retry_if_exception_type: Exception types to retry, or a predicate on the exception.
+        wait_exponential_jitter: Whether to wait between attempts.
+        exponential_jitter_params: `initial`, `max`, `exp_base` and `jitter`, in seconds.
+        stop_after_attempt: Maximum number of attempts.
+    """
+    return SutroRetry(
+        bound=bound,
+        kwargs={},
+        config={},
+        retry_exception_types=retry_if_exception_type,
+        wait_exponential_jitter=wait_exponential_jitter,
+        exponential_jitter_params=exponential_jitter_params,
+        max_attempt_number=stop_after_attempt,
+    )

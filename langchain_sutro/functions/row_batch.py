@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
-
-from langchain_core.callbacks.manager import adispatch_custom_event, dispatch_custom_event
 
 from langchain_sutro._rows import encode_row, spool_rows
 from langchain_sutro._tracing import row_facts
@@ -15,21 +13,18 @@ from langchain_sutro.errors import SutroError, SutroInputError
 from langchain_sutro.functions.row_outcomes import RowOutcomes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from langchain_core.callbacks import BaseRunManager
     from langchain_core.runnables import RunnableConfig
 
-    from langchain_sutro._jobs import SutroClient, SutroJob
     from langchain_sutro._results import BatchResults
     from langchain_sutro._rows import InputSchema, SpooledRows
-    from langchain_sutro._service import JobProgress
     from langchain_sutro.functions.answers import AnswerForm
+    from langchain_sutro.functions.batch_job import BatchJob
     from langchain_sutro.functions.runs import CallRuns
 
-__all__ = ["PROGRESS_EVENT", "RowBatch", "event"]
-
-PROGRESS_EVENT = "sutro_job_progress"
+__all__ = ["RowBatch"]
 
 
 @dataclass(frozen=True)
@@ -43,9 +38,7 @@ class RowBatch:
         runs: Writes the facts of each row onto its run.
         managers: The run manager of each row.
         configs: The config of each row's children.
-        client: Fetches the results.
-        listener: Called with the progress of the job.
-        progress: Whether to show a bar.
+        job: Runs the rows that can be sent.
         return_exceptions: Whether a bad row keeps its error while the others are sent.
     """
 
@@ -55,17 +48,11 @@ class RowBatch:
     runs: CallRuns
     managers: Sequence[BaseRunManager]
     configs: Sequence[RunnableConfig]
-    client: SutroClient
-    listener: Callable[[JobProgress], Any] | None
-    progress: bool
+    job: BatchJob
     return_exceptions: bool
-    _events: set[asyncio.Future[Any]] = field(default_factory=set, init=False)
 
-    def run(self, submit: Callable[[SpooledRows], SutroJob]) -> list[Any]:
+    def run(self) -> list[Any]:
         """Run the rows as one job.
-
-        Args:
-            submit: Submits the rows that can be sent.
 
         Returns:
             One value or error for each row, in input order.
@@ -75,32 +62,16 @@ class RowBatch:
             SutroJobError: The job did not succeed.
         """
         rows, encoded = self._encode()
-        if encoded is None:
-            return rows.outcomes
-        with encoded:
-            job = submit(encoded)
-        job.wait(None, progress=self.progress, on_progress=self._on_progress)
-        with job.fetching():
-            results = self.client.fetch_results(
-                job.job_id, rows=job.rows, function=self.form.function
-            )
-            return self._finish(rows, job.job_id, results)
+        return (
+            rows.outcomes if encoded is None else self.job.run(encoded, partial(self._finish, rows))
+        )
 
-    async def arun(self, submit: Callable[[SpooledRows], Awaitable[SutroJob]]) -> list[Any]:
+    async def arun(self) -> list[Any]:
         """Asynchronous form of `run`."""
         rows, encoded = await asyncio.to_thread(self._encode)
         if encoded is None:
             return rows.outcomes
-        with encoded:
-            job = await submit(encoded)
-        await job.await_(None, progress=self.progress, on_progress=self._on_progress_async)
-        with job.fetching():
-            # What a listener raises is raised here.
-            await asyncio.gather(*self._events)
-            results = await self.client.afetch_results(
-                job.job_id, rows=job.rows, function=self.form.function
-            )
-            return self._finish(rows, job.job_id, results)
+        return await self.job.arun(encoded, partial(self._finish, rows))
 
     def _encode(self) -> tuple[RowOutcomes, SpooledRows | None]:
         """The rows, of which those that can be sent are open, and these encoded."""
@@ -134,32 +105,3 @@ class RowBatch:
             return self.form.of(result, job_id=job_id, row_index=row_index)
         except SutroError as error:
             return error
-
-    def _on_progress(self, known: JobProgress) -> None:
-        """Pass progress on to the listener and to every callback handler."""
-        if self.listener is not None:
-            self.listener(known)
-        # A custom event needs a run that it belongs to: that of the first row.
-        dispatch_custom_event(PROGRESS_EVENT, event(known), config=self.configs[0])
-
-    def _on_progress_async(self, known: JobProgress) -> None:
-        """The same on an event loop, without waiting for the listeners."""
-        if self.listener is not None:
-            heard = self.listener(known)
-            if inspect.isawaitable(heard):
-                self._events.add(asyncio.ensure_future(heard))
-        event_sent = adispatch_custom_event(PROGRESS_EVENT, event(known), config=self.configs[0])
-        self._events.add(asyncio.ensure_future(event_sent))
-
-
-def event(known: JobProgress) -> dict[str, Any]:
-    """Progress as JSON."""
-    return {
-        "job_id": known.job_id,
-        "status": str(known.status),
-        "rows_done": known.rows_done,
-        "rows_total": known.rows_total,
-        "input_tokens": known.input_tokens,
-        "output_tokens": known.output_tokens,
-        "tokens_per_second": known.tokens_per_second,
-    }
