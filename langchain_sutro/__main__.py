@@ -6,34 +6,31 @@ import argparse
 import csv
 import importlib
 import sys
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pydantic import BaseModel
+
+from langchain_sutro._jobs import SutroClient, execute
+from langchain_sutro._service import published_functions
+from langchain_sutro._version import __version__
 from langchain_sutro.agents import dump_manifest, manifest_skeleton
-from langchain_sutro.errors import SutroConfigurationError
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
+from langchain_sutro.errors import SutroError
 
 _DESCRIPTION = """\
 Writes the skeleton of a manifest, which lists Functions and their fields for SutroToolkit, because
-the service does not publish input schemas. Complete its descriptions and types by hand.
+the service does not publish input schemas. Complete its descriptions and types by hand. A local
+deployment publishes the schemas: --from-deployment writes all of its Functions, or those named.
 """
 _EPILOG = """\
 examples:
   python -m langchain_sutro manifest --function lead-qualifier --csv leads.csv
   python -m langchain_sutro manifest --function lead-qualifier --model mymodule:Lead -o sutro.yaml
+  python -m langchain_sutro manifest --from-deployment -o sutro.yaml
 """
-# The errors that a wrong file, module, class or name leads to.
-_WRONG = (
-    OSError,
-    ImportError,
-    AttributeError,
-    TypeError,
-    ValueError,
-    csv.Error,
-    SutroConfigurationError,
-)
+# The errors that a wrong file, module, class, name, key or URL leads to.
+_WRONG = (OSError, ImportError, AttributeError, TypeError, ValueError, csv.Error, SutroError)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,14 +44,15 @@ def main(arguments: list[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        fields = _csv_fields(options.csv) if options.csv else _model(options.model)
-        text = dump_manifest(manifest_skeleton(options.function, fields), _form(options))
+        manifest = _manifest(options)
+        text = dump_manifest(manifest, _form(options))
         if options.output is None:
             print(text, end="")
         else:
             # "x" refuses a file that exists, without a gap between check and write.
             with options.output.open("w" if options.force else "x", encoding="utf-8") as file:
                 file.write(text)
+            print(_written(options.output, manifest), file=sys.stderr)
     except FileExistsError:
         print(f"error: {options.output} exists: --force overwrites it.", file=sys.stderr)
         return 1
@@ -66,6 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m langchain_sutro")
+    parser.add_argument("--version", action="version", version=f"langchain-sutro {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
     manifest = commands.add_parser(
         "manifest",
@@ -75,12 +74,21 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     manifest.add_argument(
-        "--function", required=True, metavar="NAME", help="the published name of the Function"
+        "--function",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="the published name of the Function; may be repeated with --from-deployment",
     )
     source = manifest.add_mutually_exclusive_group(required=True)
     source.add_argument("--csv", type=Path, metavar="FILE", help="take the fields from its header")
     source.add_argument(
         "--model", metavar="MODULE:CLASS", help="take the fields from this pydantic model"
+    )
+    source.add_argument(
+        "--from-deployment",
+        action="store_true",
+        help="take them from the local deployment at SUTRO_API_URL",
     )
     manifest.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write here (default: standard output)"
@@ -94,11 +102,54 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _manifest(options: argparse.Namespace) -> dict[str, Any]:
+    """The manifest that the options ask for.
+
+    Raises:
+        ValueError: The options do not fit together, or name what does not exist.
+    """
+    if options.from_deployment:
+        return _from_deployment(options.function)
+    if len(options.function) != 1:
+        raise ValueError("--csv and --model need the name of one Function: --function NAME.")
+    fields = _csv_fields(options.csv) if options.csv is not None else _model(options.model)
+    return manifest_skeleton(options.function[0], fields)
+
+
+def _from_deployment(names: list[str]) -> dict[str, Any]:
+    """All Functions of the deployment in the environment, or those of the given names.
+
+    Raises:
+        ValueError: A name is not published.
+    """
+    published = {one["name"]: one for one in execute(SutroClient(), published_functions)}
+    for name in names:
+        if name not in published:
+            near = get_close_matches(name, published) or list(published)
+            raise ValueError(f"{name!r} is not published; try {', '.join(map(repr, near))}.")
+    entries = []
+    for name in names or published:
+        skeleton = manifest_skeleton(name, published[name]["input_schema"])
+        (entry,) = skeleton["functions"]
+        entries.append(
+            {**entry, "description": published[name]["description"] or entry["description"]}
+        )
+    return {"version": 1, "functions": entries}
+
+
 def _form(options: argparse.Namespace) -> Any:
     if options.format:
         return options.format
     named_json = options.output is not None and options.output.suffix.lower() == ".json"
     return "json" if named_json else "yaml"
+
+
+def _written(path: Path, manifest: dict[str, Any]) -> str:
+    functions = ", ".join(
+        f"{one['name']} ({', '.join(one['args_schema']['properties'])})"
+        for one in manifest["functions"]
+    )
+    return f"Wrote {path}: {functions}. Complete what is marked with TODO."
 
 
 def _csv_fields(path: Path) -> dict[str, Any]:
@@ -107,21 +158,37 @@ def _csv_fields(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: The file has no header, or its names are empty or repeated.
     """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        header = next(csv.reader(file), [])
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = next(csv.reader(file, delimiter=delimiter), [])
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8: save it as UTF-8.") from None
     if not header or "" in header or len(set(header)) < len(header):
         raise ValueError(
             f"{path} has no header, or its header has names that are empty or repeated."
         )
+    if len(header) == 1 and (other := next((c for c in ";\t|" if c in header[0]), None)):
+        raise ValueError(f"{path} seems to be separated by {other!r}: separate it by commas.")
     properties = {name: {"type": "string", "description": "TODO"} for name in header}
     return {"type": "object", "properties": properties, "required": header}
 
 
 def _model(name: str) -> type[BaseModel]:
+    """The pydantic model of that name.
+
+    Raises:
+        ValueError: The name is not complete.
+        TypeError: It is not the name of a pydantic model.
+    """
+    module, _, attribute = name.partition(":")
+    if not (module and attribute):
+        raise ValueError(f"--model takes MODULE:CLASS, not {name!r}.")
     # Modules in the current directory can be imported, as with other Python commands.
     sys.path.insert(0, "")
-    module, _, attribute = name.partition(":")
-    model: type[BaseModel] = getattr(importlib.import_module(module), attribute)
+    model = getattr(importlib.import_module(module), attribute)
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise TypeError(f"{name} is not a pydantic model but {type(model).__name__}.")
     return model
 
 

@@ -11,6 +11,7 @@ from langchain_sutro._service.runs import (
     check_name,
     fetch_job,
     get_quotas,
+    published_functions,
     run_function,
 )
 from langchain_sutro._service.settings import Generation, Settings, check_url, resolve
@@ -58,6 +59,7 @@ __all__ = [
     "list_jobs",
     "look_for",
     "malformed",
+    "published_functions",
     "read",
     "resolve",
     "results_file",

@@ -16,7 +16,12 @@ from langchain_sutro._service.exchange import (
     read,
     send_request,
 )
-from langchain_sutro.errors import SutroAPIError, SutroInputError, SutroNotFoundError
+from langchain_sutro.errors import (
+    SutroAPIError,
+    SutroConfigurationError,
+    SutroInputError,
+    SutroNotFoundError,
+)
 
 __all__ = [
     "cancel_job",
@@ -24,6 +29,7 @@ __all__ = [
     "check_name",
     "fetch_job",
     "get_quotas",
+    "published_functions",
     "run_function",
 ]
 
@@ -127,3 +133,32 @@ def check_authentication(service: Service) -> Operation[dict[str, Any]]:
         else ("try-authentication",)
     )
     return (yield from read(service, endpoint(service.settings.batch_url, *path)))
+
+
+def published_functions(service: Service) -> Operation[list[dict[str, Any]]]:
+    """The Functions of a local deployment: `name`, `description` and `input_schema` of each.
+
+    Raises:
+        SutroConfigurationError: The deployment has no such endpoint, since it is not a local one.
+    """
+    url = endpoint(service.settings.batch_url, "local", "functions")
+    try:
+        answer = yield from read(service, url)
+    except SutroNotFoundError:
+        raise SutroConfigurationError(
+            f"{service.settings.batch_url} does not publish its Functions and their fields; only a "
+            "local deployment does."
+        ) from None
+    functions = answer.get("functions")
+    if not isinstance(functions, list) or not all(map(_is_described, functions)):
+        raise malformed('"functions"')
+    return functions
+
+
+def _is_described(function: Any) -> bool:
+    return (
+        isinstance(function, dict)
+        and isinstance(function.get("name"), str)
+        and isinstance(function.get("description"), str)
+        and isinstance(function.get("input_schema"), dict)
+    )

@@ -210,13 +210,12 @@ def _parse_yaml(text: str, path: Path) -> tuple[Any, yaml.Node | None]:
 def _checked(data: Any, file: str, nodes: yaml.Node | None) -> Manifest:
     problems = [*_duplicates(nodes, (), set()), *_not_json(data, (), set())]
     manifest = None
-    if not problems:
-        try:
-            manifest = Manifest.model_validate(data)
-        except ValidationError as error:
-            problems = [_problem(item) for item in error.errors(include_input=False)]
-        else:
-            problems = list(_wrong_functions(manifest))
+    try:
+        manifest = Manifest.model_validate(data)
+    except ValidationError as error:
+        problems += [_problem(item) for item in error.errors(include_input=False)]
+    # All at once, so that nobody corrects a file fault by fault.
+    problems += list(_wrong_functions(data, {path for path, _ in problems}))
     if manifest is None or problems:
         said = [f"{_where(file, nodes, path)}: {what}" for path, what in problems]
         head = f"{file} has {len(said)} problems:\n  " if len(said) > 1 else ""
@@ -243,20 +242,33 @@ def _problem(item: Any) -> _Problem:
     return path, item["msg"]
 
 
-def _wrong_functions(manifest: Manifest) -> Iterator[_Problem]:
+def _wrong_functions(data: Any, known: set[_Path]) -> Iterator[_Problem]:
+    """What the format cannot express, in the Functions that can be read.
+
+    Args:
+        data: The content of the file.
+        known: The fields that are known to be wrong already.
+    """
+    functions = data.get("functions") if isinstance(data, Mapping) else None
     names: set[str] = set()
-    for index, function in enumerate(manifest.functions):
+    for index, function in enumerate(functions if isinstance(functions, list) else []):
+        if not isinstance(function, Mapping):
+            continue
         path: _Path = ("functions", index)
-        if function.name in names:
-            yield (*path, "name"), f"{function.name!r} is defined twice"
-        names.add(function.name)
-        wrong = list(_wrong_schema(function.args_schema, (*path, "args_schema")))
+        name, schema = function.get("name"), function.get("args_schema")
+        if isinstance(name, str) and name in names:
+            yield (*path, "name"), f"{name!r} is defined twice"
+        names.add(str(name))
+        inside = (*path, "args_schema")
+        if not isinstance(schema, Mapping):
+            continue
+        wrong = [each for each in _wrong_schema(schema, inside) if each[0] not in known]
         yield from wrong
-        if not wrong:
+        if not wrong and all(place[: len(inside)] != inside for place in known):
             try:
-                InputSchema(function.args_schema, function.name)
+                InputSchema(schema, str(name))
             except SutroConfigurationError as error:
-                yield (*path, "args_schema"), str(error)
+                yield inside, str(error)
 
 
 def _wrong_schema(schema: Mapping[str, Any], path: _Path) -> Iterator[_Problem]:

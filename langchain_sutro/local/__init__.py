@@ -13,14 +13,17 @@ API as it is served. Needs the extra `local`.
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 
 # Asked for, not imported: scikit-learn takes a second, and is needed at the first answer only.
 if missing := [name for name in ("fastapi", "uvicorn", "sklearn") if find_spec(name) is None]:
-    raise ImportError(
+    _said = (
         f"The local deployment needs more packages ({', '.join(missing)} not found): "
         'pip install "langchain-sutro[local]"'
     )
+    # `python -m langchain_sutro.local` would show a traceback; argv is "-m" while it looks for it.
+    raise SystemExit(f"error: {_said}") if sys.argv[:1] == ["-m"] else ImportError(_said)
 
 from langchain_sutro.local.deployment import LocalDeployment
 from langchain_sutro.local.faults import Faults, HttpFault

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from langchain_sutro._version import __version__
 from langchain_sutro.local import LocalDeployment, sample_functions
 
 _DESCRIPTION = """\
@@ -32,8 +33,11 @@ examples:
 def main(arguments: list[str] | None = None) -> int:
     """Run until a signal says stop.
 
+    Args:
+        arguments: The command line; by default that of this process.
+
     Returns:
-        The exit code.
+        The exit code: 0, or 1 with the reason on standard error.
     """
     options = _parser().parse_args(arguments)
     logging.basicConfig(
@@ -46,8 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         deployment = LocalDeployment(_functions(options), options.data_dir, options.port)
         deployment.start()
-    except (OSError, RuntimeError, ImportError, AttributeError, TypeError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (OSError, RuntimeError, ImportError, AttributeError, TypeError, ValueError) as error:
+        print(f"error: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
         return 1
     try:
         _announce(deployment)
@@ -64,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"langchain-sutro {__version__}")
     parser.add_argument(
         "--port", type=int, default=0, help="TCP port on 127.0.0.1 (default: any that is free)"
     )
@@ -97,6 +102,8 @@ def _functions(options: argparse.Namespace) -> list[Any] | None:
     sys.path.insert(0, "")
     for name in options.functions:
         module, _, attribute = name.partition(":")
+        if not (module and attribute):
+            raise ValueError(f"--functions takes MODULE:ATTRIBUTE, not {name!r}.")
         value = getattr(importlib.import_module(module), attribute)
         found += value if isinstance(value, Iterable) else [value]
     return found

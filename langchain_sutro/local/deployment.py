@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalDeployment"]
 
+_LARGEST_PORT = 65535
+
 FunctionT = TypeVar("FunctionT", bound="Callable[..., Any]")
 
 
@@ -47,6 +49,9 @@ class LocalDeployment:
         deadline: Seconds that a real-time call may take before it is answered with 504.
         heartbeat_seconds: Silence on a progress stream before a heartbeat.
 
+    Raises:
+        ValueError: `port` is not a TCP port.
+
     Attributes:
         faults: Lets requests and jobs go wrong.
         requests: What arrived, oldest first; at most the last 10,000. Clear it as you like.
@@ -63,6 +68,8 @@ class LocalDeployment:
         deadline: float = 90.0,
         heartbeat_seconds: float = 5.0,
     ) -> None:
+        if not 0 <= port <= _LARGEST_PORT:
+            raise ValueError(f"port must be between 0 and {_LARGEST_PORT}, not {port}.")
         self.faults = Faults()
         self.requests: list[Received] = []
         self._registry = Registry(
@@ -220,7 +227,7 @@ class LocalDeployment:
         """Start, and wait until it answers. Does nothing if it runs.
 
         Raises:
-            OSError: The port is taken.
+            OSError: The port is in use.
             RuntimeError: `data_dir` is in use by another local deployment.
             TimeoutError: It did not start within 30 seconds.
         """

@@ -225,6 +225,43 @@ def test_a_skeleton_of_a_model_is_a_manifest():
     assert set(manifest.functions[0].args_schema["properties"]) == {"query", "seats"}
 
 
+def test_all_faults_of_a_file_are_said_at_once(tmp_path):
+    path = tmp_path / "functions.yaml"
+    path.write_text(
+        """version: 2
+colour: blue
+functions:
+  - name: one
+    description: ''
+    args_schema: {properties: {query: {type: text}}}
+  - name: one
+    description: judges
+    args_schema: {properties: {query: {}}, required: [region]}
+    settings: {min_confidence: 2}
+  - name: three
+    description: judges
+    description: again
+    args_schema: {properties: {day: {default: 2026-01-02}}}
+"""
+    )
+    with pytest.raises(SutroConfigurationError) as caught:
+        load_manifest(path)
+    said = str(caught.value)
+    for line, fault in [
+        (1, "version"),
+        (2, "colour"),
+        (5, "functions[0].description"),
+        (6, "functions[0].args_schema.properties.query.type"),
+        (7, "functions[1].name: 'one' is defined twice"),
+        (9, "functions[1].args_schema.required[0]"),
+        (10, "functions[1].settings.min_confidence"),
+        (13, "functions[2].description: is defined twice"),
+        (14, "functions[2].args_schema.properties.day.default"),
+    ]:
+        assert f"{path}:{line}: {fault}" in said
+    assert said.startswith(f"{path} has 9 problems:")
+
+
 class TestCommand:
     def run(self, *arguments):
         return main(["manifest", *map(str, arguments)])
@@ -251,6 +288,69 @@ class TestCommand:
         assert "--force" in capsys.readouterr().err
         assert self.run(*line, "--force") == 0
         load_manifest(target)
+
+    def test_it_says_what_it_wrote(self, tmp_path, capsys):
+        (tmp_path / "leads.csv").write_text("query,region\n")
+        target = tmp_path / "out.yaml"
+        line = ("--csv", tmp_path / "leads.csv", "--function", "lead-qualifier", "-o", target)
+        assert self.run(*line) == 0
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert f"Wrote {target}: lead-qualifier (query, region)." in said.err
+
+    def test_it_takes_all_functions_of_a_local_deployment_or_those_named(
+        self, deployment, tmp_path, monkeypatch, capsys
+    ):
+        for name, value in deployment.environ.items():
+            monkeypatch.setenv(name, value)
+        target = tmp_path / "out.yaml"
+        assert self.run("--from-deployment", "-o", target) == 0
+        published = {one["name"]: one for one in deployment.functions}
+        written = load_manifest(target).functions
+        assert [one.name for one in written] == list(published)
+        for one in written:
+            assert one.description == published[one.name]["description"]
+            fields = published[one.name]["input_schema"]["properties"]
+            assert list(one.args_schema["properties"]) == list(fields)
+        capsys.readouterr()
+        assert self.run("--from-deployment", "--function", "lead-extractor") == 0
+        (only,) = yaml.safe_load(capsys.readouterr().out)["functions"]
+        assert only["name"] == "lead-extractor"
+        assert self.run("--from-deployment", "--function", "lead-extracter") == 1
+        assert "try 'lead-extractor'" in capsys.readouterr().err
+
+    def test_other_deployments_and_wrong_keys_are_said_in_one_line(
+        self, deployment, monkeypatch, capsys
+    ):
+        monkeypatch.setenv("SUTRO_API_URL", deployment.url)
+        monkeypatch.setenv("SUTRO_API_KEY", "sk_wrong")
+        assert self.run("--from-deployment") == 1
+        said = capsys.readouterr().err
+        assert said.startswith("error: ")
+        assert "401" in said
+        assert "sk_wrong" not in said
+        monkeypatch.setenv("SUTRO_API_KEY", deployment.api_key)
+        deployment.faults.add("local/functions", status=404)
+        assert self.run("--from-deployment") == 1
+        assert "only a local deployment does" in capsys.readouterr().err
+        deployment.faults.add("local/functions", status=200, json={"functions": [{}]})
+        assert self.run("--from-deployment") == 1
+        assert "functions" in capsys.readouterr().err
+
+    def test_csv_and_model_are_of_one_function(self, tmp_path, capsys):
+        (tmp_path / "leads.csv").write_text("query\n")
+        assert self.run("--csv", tmp_path / "leads.csv") == 1
+        assert "--function NAME" in capsys.readouterr().err
+
+    def test_a_file_that_is_not_separated_by_commas_is_an_error(self, tmp_path, capsys):
+        (tmp_path / "f.csv").write_text("query;region\nx;EMEA\n")
+        assert self.run("--csv", tmp_path / "f.csv", "--function", "judge") == 1
+        assert "separated by ';'" in capsys.readouterr().err
+        (tmp_path / "f.csv").write_bytes("gr\u00f6\u00dfe\n".encode("latin-1"))
+        assert self.run("--csv", tmp_path / "f.csv", "--function", "judge") == 1
+        assert "is not UTF-8" in capsys.readouterr().err
+        (tmp_path / "f.tsv").write_text("query\tregion\n")
+        assert self.run("--csv", tmp_path / "f.tsv", "--function", "judge") == 0
 
     @pytest.mark.parametrize(
         "source",

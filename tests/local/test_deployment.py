@@ -1,6 +1,7 @@
 """The deployment as an object: threads, event loops, what it leaves behind."""
 
 import asyncio
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import httpx
 import pytest
 from blockbuster import blockbuster_ctx
 
+from langchain_sutro._version import __version__ as version
 from langchain_sutro.local import LocalDeployment
 from tests.support.local_api import FUNCTIONS, TEXT, client, echo, end, results, submit
 
@@ -149,6 +151,66 @@ def test_a_missing_extra_is_named(tmp_path):
     assert 'pip install "langchain-sutro[local]"' in done.stderr
 
 
+def test_the_command_says_in_one_line_that_the_extra_is_missing(tmp_path):
+    site = (
+        "import importlib.util as u\nfind = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name == 'fastapi' else find(name, *a)\n"
+    )
+    (tmp_path / "sitecustomize.py").write_text(site)
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    done = subprocess.run(
+        [sys.executable, "-m", "langchain_sutro.local"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: The local deployment needs more packages (fastapi not found)")
+
+
+class TestCommand:
+    def run(self, *arguments, **options):
+        return subprocess.run(
+            [sys.executable, "-m", "langchain_sutro.local", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            **options,
+        )
+
+    def test_it_says_its_version(self):
+        assert self.run("--version").stdout.strip() == f"langchain-sutro {version}"
+
+    def test_a_port_in_use_is_said_in_one_line(self, deployment):
+        port = httpx.URL(deployment.url).port
+        done = self.run("--port", port)
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert f"Port {port} of 127.0.0.1 cannot be used" in line
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (("--port", 65536), "port must be between 0 and 65535, not 65536"),
+            (("--port", -1), "port must be between 0 and 65535, not -1"),
+            (("--functions", "json"), "--functions takes MODULE:ATTRIBUTE, not 'json'"),
+            (("--functions", "no_such:x"), "No module named 'no_such'"),
+            (("--functions", "json:nope"), "no attribute 'nope'"),
+            (("--functions", "json:dumps"), "give"),
+            (("--data-dir", __file__), "File exists"),
+        ],
+    )
+    def test_a_wrong_option_is_said_in_one_line(self, arguments, said):
+        done = self.run(*arguments)
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("error: ")
+        assert said in line
+
+
 def test_scikit_learn_is_imported_when_it_is_needed():
     code = (
         "import sys\n"
@@ -164,4 +226,4 @@ def test_it_imports_no_room_above_it():
     for path in (Path(__file__).parents[2] / "langchain_sutro/local").rglob("*.py"):
         for line in path.read_text(encoding="utf-8").splitlines():
             if "langchain_sutro." in line and "import" in line:
-                assert re.search(r"langchain_sutro\.(local|errors|_exports)\b", line), path
+                assert re.search(r"langchain_sutro\.(local|errors|_exports|_version)\b", line), path

@@ -81,8 +81,8 @@ def test_rows_may_have_more_fields_and_lack_optional_ones(api, deployment):
     ("rows", "named"),
     [
         ([{"text": "a"}] * 3 + [{"words": "b"}], 'Row 3: missing "text"'),
-        ([{"text": "a"}, 7], "Row 1: a row is an object or a string, not integer"),
-        ([None], "Row 0: a row is an object or a string, not null"),
+        ([{"text": "a"}, 7], "Row 1: The input is an object or a string, not integer"),
+        ([None], "Row 0: The input is an object or a string, not null"),
     ],
 )
 def test_a_row_that_cannot_be_judged_refuses_the_submission(api, deployment, rows, named):

@@ -77,6 +77,25 @@ def test_a_function_that_cannot_run_is_told_by_its_code(api, name, status, code)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
+def test_a_misspelt_function_is_told_the_nearest_names(api):
+    assert "'lead-qualifier'" in run(api, "leed-qualifier", {"text": "x"}).json()["detail"]
+    answer = api.post("/batch-inference", json={"model": "ecko", "inputs": [{"text": "x"}]})
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == "No published Function \"ecko\". Did you mean 'echo'?"
+    assert "Published here: 'lead-qualifier'" in run(api, "zzz", "x").json()["detail"]
+
+
+@pytest.mark.parametrize(("name", "status"), [("echo", 200), ("lead-qualifier", 422)])
+def test_a_string_is_one_text_field_in_calls_and_in_jobs(api, name, status):
+    answers = [
+        run(api, name, "hello"),
+        api.post("/batch-inference", json={"model": name, "inputs": ["hello"]}),
+    ]
+    assert [answer.status_code for answer in answers] == [status] * 2
+    if status == 422:
+        assert all("one text field only" in answer.json()["detail"] for answer in answers)
+
+
 def test_code_that_raises_is_a_provider_error(api):
     answer = run(api, "length", {"text": "bad"})
     assert (answer.status_code, answer.json()["code"]) == (502, "provider_error")

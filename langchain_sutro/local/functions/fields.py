@@ -93,11 +93,9 @@ class Fields:
             InvalidInputError: A required field is missing, or a value cannot be read.
         """
         self.check(value)
-        if isinstance(value, str):
-            row = self._rendered(value)
-        else:
-            row = {n: v for n, v in value.items() if self._open or n in self._properties}
-        return self._read(row, assets=False)
+        row = self._object(value)
+        known = {n: v for n, v in row.items() if self._open or n in self._properties}
+        return self._read(known, assets=False)
 
     def check(self, value: Any) -> None:
         """Look whether a row has what is required, without reading its values.
@@ -105,14 +103,13 @@ class Fields:
         Raises:
             InvalidInputError: It does not.
         """
-        if isinstance(value, str):
-            return
-        if not isinstance(value, dict):
-            raise InvalidInputError(f"a row is an object or a string, not {_json_type(value)}")
-        if missing := [name for name in self.required if name not in value]:
-            raise InvalidInputError(f"missing {_quoted(missing)}")
+        row = self._object(value)
+        if missing := [name for name in self.required if name not in row]:
+            raise InvalidInputError(f"missing {_quoted(missing)}.")
 
     def _object(self, value: Any) -> dict[str, Any]:
+        # The service renders a Function's prompt from its fields, and takes a prompt that was
+        # rendered already in jobs. Here there is no prompt: a string is the only text field.
         if isinstance(value, dict):
             return value
         if isinstance(value, str) and len(self.names) == 1 and not self._assets:
@@ -123,10 +120,6 @@ class Fields:
                 f"this one has {_quoted(self.names)}."
             )
         raise InvalidInputError(f"The input is an object or a string, not {_json_type(value)}.")
-
-    def _rendered(self, text: str) -> dict[str, Any]:
-        # A string is a prompt that was rendered already, which has lost its fields.
-        return {name: text if position == 0 else "" for position, name in enumerate(self.names)}
 
     def _read(self, row: dict[str, Any], *, assets: bool) -> Any:
         values = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
 from pydantic import BaseModel, Field, TypeAdapter, create_model
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 __all__ = ["Registry", "from_signature"]
+
+# Names in an error message.
+_NAMES_SHOWN = 5
 
 _NAMELESS = (
     inspect.Parameter.POSITIONAL_ONLY,
@@ -45,6 +49,16 @@ class Registry:
         with self._published:
             self._published.wait_for(lambda: name in self._functions, seconds)
             return self._functions.get(name)
+
+    def nearest(self, name: str) -> str:
+        """What to try instead of a name that is not published, in a sentence."""
+        names = list(self._functions)
+        if found := get_close_matches(name, names, n=3):
+            return f"Did you mean {' or '.join(map(repr, found))}?"
+        if not names:
+            return "Nothing is published here."
+        more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+        return f"Published here: {', '.join(map(repr, names[:_NAMES_SHOWN]))}{more}."
 
     def all(self) -> list[LocalFunction]:
         """All Functions, in the order of their publication."""

@@ -39,7 +39,8 @@ _PIECE = 1 << 20
 _LINES = "application/x-ndjson"
 _RESERVED = ("outputs", "confidence_score", "cumulative_logprobs")
 _INPUTS = {
-    "description": "Rows, prompts that were rendered already, or the URL of a CSV or Parquet file.",
+    "description": "Rows (strings if the Function has one text field), or the URL of a CSV or "
+    "Parquet file.",
     "anyOf": [
         {"type": "array", "minItems": 1, "items": {"type": ["object", "string"]}},
         {"type": "string", "pattern": "^https?://[^/]"},
@@ -205,7 +206,7 @@ def _check_rows(function: LocalFunction, kinds: dict[Any, tuple[int, Any]]) -> N
         try:
             function.fields.check(row)
         except InvalidInputError as error:
-            raise Refusal(422, f"Row {index}: {error}.", "invalid_input") from None
+            raise Refusal(422, f"Row {index}: {error}", "invalid_input") from None
 
 
 def _source(fields: dict[str, Any], submission: Submission, rows: int) -> str | None:

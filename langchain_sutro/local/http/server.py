@@ -37,7 +37,7 @@ class ServerThread:
         port: The port that it has.
 
     Raises:
-        OSError: The port is taken.
+        OSError: The port is in use.
     """
 
     def __init__(self, port: int, on_connection: Callable[[], None]) -> None:
@@ -47,9 +47,13 @@ class ServerThread:
             # A deployment that is started again needs its port while old connections linger.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.bind((_HOST, port))
-        except OSError:
+        except OSError as error:
             self._socket.close()
-            raise
+            raise OSError(
+                error.errno,
+                f"Port {port} of {_HOST} cannot be used: {error.strerror}. Choose another port, or "
+                "0 for any that is free.",
+            ) from None
         self.port: int = self._socket.getsockname()[1]
         self._on_connection = on_connection
 

@@ -51,7 +51,8 @@ class Service:
         """
         function = self.registry.get(name)
         if function is None:
-            raise Refusal(404, f'No published Function "{name}".', "function_not_found")
+            nearest = self.registry.nearest(name)
+            raise Refusal(404, f'No published Function "{name}". {nearest}', "function_not_found")
         if not function.runnable:
             raise Refusal(409, f'"{name}" has no runnable prompt.', "no_runnable_prompt")
         return function
