@@ -1,12 +1,16 @@
 """Rows: any table as rows of JSON, checked against a schema, and spooled to disk if large."""
 
 from langchain_sutro._rows.json_rows import dump_row, encode_row, kind_name, loaded
+from langchain_sutro._rows.json_schema import schema_problems
+from langchain_sutro._rows.model_values import SECRETS, model_values
 from langchain_sutro._rows.remote import RemoteTable
-from langchain_sutro._rows.schema import InputSchema, model_of
+from langchain_sutro._rows.schema import ExtraFields, InputSchema, model_of
 from langchain_sutro._rows.spool import SpooledRows, split_rows, spool_rows
 from langchain_sutro._rows.tables import open_table
 
 __all__ = [
+    "SECRETS",
+    "ExtraFields",
     "InputSchema",
     "RemoteTable",
     "SpooledRows",
@@ -15,7 +19,9 @@ __all__ = [
     "kind_name",
     "loaded",
     "model_of",
+    "model_values",
     "open_table",
+    "schema_problems",
     "split_rows",
     "spool_rows",
 ]

@@ -2,9 +2,11 @@
 
 JSON values are sent as they are, since the service turns them into text itself. Other values are
 converted if they have one obvious JSON form: NaN, NaT and `pandas.NA` become null; dates, times,
-UUIDs and decimals become strings; an enumeration becomes its value; NumPy values become plain ones;
-pydantic models and mappings become objects. Anything else is an error that names row and column,
-but never the value, which may be a secret.
+UUIDs and decimals become strings, and so do durations (ISO 8601) and bytes that are UTF-8; an
+enumeration becomes its value, and a secret the secret itself; NumPy values become plain ones; sets
+become sorted lists; pydantic models and mappings become objects. Of other values, those that
+pydantic can write as JSON are converted as it does. Anything else is an error that names row and
+column, but never the value, which may be a secret.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from itertools import chain
@@ -23,8 +26,9 @@ from uuid import UUID
 
 import orjson
 from pydantic import BaseModel
-from pydantic_core import PydanticSerializationError
+from pydantic_core import to_jsonable_python
 
+from langchain_sutro._rows.model_values import SECRETS, model_values
 from langchain_sutro.errors import SutroInputError
 
 __all__ = [
@@ -33,6 +37,7 @@ __all__ = [
     "dump_row",
     "encode_row",
     "encode_value",
+    "is_missing",
     "kind_name",
     "loaded",
     "mixed",
@@ -42,12 +47,12 @@ __all__ = [
 Row = dict[str, Any] | str
 
 _DEEPEST = 200
-# The exact way refuses dataclasses, so the fast one must too.
+# Both ways convert dataclasses with `_plain`.
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS
 # Twice as fast as `in`, since colons are rarer than the letters of "null".
 _NULL_FIELD = re.compile(rb":null")
 # Values of these types cannot make orjson write null for an infinity.
-_FINITE = (str, int, type(None), date, time, UUID, Decimal)
+_FINITE = (str, int, type(None), date, time, timedelta, bytes, UUID, Decimal)
 
 
 class _NoJSONError(TypeError):
@@ -67,9 +72,9 @@ def encode_value(value: Any, *, row_index: int | None = None, column: str | None
         however large.
 
     Raises:
-        SutroInputError: It has no obvious JSON form. This is so for infinities, bytes, sets,
-            complex numbers, other objects, mappings with keys that are not strings, and values
-            that are nested too deeply.
+        SutroInputError: It has no obvious JSON form. This is so for infinities, bytes that are not
+            UTF-8, objects that pydantic cannot write, mappings with keys that are not strings, and
+            values that are nested too deeply.
     """
     try:
         return _exact(value, 0)
@@ -177,8 +182,8 @@ def _record(row: Any, row_index: int | None) -> Any:
         return row
     if isinstance(row, BaseModel):
         try:
-            return row.model_dump(mode="json")
-        except PydanticSerializationError:
+            return model_values(row)
+        except (ValueError, RecursionError):
             raise SutroInputError(
                 f"{_place(row_index, None)}a {type(row).__name__} that has no JSON form.",
                 row_index=row_index,
@@ -303,7 +308,26 @@ def _plain(value: Any) -> Any:
     kinds = [kind for name in ("generic", "ndarray") if (kind := loaded("numpy", name)) is not None]
     if isinstance(value, tuple(kinds)):
         return _from_numpy(value, sys.modules["numpy"])
-    raise _NoJSONError(f"a value of type {kind_name(value)} has no JSON form")
+    return _as_pydantic(value)
+
+
+def _as_pydantic(value: Any) -> Any:
+    # An iterator may never end, and a complex number is none in JSON.
+    if not isinstance(value, Iterator | complex):
+        try:
+            return to_jsonable_python(value)
+        except (ValueError, RecursionError):
+            pass
+    raise _NoJSONError(f"a value of type {kind_name(value)} has no JSON form") from None
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell is sent as null: None, NaN, NaT or `pandas.NA`."""
+    if value is None:
+        return True
+    if isinstance(value, float | date | timedelta | Decimal):
+        return bool(value != value)  # noqa: PLR0124 - only these differ from themselves
+    return value is loaded("pandas", "NA")
 
 
 def loaded(module: str, name: str) -> Any:
@@ -336,9 +360,36 @@ def _decimal(value: Decimal) -> str | None:
 
 def _model(value: BaseModel) -> Any:
     try:
-        return value.model_dump(mode="json")
-    except PydanticSerializationError:
+        return model_values(value)
+    except (ValueError, RecursionError):
         raise _NoJSONError(f"a {type(value).__name__} has no JSON form") from None
+
+
+def _secret(value: Any) -> Any:
+    return value.get_secret_value()
+
+
+def _duration(value: timedelta) -> Any:
+    if is_missing(value):
+        return None
+    if getattr(value, "nanoseconds", 0):
+        raise _NoJSONError("a duration with nanoseconds has no JSON form; send a string")
+    return to_jsonable_python(timedelta(value.days, value.seconds, value.microseconds))
+
+
+def _bytes(value: bytes | bytearray) -> str:
+    try:
+        return bytes(value).decode()
+    except UnicodeDecodeError:
+        raise _NoJSONError("bytes that are not UTF-8 have no JSON form; send a string") from None
+
+
+def _sorted(values: AbstractSet[Any]) -> list[Any]:
+    # The order of a set of strings differs from process to process.
+    try:
+        return sorted(values)
+    except TypeError:
+        return sorted(values, key=repr)
 
 
 def _from_numpy(value: Any, numpy: Any) -> Any:
@@ -348,14 +399,27 @@ def _from_numpy(value: Any, numpy: Any) -> Any:
         # `tolist` would convert nanoseconds to numbers.
         return list(value) if value.dtype.kind == "M" and value.ndim else value.tolist()
     if isinstance(value, numpy.timedelta64):
-        raise _NoJSONError("a duration has no JSON form; send a number or a string")
+        return _numpy_duration(value)
     return value.item()
+
+
+def _numpy_duration(value: Any) -> timedelta | None:
+    plain: Any = value.item()
+    if value.dtype == "m8[ns]" and isinstance(plain, int) and plain % 1000 == 0:
+        plain = timedelta(microseconds=plain // 1000)
+    if plain is not None and not isinstance(plain, timedelta):
+        raise _NoJSONError("a duration of this unit has no JSON form; send a string")
+    return plain
 
 
 _CONVERSIONS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
     ((date, time), _isoformat),
+    (timedelta, _duration),
+    ((bytes, bytearray), _bytes),
+    (SECRETS, _secret),
     (UUID, str),
     (Decimal, _decimal),
     (BaseModel, _model),
     (Mapping, dict),
+    (AbstractSet, _sorted),
 )

@@ -21,6 +21,7 @@ from langchain_sutro._rows.arrow_rows import (
     take_batches,
 )
 from langchain_sutro._rows.json_rows import kind_name, loaded
+from langchain_sutro._rows.model_values import model_values
 from langchain_sutro._rows.remote import RemoteTable, is_remote, remote_table
 from langchain_sutro._rows.table_files import take_csv, take_directory, take_parquet
 from langchain_sutro.errors import SutroInputError
@@ -126,7 +127,7 @@ def _take_rows(data: Iterable[Any], columns: Sequence[str] | None) -> TakeRows:
 
 def _select(row: Any, columns: Sequence[str]) -> Any:
     if isinstance(row, BaseModel):
-        row = row.model_dump(mode="json")
+        row = model_values(row)
     if not isinstance(row, Mapping):
         return row
     return {name: row[name] for name in columns if name in row}

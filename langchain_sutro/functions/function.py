@@ -30,7 +30,14 @@ from langchain_sutro._jobs import (
     take_rows,
 )
 from langchain_sutro._results import FunctionResult, check_min_confidence
-from langchain_sutro._rows import InputSchema, RemoteTable, SpooledRows, dump_row, model_of
+from langchain_sutro._rows import (
+    ExtraFields,
+    InputSchema,
+    RemoteTable,
+    SpooledRows,
+    dump_row,
+    model_of,
+)
 from langchain_sutro._service import Generation, JobProgress, JobRequest, Submitted, check_name
 from langchain_sutro._tracing import (
     JobTrace,
@@ -42,6 +49,7 @@ from langchain_sutro._tracing import (
     quiet_when_local,
     traced_inputs,
 )
+from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.functions.interface import answer_form, check_row
 from langchain_sutro.functions.row_batch import RowBatch
 from langchain_sutro.functions.runs import CallRuns
@@ -84,7 +92,11 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         function: The published name, without namespace and revision.
         description: What the Function decides; an agent's model reads it.
         args_schema: The input fields, as a pydantic model or JSON schema. With it, rows are checked
-            before they are sent. The service does not publish input schemas.
+            before they are sent, and a model's aliases, defaults, serializers and computed fields
+            decide what is sent. The service does not publish input schemas.
+        extra_fields: What becomes of fields that `args_schema` does not name: `"forbid"` refuses
+            the row, `"ignore"` sends it without them, so that a row to which earlier steps of a
+            pipeline added fields can be passed on.
         output: `"full"` returns the payload as a `FunctionResult`, `"answer"` its answer alone.
         output_model: The payload's `output` is validated into this model, which is then the result.
         min_confidence: Refuse answers of lower confidence; see `require_confidence`.
@@ -123,6 +135,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
     function: str
     description: str | None = None
     args_schema: type[BaseModel] | dict[str, Any] | None = None
+    extra_fields: ExtraFields = "forbid"
     output: Literal["full", "answer"] = "full"
     output_model: type[BaseModel] | None = None
     min_confidence: float | None = Field(default=None, ge=0, le=1)
@@ -160,6 +173,11 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
     def _validate(self) -> SutroFunction:
         # Pydantic validates again where the object becomes a field of another, such as a tool.
         if not hasattr(self, "_client"):
+            if self.args_schema is None and self.extra_fields != "forbid":
+                raise SutroConfigurationError(
+                    f"extra_fields={self.extra_fields!r} needs args_schema, which says what the "
+                    "fields are."
+                )
             self._prepare()
         return self
 
@@ -174,7 +192,9 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
     def _prepare_schema(self) -> None:
         check_name(self.function)
         schema = self.args_schema
-        self._schema = None if schema is None else InputSchema(schema, self.function)
+        self._schema = (
+            None if schema is None else InputSchema(schema, self.function, self.extra_fields)
+        )
 
     def __getstate__(self) -> dict[Any, Any]:
         # A pickle may leave the process: no key, and nothing that holds sockets or callables.
@@ -200,7 +220,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         copy = super().model_copy(update=update, deep=deep)
         if update and client_settings(update):
             copy._prepare_client()  # noqa: SLF001 - ours
-        if update and not update.keys().isdisjoint(("function", "args_schema")):
+        if update and not update.keys().isdisjoint(("function", "args_schema", "extra_fields")):
             copy._prepare_schema()  # noqa: SLF001 - ours
         return copy
 
@@ -452,9 +472,10 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         # Imported here because few need it, and making its pydantic model takes time.
         from langchain_sutro.functions.assign import SutroAssign  # noqa: PLC0415
 
-        if inputs is None and self._schema is not None:
-            inputs = list(self._schema.fields)
-        return SutroAssign(bound=self, key=key, inputs=inputs)
+        # With a schema the Function itself takes its fields from the row.
+        whole = inputs is None and self._schema is not None
+        bound = self.model_copy(update={"extra_fields": "ignore"}) if whole else self
+        return SutroAssign(bound=bound, key=key, inputs=inputs)
 
     def require_confidence(self, minimum: float) -> SutroFunction:
         """Return this Function with a `LowConfidenceError` for answers below a confidence.

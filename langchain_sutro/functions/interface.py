@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel, SecretStr
 
     from langchain_sutro._jobs import SutroClient
-    from langchain_sutro._rows import InputSchema
+    from langchain_sutro._rows import ExtraFields, InputSchema
 
 __all__ = ["PublishedFunction", "answer_form", "check_row", "input_schema", "payload_function"]
 
@@ -31,6 +31,7 @@ class PublishedFunction(Protocol):
     function: str
     description: str | None
     args_schema: type[BaseModel] | dict[str, Any] | None
+    extra_fields: ExtraFields
     output: Literal["full", "answer"]
     output_model: type[BaseModel] | None
     min_confidence: float | None

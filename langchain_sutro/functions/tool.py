@@ -156,7 +156,9 @@ class SutroTool(WholeBatch, TracedTool):
             # A model's own validators run here, and need not run again in the Function.
             self._schema, unchecked = own, {"args_schema": None}
         else:
-            self._schema = InputSchema(self.args_schema, self.function.function)
+            self._schema = InputSchema(
+                self.args_schema, self.function.function, self.function.extra_fields
+            )
         self._judge = payload_function(self.function, **unchecked)
 
     @classmethod
@@ -226,7 +228,7 @@ class SutroTool(WholeBatch, TracedTool):
     def _row(self, tool_input: str | dict[str, Any], tool_call_id: str | None) -> Any:
         """The arguments, checked."""
         with correctable_errors(for_model=tool_call_id is not None, hint=_HINT):
-            return self._schema.check(tool_input)
+            return self._schema.check(tool_input, from_json=tool_call_id is not None)
 
     def _outcome(self, result: Any) -> tuple[str, SutroArtifact]:
         """What the model receives, and what code receives."""
