@@ -115,7 +115,7 @@ def _announce(deployment: LocalDeployment) -> None:
     for function in deployment.functions:
         fields = ", ".join(function["input_schema"].get("properties", {}))
         print(f"# {function['name']} ({fields}): {function['description']}")
-    print("# Ctrl-C stops it.", flush=True)
+    print(f"# {deployment.url} in a browser is its console. Ctrl-C stops it.", flush=True)
 
 
 if __name__ == "__main__":

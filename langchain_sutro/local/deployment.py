@@ -294,6 +294,7 @@ class LocalDeployment:
                 keys=keys,
                 deadline=self._deadline,
                 heartbeat_seconds=self._heartbeat_seconds,
+                requests=self.requests,
             )
             server.start(Wire(create_app(service), self.faults, self.requests))
             stack.callback(server.stop)

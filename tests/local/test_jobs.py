@@ -182,7 +182,7 @@ def test_an_unknown_job_is_404(api, method, path):
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_running_job_is_cancelled_by_get_and_by_post(api, deployment, method):
-    deployment.faults.add_job(rows_per_second=50, cancelling_seconds=0.2)
+    deployment.faults.add_job(rows_per_second=50, cancelling_seconds=2)
     job_id = submit(api, "echo", ROWS * 1000)
     assert api.request(method, f"/job-cancel/{job_id}").json()["cancelled"] is True
     assert api.get(f"/job-status/{job_id}").json()["job_status"] == {job_id: "CANCELLING"}

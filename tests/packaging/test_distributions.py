@@ -41,7 +41,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
         notes = {name.partition("/")[2] for name in archive.namelist() if ".dist-info/" in name}
-    assert names == source_files({".py", ".csv", ".json", ".typed", ".html", ".css"})
+    assert names == source_files({".py", ".csv", ".json", ".typed", ".html", ".css", ".js"})
     assert {"langchain_sutro/py.typed", "langchain_sutro/local/samples/training.csv"} <= names
     assert notes == {"METADATA", "RECORD", "WHEEL", "licenses/LICENSE"}
 

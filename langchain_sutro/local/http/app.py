@@ -13,6 +13,7 @@ from fastapi.security import APIKeyHeader
 from starlette.exceptions import HTTPException
 
 from langchain_sutro.local.http.bodies import Authenticated, PublishedFunctions
+from langchain_sutro.local.http.console_routes import console_data, console_page
 from langchain_sutro.local.http.job_routes import job_routes
 from langchain_sutro.local.http.requests import errors
 from langchain_sutro.local.http.result_routes import result_routes, storage_routes
@@ -55,7 +56,9 @@ def create_app(service: Service) -> FastAPI:
         app.include_router(_try_authentication(), prefix=prefix, dependencies=locked)
     app.include_router(deployment_run(service), prefix="/v1", dependencies=locked)
     app.include_router(_deployment_only(service), prefix="/v1", dependencies=locked)
+    app.include_router(console_data(service), prefix="/v1", dependencies=locked)
     app.include_router(hosted_run(service), dependencies=locked)
+    app.include_router(console_page())
     app.include_router(storage_routes(service))
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -10,6 +11,10 @@ __all__ = [
     "Artifact",
     "Authenticated",
     "Cancelled",
+    "ConsoleRequest",
+    "ConsoleRequests",
+    "ConsoleRow",
+    "ConsoleRows",
     "ErrorBody",
     "HostedAnswer",
     "HostedRun",
@@ -284,3 +289,35 @@ class PublishedFunctions(BaseModel):
     """What the deployment publishes. Only a local deployment has this route."""
 
     functions: list[PublishedFunction]
+
+
+class ConsoleRow(BaseModel):
+    """A row of a job, as the console shows it."""
+
+    input: str
+    output: str | None
+    confidence: Probability | None
+    done: bool
+
+
+class ConsoleRows(BaseModel):
+    """A page of a job's rows."""
+
+    rows: list[ConsoleRow]
+    total: int
+
+
+class ConsoleRequest(BaseModel):
+    """A request that arrived."""
+
+    time: datetime
+    method: str
+    path: str
+    status: int | None
+    size: int
+
+
+class ConsoleRequests(BaseModel):
+    """The latest requests, newest first."""
+
+    requests: list[ConsoleRequest]

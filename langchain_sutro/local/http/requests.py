@@ -20,10 +20,11 @@ _Model = TypeVar("_Model", bound=BaseModel)
 _MEANINGS = {
     400: "The request makes no sense",
     401: "No key, or not the key of this deployment",
-    403: "The signature is wrong or has expired",
+    403: "The signature is wrong or has expired, or a page of another origin asks",
     404: "No such Function, job or object",
     409: "The Function or job is not in a state for this",
     413: "The body is too large",
+    421: "The host name is not one of this machine",
     422: "The body or a parameter does not fit",
     502: "The Function's own code failed",
     504: "The Function took too long",

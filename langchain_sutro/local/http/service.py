@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from langchain_sutro.local.refusals import Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from langchain_sutro.local.faults import Faults
     from langchain_sutro.local.functions import LocalFunction, Registry
     from langchain_sutro.local.http.keys import Keys
+    from langchain_sutro.local.http.wire import Received
     from langchain_sutro.local.jobs import Job, JobFiles, Quotas, Store, Worker
 
 __all__ = ["Service"]
@@ -27,6 +29,7 @@ class Service:
         origin: Its URL, without a trailing slash.
         deadline: Seconds after which a real-time call is answered with 504.
         heartbeat_seconds: Silence on a progress stream before a heartbeat.
+        requests: What arrived, oldest first.
         stopping: Set when streams have to end.
     """
 
@@ -40,6 +43,7 @@ class Service:
     keys: Keys
     deadline: float
     heartbeat_seconds: float
+    requests: Sequence[Received]
     stopping: threading.Event = field(default_factory=threading.Event)
     _lags: dict[str, int] = field(default_factory=dict)
 

@@ -10,6 +10,7 @@ import asyncio
 import socket
 import struct
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -45,6 +46,7 @@ class Received:
         headers: By name in lower case; secrets are hidden, but for the scheme (`Key [hidden]`).
         size: Length of the body in bytes, as far as it was read.
         status: Of the answer, or None if none was sent (yet).
+        time: When it arrived, in UTC.
     """
 
     method: str
@@ -53,6 +55,7 @@ class Received:
     headers: dict[str, str]
     size: int = 0
     status: int | None = None
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
     _content: bytearray = field(init=False, default_factory=bytearray, repr=False)
 
     @property

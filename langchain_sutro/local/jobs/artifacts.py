@@ -149,6 +149,27 @@ class JobFiles:
         group = pq.ParquetFile(self.inputs).read_row_group(chunk, columns=[_ROW])
         return [orjson.loads(text) for text in group[_ROW].to_pylist()]
 
+    def page(self, offset: int, limit: int) -> list[dict[str, Any]]:
+        """Some rows, as far as they are there: `input` and `output` as text, and `confidence`.
+
+        `done` says whether a row was worked on; if its `output` is None then, it failed.
+        """
+        found: list[dict[str, Any]] = []
+        if not self.inputs.exists():
+            return found
+        inputs = pq.ParquetFile(self.inputs)
+        first, start = divmod(offset, CHUNK)
+        for chunk in range(first, inputs.metadata.num_row_groups):
+            texts = inputs.read_row_group(chunk, columns=[_ROW])[_ROW]
+            path = self._part(chunk)
+            part = pq.read_table(path) if path.exists() else None
+            end = min(len(texts), start + limit - len(found))
+            found += [_row(texts[index].as_py(), part, index) for index in range(start, end)]
+            if len(found) == limit:
+                break
+            start = 0
+        return found
+
     def part(self, chunk: int) -> dict[str, Any] | None:
         """What is noted about a finished chunk: its `rows`, tokens and whether it is `scored`."""
         path = self._part(chunk)
@@ -267,6 +288,17 @@ def _atomically(path: Path, write: Callable[[Path], None]) -> None:
     unfinished = path.with_name(path.name + ".unfinished")
     write(unfinished)
     unfinished.replace(path)
+
+
+def _row(text: str, part: pa.Table | None, index: int) -> dict[str, Any]:
+    output = None if part is None else part["outputs"][index].as_py()
+    confidence = None if part is None else part["confidence_score"][index].as_py()
+    return {
+        "input": _shown(text),
+        "output": output,
+        "confidence": confidence,
+        "done": part is not None,
+    }
 
 
 def _shown(text: str) -> str:
