@@ -121,6 +121,17 @@ def verbs(lead: dict[str, Any]) -> None:
     so.await_job_completion(job_id)
     assert_type(so.list_jobs(), list[dict[str, Any]])
     assert_type(so.get_quotas(), list[dict[str, Any]])
+    assert_type(so.results_download_url(job_id), dict[str, Any])
+    assert_type(so.try_authentication(), dict[str, Any])
+    so.attach(job_id)
+
+
+def wrong_calls(client: SutroClient) -> None:
+    """What the type checkers refuse; never run."""
+    so.run_function("judge")  # type: ignore[call-arg]
+    so.get_job_status(job="job-1")  # type: ignore[call-arg]
+    client.download_job_results("job-1", resume="yes")  # type: ignore[arg-type]
+    client.aget_job_status(7)  # type: ignore[arg-type, unused-coroutine]
 
 
 async def asynchronous(client: SutroClient, function: SutroFunction, lead: dict[str, Any]) -> None:
@@ -131,6 +142,8 @@ async def asynchronous(client: SutroClient, function: SutroFunction, lead: dict[
     assert_type(await job.aresults(), BatchResults)
     assert_type(await job.aprogress(), JobProgress)
     assert_type(await client.abatch_run_function("judge", [lead]), str)
+    assert_type(await client.aget_job_status(job.job_id), JobStatus)
+    assert_type(await client.atry_authentication(), dict[str, Any])
 
 
 def failing(function: SutroFunction) -> errors.SutroError:

@@ -1,18 +1,30 @@
 """The service without LangChain: the client, the SDK's verbs, jobs and groups of jobs."""
 
-from langchain_sutro._jobs.client import SutroClient, aexecute, execute, take_rows
+from langchain_sutro._jobs.calls import (
+    afetch_results,
+    asubmit,
+    fetch_results,
+    submit,
+    take_rows,
+)
+from langchain_sutro._jobs.client import SutroClient
+from langchain_sutro._jobs.connection import aexecute, execute
 from langchain_sutro._jobs.group import SutroJobGroup
 from langchain_sutro._jobs.job import OnInterrupt, SutroJob
 from langchain_sutro._jobs.sdk import (
+    attach,
     await_job_completion,
     batch_run_function,
     cancel_job,
     default_client,
+    download_job_results,
     get_job_results,
     get_job_status,
     get_quotas,
     list_jobs,
+    results_download_url,
     run_function,
+    try_authentication,
 )
 
 __all__ = [
@@ -21,15 +33,23 @@ __all__ = [
     "SutroJob",
     "SutroJobGroup",
     "aexecute",
+    "afetch_results",
+    "asubmit",
+    "attach",
     "await_job_completion",
     "batch_run_function",
     "cancel_job",
     "default_client",
+    "download_job_results",
     "execute",
+    "fetch_results",
     "get_job_results",
     "get_job_status",
     "get_quotas",
     "list_jobs",
+    "results_download_url",
     "run_function",
+    "submit",
     "take_rows",
+    "try_authentication",
 ]

@@ -16,7 +16,9 @@ import orjson
 
 from langchain_sutro import _service
 from langchain_sutro._exports import exported_from
-from langchain_sutro._jobs.client import SutroClient, execute
+from langchain_sutro._jobs.calls import submit
+from langchain_sutro._jobs.client import SutroClient
+from langchain_sutro._jobs.connection import execute
 from langchain_sutro._jobs.job import SutroJob
 from langchain_sutro._rows import RemoteTable, open_table, split_rows
 from langchain_sutro._service import JobRequest
@@ -225,8 +227,13 @@ class SutroJobGroup:
                 with trace(rows) as traced:
                     part.token = traced.token or uuid.uuid4().hex
                     self._save()
-                    submitted = self._client.submit(
-                        self._request, rows, reuse=self._reuse, trace=traced, token=part.token
+                    submitted = submit(
+                        self._client,
+                        self._request,
+                        rows,
+                        reuse=self._reuse,
+                        trace=traced,
+                        token=part.token,
                     )
                 part.job_id, part.token = submitted.job_id, submitted.token
                 self._save()

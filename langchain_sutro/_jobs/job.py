@@ -9,14 +9,23 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_sutro import _service
 from langchain_sutro._exports import exported_from
-from langchain_sutro._jobs.client import SutroClient, aexecute, execute
-from langchain_sutro._service import JobProgress, JobStatus
+from langchain_sutro._jobs.bar import progress_bar
+from langchain_sutro._jobs.calls import (
+    afetch_results,
+    afollow_job,
+    fetch_results,
+    follow_job,
+    trace_results,
+)
+from langchain_sutro._jobs.client import SutroClient
+from langchain_sutro._jobs.connection import aexecute, execute
 from langchain_sutro.errors import SutroError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from langchain_sutro._results import BatchResults
+    from langchain_sutro._service import JobProgress, JobStatus
 
 __all__ = ["OnInterrupt", "SutroJob"]
 
@@ -187,7 +196,8 @@ class SutroJob:
         """
         with self._watching(progress, on_progress) as tell:
             try:
-                self._client.follow_job(
+                follow_job(
+                    self._client,
                     self.job_id,
                     timeout=timeout,
                     poll_interval=self.poll_interval,
@@ -209,7 +219,8 @@ class SutroJob:
         """Asynchronous form of `wait`; `await job` is the same with its defaults."""
         with self._watching(progress, on_progress) as tell:
             try:
-                await self._client.afollow_job(
+                await afollow_job(
+                    self._client,
                     self.job_id,
                     timeout=timeout,
                     poll_interval=self.poll_interval,
@@ -248,7 +259,8 @@ class SutroJob:
         self.wait(timeout, progress=progress, on_progress=on_progress)
         with self.fetching():
             job = self._client.fetch_job(self.job_id)
-            results = self._client.fetch_results(
+            results = fetch_results(
+                self._client,
                 self.job_id,
                 include_inputs=include_inputs,
                 include_cumulative_logprobs=include_cumulative_logprobs,
@@ -256,7 +268,7 @@ class SutroJob:
                 function=self.function,
                 job=job,
             )
-        self._client.trace_results(self.job_id, results, job)
+        trace_results(self._client, self.job_id, results, job)
         return results
 
     async def aresults(
@@ -272,7 +284,8 @@ class SutroJob:
         await self.await_(timeout, progress=progress, on_progress=on_progress)
         with self.fetching():
             job = await self._client.afetch_job(self.job_id)
-            results = await self._client.afetch_results(
+            results = await afetch_results(
+                self._client,
                 self.job_id,
                 include_inputs=include_inputs,
                 include_cumulative_logprobs=include_cumulative_logprobs,
@@ -280,7 +293,7 @@ class SutroJob:
                 function=self.function,
                 job=job,
             )
-        self._client.trace_results(self.job_id, results, job)
+        trace_results(self._client, self.job_id, results, job)
         return results
 
     def cancel(self) -> bool:
@@ -326,7 +339,9 @@ class SutroJob:
         listeners = [] if on_progress is None else [on_progress]
         with ExitStack() as stack:
             if progress:
-                listeners.append(stack.enter_context(_bar(self)))
+                listeners.append(
+                    stack.enter_context(progress_bar(self.function or self.job_id, self.rows))
+                )
             if not listeners:
                 yield None
                 return
@@ -373,19 +388,3 @@ class SutroJob:
 def _cost(job: dict[str, Any]) -> float | None:
     estimate = job.get("cost_estimate")
     return float(estimate) if isinstance(estimate, int | float) else None
-
-
-@contextmanager
-def _bar(job: SutroJob) -> Iterator[Callable[[JobProgress], None]]:
-    """A bar on standard error, or a widget in a notebook."""
-    from tqdm.auto import tqdm  # noqa: PLC0415 - only for those who look
-
-    with tqdm(total=job.rows, desc=job.function or job.job_id, unit="row") as bar:
-
-        def show(known: JobProgress) -> None:
-            bar.update(known.rows_done - bar.n)
-            if known.status is JobStatus.SUCCEEDED and bar.total is not None:
-                bar.update(bar.total - bar.n)
-            bar.set_postfix_str(known.status.lower())
-
-        yield show

@@ -5,30 +5,34 @@ Where the SDK prints and returns None, these raise.
 
 from __future__ import annotations
 
-import inspect
-from functools import cache, wraps
+from functools import cache
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from langchain_sutro._exports import exported_from
 from langchain_sutro._jobs.client import SutroClient
+from langchain_sutro._jobs.forms import bound_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
+    "attach",
     "await_job_completion",
     "batch_run_function",
     "cancel_job",
     "default_client",
+    "download_job_results",
     "get_job_results",
     "get_job_status",
     "get_quotas",
     "list_jobs",
+    "results_download_url",
     "run_function",
+    "try_authentication",
 ]
 
-P = ParamSpec("P")
-T = TypeVar("T")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 @cache
@@ -37,41 +41,42 @@ def default_client() -> SutroClient:
     return SutroClient()
 
 
-def _on_default_client(method: Callable[Concatenate[SutroClient, P], T]) -> Callable[P, T]:
-    """The function that calls a method of the default client, with that method's signature."""
-
-    @wraps(method)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        return method(default_client(), *args, **kwargs)
-
-    _, *parameters = inspect.signature(method).parameters.values()
-    call.__signature__ = inspect.signature(method).replace(  # type: ignore[attr-defined]
-        parameters=parameters
-    )
-    call.__qualname__ = method.__name__
-    return exported_from("langchain_sutro")(call)
+def _verb(method: Callable[Concatenate[SutroClient, _P], _T]) -> Callable[_P, _T]:
+    return exported_from("langchain_sutro")(bound_to(default_client, method))
 
 
-run_function = _on_default_client(SutroClient.run_function)
+run_function = _verb(SutroClient.run_function)
 """Run a Function once, now: `SutroClient.run_function` of the default client."""
 
-batch_run_function = _on_default_client(SutroClient.batch_run_function)
+batch_run_function = _verb(SutroClient.batch_run_function)
 """Run a Function over a table as one Batch job, as `SutroClient.batch_run_function` does."""
 
-await_job_completion = _on_default_client(SutroClient.await_job_completion)
+await_job_completion = _verb(SutroClient.await_job_completion)
 """Wait until a job has succeeded, as `SutroClient.await_job_completion` does."""
 
-get_job_results = _on_default_client(SutroClient.get_job_results)
+get_job_results = _verb(SutroClient.get_job_results)
 """The results of a job as a data frame, as `SutroClient.get_job_results` returns them."""
 
-get_job_status = _on_default_client(SutroClient.get_job_status)
+get_job_status = _verb(SutroClient.get_job_status)
 """The stored status of a job, as `SutroClient.get_job_status` returns it."""
 
-cancel_job = _on_default_client(SutroClient.cancel_job)
+cancel_job = _verb(SutroClient.cancel_job)
 """Ask for a job's cancellation, as `SutroClient.cancel_job` does."""
 
-list_jobs = _on_default_client(SutroClient.list_jobs)
+list_jobs = _verb(SutroClient.list_jobs)
 """All jobs, newest first, as `SutroClient.list_jobs` returns them."""
 
-get_quotas = _on_default_client(SutroClient.get_quotas)
+get_quotas = _verb(SutroClient.get_quotas)
 """Rows and tokens of each job priority, as `SutroClient.get_quotas` returns them."""
+
+attach = _verb(SutroClient.attach)
+"""Show the progress of a job until it has succeeded, as `SutroClient.attach` does."""
+
+results_download_url = _verb(SutroClient.results_download_url)
+"""Presigned URLs of a job's results, as `SutroClient.results_download_url` returns them."""
+
+download_job_results = _verb(SutroClient.download_job_results)
+"""Save a job's results as a Parquet file, as `SutroClient.download_job_results` does."""
+
+try_authentication = _verb(SutroClient.try_authentication)
+"""Ask whether the service accepts a key, as `SutroClient.try_authentication` does."""

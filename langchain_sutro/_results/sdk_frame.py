@@ -19,6 +19,7 @@ def results_frame(
     *,
     output_column: str = "inference_result",
     unpack_json: bool = True,
+    unwrap_reasoning: bool = False,
     with_original_df: Any = None,
 ) -> Any:
     """The DataFrame that `get_job_results` returns.
@@ -28,6 +29,7 @@ def results_frame(
         output_column: Name of the column for outputs that are not unpacked: all of them without
             `unpack_json`, otherwise those that are not JSON objects, if there are any.
         unpack_json: Whether each field of the outputs' JSON objects becomes a column.
+        unwrap_reasoning: As for `BatchResults.to_arrow`.
         with_original_df: The pandas or polars DataFrame that was submitted; the results' columns
             are added to it by position.
 
@@ -39,9 +41,8 @@ def results_frame(
     Raises:
         SutroInputError: Names clash, or the numbers of rows differ.
     """
-    # The SDK leaves a reasoning model's envelope closed: a Function's own output may look the same.
     table = results.to_arrow(
-        unpack=unpack_json, output_column=output_column, unwrap_reasoning=False
+        unpack=unpack_json, output_column=output_column, unwrap_reasoning=unwrap_reasoning
     )
     if with_original_df is None:
         return frames.to_pandas(table)

@@ -4,7 +4,14 @@ from langchain_sutro._service.cleanup import when_gone
 from langchain_sutro._service.driver import Operation, Session, arun, run
 from langchain_sutro._service.exchange import Policy, Service, endpoint, malformed, read
 from langchain_sutro._service.jobs import JobStatus, job_status, list_jobs
-from langchain_sutro._service.results import PrivateFile, results_file, results_json
+from langchain_sutro._service.part_file import PartFile
+from langchain_sutro._service.results import (
+    PrivateFile,
+    results_file,
+    results_json,
+    results_link,
+    results_saved,
+)
 from langchain_sutro._service.runs import (
     cancel_job,
     check_authentication,
@@ -34,6 +41,7 @@ __all__ = [
     "JobStatus",
     "Marker",
     "Operation",
+    "PartFile",
     "Policy",
     "PrivateFile",
     "Service",
@@ -64,6 +72,8 @@ __all__ = [
     "resolve",
     "results_file",
     "results_json",
+    "results_link",
+    "results_saved",
     "run",
     "run_function",
     "run_steps",

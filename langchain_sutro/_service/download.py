@@ -158,6 +158,7 @@ def download_results(
     *,
     include_inputs: bool = False,
     include_cumulative_logprobs: bool = False,
+    expires_in_seconds: int = 3600,
 ) -> Operation[None]:
     """Receive the results of a job as a Parquet file.
 
@@ -176,7 +177,9 @@ def download_results(
         yield from _download_directly(service, job_id, download, options)
         return
     for round_ in range(_MOST_URLS):
-        answer = yield from results_url(service, job_id, **options)
+        answer = yield from results_url(
+            service, job_id, **options, expires_in_seconds=expires_in_seconds
+        )
         try:
             yield from _receive(service, answer["urls"]["get"], download)
         except SutroAuthenticationError:

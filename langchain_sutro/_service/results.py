@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from langchain_sutro._service.cleanup import when_gone
-from langchain_sutro._service.download import Download, download_results
+from langchain_sutro._service.download import Download, download_results, results_url
 from langchain_sutro._service.jobs import job_results, when_ready
 from langchain_sutro.errors import SutroAPIError, SutroConnectionError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from langchain_sutro._service.driver import Operation
     from langchain_sutro._service.exchange import Service
 
-__all__ = ["PrivateFile", "results_file", "results_json"]
+__all__ = ["PrivateFile", "results_file", "results_json", "results_link", "results_saved"]
 
 _log = logging.getLogger(__name__)
 
@@ -99,6 +99,22 @@ def results_json(
     except BaseException as error:
         error.add_note(_fetching(job_id))
         raise
+
+
+def results_link(
+    service: Service, job_id: str, options: dict[str, Any]
+) -> Operation[dict[str, Any]]:
+    """Presigned URLs, see `results_url`, of results that may lag behind the job's success."""
+    return (yield from when_ready(service.policy, lambda: results_url(service, job_id, **options)))
+
+
+def results_saved(
+    service: Service, job_id: str, target: Download, options: dict[str, Any]
+) -> Operation[None]:
+    """Receive the results as a file, which may lag behind the job's success."""
+    yield from when_ready(
+        service.policy, lambda: download_results(service, job_id, target, **options)
+    )
 
 
 def _fetching(job_id: str) -> str:

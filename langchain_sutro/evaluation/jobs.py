@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from langsmith.run_helpers import tracing_context
 
 from langchain_sutro import _service
-from langchain_sutro._jobs import SutroJob, aexecute, execute
+from langchain_sutro._jobs import SutroJob, aexecute, asubmit, execute, submit
 from langchain_sutro._rows import encode_row, spool_rows
 from langchain_sutro._service import JobRequest, JobStatus, Step, Steps, blocking
 from langchain_sutro.errors import SutroAPIError, SutroConfigurationError, SutroInputError
@@ -201,8 +201,8 @@ def _submit(
     client = function.client
     try:
         submitted = yield Step(
-            partial(client.submit, *call, reuse=reuse, token=note.token),
-            partial(client.asubmit, *call, reuse=reuse, token=note.token),
+            partial(submit, client, *call, reuse=reuse, token=note.token),
+            partial(asubmit, client, *call, reuse=reuse, token=note.token),
         )
     except (SutroAPIError, SutroInputError):
         # The service refused it, so there is no job to look for.

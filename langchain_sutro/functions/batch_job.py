@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.callbacks.manager import adispatch_custom_event, dispatch_custom_event
 
+from langchain_sutro._jobs import afetch_results, fetch_results
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -74,8 +76,8 @@ class BatchJob:
         with job.fetching():
             # What a listener raises is raised here.
             await asyncio.gather(*self._events)
-            results = await self.client.afetch_results(
-                job.job_id, rows=job.rows, function=self.function
+            results = await afetch_results(
+                self.client, job.job_id, rows=job.rows, function=self.function
             )
             return finish(job.job_id, results)
 
@@ -83,7 +85,7 @@ class BatchJob:
         """Wait for a job that was submitted; otherwise as `run`."""
         job.wait(None, progress=self.progress, on_progress=self._on_progress)
         with job.fetching():
-            results = self.client.fetch_results(job.job_id, rows=job.rows, function=self.function)
+            results = fetch_results(self.client, job.job_id, rows=job.rows, function=self.function)
             return finish(job.job_id, results)
 
     def _on_progress(self, known: JobProgress) -> None:

@@ -27,6 +27,8 @@ from langchain_sutro._jobs import (
     SutroClient,
     SutroJob,
     SutroJobGroup,
+    asubmit,
+    submit,
     take_rows,
 )
 from langchain_sutro._results import FunctionResult, check_min_confidence
@@ -571,7 +573,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         request.check()
         rows = take_rows(data)
         with self._job_trace(rows, config) as trace:
-            submitted = self._client.submit(request, rows, reuse=self.reuse_jobs, trace=trace)
+            submitted = submit(self._client, request, rows, reuse=self.reuse_jobs, trace=trace)
         return self._job(submitted, rows)
 
     async def asubmit(
@@ -589,8 +591,8 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         request.check()
         rows = await asyncio.to_thread(take_rows, data)
         with self._job_trace(rows, config) as trace:
-            submitted = await self._client.asubmit(
-                request, rows, reuse=self.reuse_jobs, trace=trace
+            submitted = await asubmit(
+                self._client, request, rows, reuse=self.reuse_jobs, trace=trace
             )
         return self._job(submitted, rows)
 
@@ -647,11 +649,11 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
 
     def _submit(self, rows: SpooledRows) -> SutroJob:
         """Submit the rows of a batch; each has its run already, so the job makes none."""
-        submitted = self._client.submit(self._request(), rows, reuse=self.reuse_jobs)
+        submitted = submit(self._client, self._request(), rows, reuse=self.reuse_jobs)
         return self._job(submitted, rows)
 
     async def _asubmit(self, rows: SpooledRows) -> SutroJob:
-        submitted = await self._client.asubmit(self._request(), rows, reuse=self.reuse_jobs)
+        submitted = await asubmit(self._client, self._request(), rows, reuse=self.reuse_jobs)
         return self._job(submitted, rows)
 
     def _job_trace(

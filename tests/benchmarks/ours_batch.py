@@ -1,5 +1,6 @@
 """The package with large tables: one case is measured in one process."""
 
+from langchain_sutro._jobs import fetch_results
 from tests.benchmarks.data import WARM_UP, load
 from tests.benchmarks.ours import client, function
 from tests.benchmarks.worker import once, serve
@@ -27,15 +28,15 @@ def _frame(url, job_id, unpack):
 
 
 def _arrow(url, job_id, unpack):
-    return client(url).fetch_results(job_id).to_arrow(unpack=unpack)
+    return fetch_results(client(url), job_id).to_arrow(unpack=unpack)
 
 
 def _polars(url, job_id, unpack):
-    return client(url).fetch_results(job_id).to_polars(unpack=unpack)
+    return fetch_results(client(url), job_id).to_polars(unpack=unpack)
 
 
 def _file(url, job_id, unpack):
-    return client(url).fetch_results(job_id)
+    return fetch_results(client(url), job_id)
 
 
 FETCH = {"frame": _frame, "arrow": _arrow, "polars": _polars, "file": _file}

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from langchain_sutro import SutroJob, SutroJobGroup, errors
-from langchain_sutro._jobs import client
+from langchain_sutro._jobs import calls
 from langchain_sutro._results import batch as batch_results
 from langchain_sutro._service import driver as _http
 from langchain_sutro._service import exchange, jobs, submission
@@ -31,7 +31,7 @@ SEEDS_OF_A_BREAK = 1000
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch, tmp_path):
     """Small tables take the ways of large ones, and a lost answer is not waited for."""
-    monkeypatch.setattr(client, "_FEW_ROWS", 4)
+    monkeypatch.setattr(calls, "_FEW_ROWS", 4)
     monkeypatch.setattr(submission, "_SUBMIT_TIMEOUT", submission._SUBMIT_TIMEOUT)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 

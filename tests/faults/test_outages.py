@@ -11,7 +11,7 @@ from typing import Self
 import pytest
 
 from langchain_sutro import SutroFunction, SutroJob, errors
-from langchain_sutro._jobs import client
+from langchain_sutro._jobs import calls
 from langchain_sutro.local import LocalDeployment
 from tests.faults.functions import FUNCTIONS, labels, rows
 from tests.faults.invariants import check_error, check_rows, told
@@ -84,7 +84,7 @@ class Outage:
 
 @modes
 async def test_an_outage_at_any_moment_loses_and_repeats_nothing(mode, tmp_path, monkeypatch):
-    monkeypatch.setattr(client, "_FEW_ROWS", 20)
+    monkeypatch.setattr(calls, "_FEW_ROWS", 20)
     with LocalDeployment(FUNCTIONS, tmp_path, api_key=KEY, heartbeat_seconds=0.05) as deployment:
         for seed in range(SEEDS // 2):
             rng = random.Random(seed)

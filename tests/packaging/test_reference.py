@@ -56,6 +56,19 @@ def test_no_public_signature_names_a_private_type(reference):
     assert [text for text in signatures if private.search(text)] == []
 
 
+def test_the_verbs_are_shown_as_they_are_called(site):
+    page = (site / "reference" / "client.html").read_text()
+    shown = [html.unescape(re.sub(r"<[^>]+>", "", found)) for found in SIGNATURE.findall(page)]
+    assert not any("Steps" in text or "self" in text for text in shown)
+    for name in ("run_function", "arun_function"):
+        parameters = inspect.signature(getattr(langchain_sutro.SutroClient, name)).parameters
+        [text, *of_module] = [text for text in shown if text.startswith(f"{name}(")]
+        for each in (text, *of_module):
+            assert all(f"{parameter}:" in each for parameter in parameters if parameter != "self")
+        assert len(of_module) == (name in langchain_sutro.__all__)
+    assert page.count("Asynchronous form of <code>get_job_results</code>.") == 1
+
+
 def test_it_shows_what_arguments_mean(site):
     page = (site / "reference" / "jobs.html").read_text()
     first_line = inspect.getdoc(langchain_sutro.SutroJob).splitlines()[0]

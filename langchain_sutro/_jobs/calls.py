@@ -1,0 +1,185 @@
+"""What jobs, groups and Functions do through a client: submit, follow, fetch, trace.
+
+Functions rather than methods of the client, since they are not for users.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from langchain_sutro import _service
+from langchain_sutro._jobs.connection import Connection, asking, execute, traces_of
+from langchain_sutro._jobs.forms import asynchronous, synchronous
+from langchain_sutro._results import BatchResults
+from langchain_sutro._rows import RemoteTable, SpooledRows, open_table, spool_rows
+from langchain_sutro._service import PrivateFile, blocking, results_file, results_json
+from langchain_sutro._tracing import JobTrace
+from langchain_sutro.errors import SutroJobCancelledError, SutroJobFailedError
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from langchain_sutro._service import JobRequest, Steps, Submitted
+
+__all__ = [
+    "afetch_results",
+    "afollow_job",
+    "asubmit",
+    "fetch_results",
+    "follow_job",
+    "submit",
+    "take_rows",
+    "trace_end",
+    "trace_results",
+]
+
+# Up to here one JSON answer is quicker than a file, and needs no pyarrow.
+_FEW_ROWS = 5000
+
+
+def take_rows(data: Any) -> SpooledRows | RemoteTable:
+    """Encode and check a table, or find that it lies behind a URL. Reads files.
+
+    Raises:
+        SutroInputError: It cannot be sent; names row and column.
+    """
+    table = data if isinstance(data, SpooledRows) else open_table(data)
+    return table if isinstance(table, SpooledRows | RemoteTable) else spool_rows(table)
+
+
+@synchronous
+def submit(
+    client: Connection,
+    request: JobRequest,
+    rows: SpooledRows | RemoteTable,
+    *,
+    reuse: timedelta | None = None,
+    trace: JobTrace | None = None,
+    token: str | None = None,
+) -> Steps[Submitted]:
+    """Submit a job exactly once; `submit_job` has the rules and the errors.
+
+    Args:
+        client: How to reach the deployment.
+        request: What is asked of the job.
+        rows: The rows, encoded, or a URL that the service fetches.
+        reuse: Take a job of at most this age that has the same content.
+        trace: The run of the job; by default one is made if tracing is on.
+        token: What marks the job, to find it by; by default a new one.
+    """
+    wire = rows.url if isinstance(rows, RemoteTable) else rows
+    trace = trace or JobTrace()
+    submitted = yield from asking(
+        client, _service.submit_job, request, wire, reuse=reuse, token=token or trace.token
+    )
+    traces_of(client).add(submitted, trace)
+    return submitted
+
+
+asubmit = asynchronous(submit)
+
+
+@synchronous
+def follow_job(client: Connection, job_id: str, **options: Any) -> Steps[None]:
+    """Wait until a job has succeeded.
+
+    Args:
+        client: How to reach the deployment.
+        job_id: The job.
+        **options: Those of `wait_for_job`, which has the errors as well.
+    """
+    try:
+        yield from asking(client, _service.wait_for_job, job_id, **options)
+    except (SutroJobFailedError, SutroJobCancelledError) as error:
+        trace_end(client, job_id, error)
+        raise
+
+
+afollow_job = asynchronous(follow_job)
+
+
+@synchronous
+def fetch_results(
+    client: Connection,
+    job_id: str,
+    *,
+    include_inputs: bool = False,
+    include_cumulative_logprobs: bool = False,
+    rows: int | None = None,
+    function: str | None = None,
+    job: dict[str, Any] | None = None,
+) -> Steps[BatchResults]:
+    """The results of a job that has succeeded, row by row or as a table.
+
+    Few rows come as JSON; more as Parquet over a presigned URL, resumed if it breaks off, to a
+    private temporary file that goes with the object.
+
+    Args:
+        client: How to reach the deployment.
+        job_id: The job.
+        include_inputs: Also what the Function was given, as the service rendered it.
+        include_cumulative_logprobs: Also the log-probability of each output.
+        rows: How many rows went in. Results of another number are an error, never shifted.
+        function: The Function, for display.
+        job: The job's object, for tokens and cost.
+    """
+    options = {
+        "include_inputs": include_inputs,
+        "include_cumulative_logprobs": include_cumulative_logprobs,
+    }
+    settings = yield blocking(lambda: client.settings)
+    facts: dict[str, Any] = {
+        "job_id": job_id,
+        "function": function,
+        "generation": settings.generation,
+        "expected_rows": rows,
+        "job": job,
+    }
+    if rows is None or rows > _FEW_ROWS:
+        results = yield from _from_file(client, job_id, options, facts)
+        if results is not None:
+            return results
+    columns = yield from asking(client, results_json, job_id, options)
+    return BatchResults.from_columns(columns, **facts)
+
+
+afetch_results = asynchronous(fetch_results)
+
+
+def _from_file(
+    client: Connection, job_id: str, options: dict[str, bool], facts: dict[str, Any]
+) -> Steps[BatchResults | None]:
+    """The results by way of a private file; None where only JSON will do."""
+    target: PrivateFile = yield blocking(PrivateFile)
+    results: BatchResults | None = None
+    try:
+        if (yield from asking(client, results_file, job_id, target, options)):
+            path = yield blocking(target.keep)
+            results = yield blocking(BatchResults.from_parquet, path, **facts, delete=True)
+    except BaseException as error:
+        yield blocking(target.__exit__, type(error))
+        raise
+    yield blocking(target.__exit__)
+    return results
+
+
+def trace_results(
+    client: Connection, job_id: str, results: BatchResults, job: dict[str, Any] | None = None
+) -> None:
+    """Complete the job's trace, if it has one, in the background.
+
+    Args:
+        client: That the job was submitted through, or that has taken it up.
+        job_id: The job.
+        results: What it gave.
+        job: Its object, if it is here already.
+    """
+    fetch = partial(execute, client, _service.fetch_job, job_id) if job is None else lambda: job
+    traces_of(client).completed(job_id, results, fetch)
+
+
+def trace_end(client: Connection, job_id: str, error: BaseException) -> None:
+    """End the job's trace, if it has one, as that of a job without results."""
+    fetch = partial(execute, client, _service.fetch_job, job_id)
+    traces_of(client).failed(job_id, error, fetch)
