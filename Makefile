@@ -8,7 +8,7 @@ TEST ?= tests
 # What a change breaks first; in these folders, tests that are marked slow are left out.
 FAST ?= tests/rows tests/results tests/service tests/functions
 
-.PHONY: all demo test test-fast test-oldest test-newest lint format bench docs lock help
+.PHONY: all demo test test-fast test-oldest test-newest lint format bench docs dist audit lock help
 .DEFAULT_GOAL := help
 
 # The versions are locked, so that every clone installs the same.
@@ -56,6 +56,27 @@ bench: $(VENV)/.installed  ## Measure speed and memory beside httpx and the offi
 docs: $(VENV)/.installed  ## Build the pages and the API reference in build/docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo build/docs/index.html
+
+# Build tools in an environment of their own: what they require is not the package's business.
+.release/.installed: pyproject.toml
+	@$(PYTHON) -m venv .release
+	@.release/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@.release/bin/python -m pip install --quiet --group release
+	@touch $@
+
+dist: .release/.installed  ## Build and check the distributions, and list what they install, in build
+	@rm -rf build/dist build/installed
+	@.release/bin/python -m build --outdir build/dist . >/dev/null
+	@.release/bin/twine check --strict build/dist/*
+	@$(PYTHON) -m venv build/installed
+	@build/installed/bin/python -m pip install --quiet --disable-pip-version-check build/dist/*.whl
+	@build/installed/bin/python -m pip uninstall --quiet --yes pip setuptools
+	@.release/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file build/sbom.json build/installed
+	@echo build/dist build/sbom.json
+
+audit: .release/.installed  ## Ask whether a locked version has a known vulnerability (needs the internet)
+	@.release/bin/pip-audit --strict --disable-pip --no-deps --requirement requirements.lock
 
 lock:  ## Resolve requirements.lock anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --extra local --extra agents --extra s3 \

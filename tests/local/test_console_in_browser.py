@@ -1,4 +1,4 @@
-"""The console in a real browser: Debian's Chromium, driven by Playwright."""
+"""The console in a real browser: the Chromium of the machine, driven by Playwright."""
 
 import re
 import shutil
@@ -8,7 +8,8 @@ import pytest
 from langchain_sutro.local import LocalDeployment, LocalFunction
 from tests.support.local_api import FUNCTIONS, LABEL, TEXT, client, end, submit
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 pytestmark = [
