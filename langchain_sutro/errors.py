@@ -19,6 +19,7 @@ SutroError
 │   ├── SutroJobTimeoutError       this side stopped waiting; the job continues
 │   └── SubmissionUnknownError     a job may exist; look its token up before paying again
 ├── SutroRowError                  one row of a job that otherwise succeeded
+├── SutroDecisionError             a Function's answer does not answer the question that was asked
 └── LowConfidenceError             `require_confidence` turned an answer down
 ```
 
@@ -42,6 +43,7 @@ __all__ = [
     "SutroConfigurationError",
     "SutroConflictError",
     "SutroConnectionError",
+    "SutroDecisionError",
     "SutroError",
     "SutroInputError",
     "SutroJobCancelledError",
@@ -232,6 +234,21 @@ class SutroRowError(SutroError):
 
 def _row_prefix(row_index: int) -> str:
     return f"Row {row_index} of the batch: "
+
+
+class SutroDecisionError(SutroError):
+    """A Function cannot answer a decision model's question, or its answer does not.
+
+    Its labels are not those of the question, its answer is outside of them, or the answer lacks a
+    confidence or the probabilities of the other labels.
+
+    Attributes:
+        question: The id of the question; None for an answer on its own.
+    """
+
+    def __init__(self, message: str, *, question: str | None = None) -> None:
+        super().__init__(message)
+        self.question = question
 
 
 class LowConfidenceError(SutroError):

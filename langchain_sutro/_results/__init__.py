@@ -3,13 +3,14 @@
 from langchain_sutro._results.batch import BatchResults, usd
 from langchain_sutro._results.confidence import check_min_confidence, is_confident
 from langchain_sutro._results.labels import LabelCounts
-from langchain_sutro._results.payload import FunctionResult, parse_output_model
+from langchain_sutro._results.payload import FunctionResult, answer_fields, parse_output_model
 from langchain_sutro._results.sdk_frame import results_frame
 
 __all__ = [
     "BatchResults",
     "FunctionResult",
     "LabelCounts",
+    "answer_fields",
     "check_min_confidence",
     "is_confident",
     "parse_output_model",

@@ -19,6 +19,7 @@ from langchain_sutro.errors import SutroAPIError, SutroError, SutroRowError
 
 __all__ = [
     "FunctionResult",
+    "answer_fields",
     "loads",
     "parse_output",
     "parse_output_model",
@@ -54,9 +55,9 @@ class FunctionResult(dict[str, Any]):
             return self["response"]
         output = self.get("output")
         if isinstance(output, dict):
-            names = [name for name in output if name not in _RATIONALES]
-            if len(names) == 1:
-                return output[names[0]]
+            fields = answer_fields(output)
+            if len(fields) == 1:
+                return next(iter(fields.values()))
         return output
 
     @property
@@ -110,6 +111,11 @@ class FunctionResult(dict[str, Any]):
         """The same in a notebook, over as many lines as needed."""
         with printer.group(len("FunctionResult("), "FunctionResult(", ")"):
             printer.pretty(dict(self.without_prompt()))
+
+
+def answer_fields(output: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of an output besides its rationale."""
+    return {name: value for name, value in output.items() if name not in _RATIONALES}
 
 
 def row_result(
@@ -230,7 +236,7 @@ def _row_error(what: str, job_id: str | None, row_index: int) -> SutroRowError:
 def _hosted(value: Any, confidence: Any) -> FunctionResult:
     if not isinstance(value, dict):
         return FunctionResult(response=value, confidence=confidence)
-    fields = {name: value[name] for name in value if name not in _RATIONALES}
+    fields = answer_fields(value)
     rationale = next((value[name] for name in _RATIONALES if name in value), None)
     if len(fields) != 1:
         # Its real-time answers always have a rationale, which may be empty.

@@ -39,6 +39,8 @@ _DEPTH, _ITEMS, _TEXT = 4, 64, 1000
 # Real metadata is never nested this deeply, but it may contain itself.
 _DEEPEST = 32
 _PLAIN = frozenset({str, int, float, bool, NoneType})
+# Beside these, `data` is an image or a document in the form of an older or of a provider's message.
+_MEDIA_KEYS = frozenset({"mime_type", "media_type", "source_type", "format"})
 # Mapping last: its instance check is slow.
 _HOLDING = (dict, list, tuple, set, frozenset, Mapping)
 
@@ -99,19 +101,34 @@ def json_safe(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one line fo
 def traced_inputs(value: Any) -> Any:
     """An input as a trace may show it: models as dicts, without images and documents."""
     if type(value) in _PLAIN:
-        return value
+        return _without_media(value)
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json", by_alias=True)
     if isinstance(value, Mapping):
-        if "base64" in value:
-            return {**value, "base64": _placeholder(value)}
+        for name in ("base64", "data"):
+            if name in value and (name == "base64" or not _MEDIA_KEYS.isdisjoint(value)):
+                return {**value, name: _placeholder(value, value[name])}
         if "url" in value and is_secret_value(value["url"]):
             return {**value, "url": value["url"].partition("?")[0] + "?…"}
-        if any(type(part) not in _PLAIN for part in value.values()):
+        if not all(map(_is_shown, value.values())):
             return {key: traced_inputs(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [traced_inputs(part) for part in value]
     return value
+
+
+def _is_shown(value: Any) -> bool:
+    kind = type(value)
+    return kind in _PLAIN and not (kind is str and value.startswith("data:"))
+
+
+def _without_media(value: Any) -> Any:
+    """A plain value; instead of a data URL, its type and size."""
+    if type(value) is not str or not value.startswith("data:"):
+        return value
+    head, comma, data = value.partition(",")
+    mime_type, encoding, _ = head.removeprefix("data:").partition(";base64")
+    return _placeholder({"mime_type": mime_type}, data) if comma and encoding else value
 
 
 def run_inputs(value: Any) -> dict[str, Any]:
@@ -120,11 +137,13 @@ def run_inputs(value: Any) -> dict[str, Any]:
     return shown if isinstance(shown, dict) else {"input": shown}
 
 
-def _placeholder(asset: Mapping[str, Any]) -> str:
+def _placeholder(asset: Mapping[str, Any], data: Any) -> str:
     """What replaces an image or a document: its type, and its size in kB."""
-    data = asset["base64"]
+    kind = next(
+        (asset[name] for name in ("mime_type", "media_type", "type") if asset.get(name)), ""
+    )
     size = len(data) * 3 // 4000 if isinstance(data, str) else 0
-    return f"<{asset.get('mime_type') or asset.get('type') or 'asset'}, {size} kB>"
+    return f"<{kind or 'asset'}, {size} kB>"
 
 
 def traced_outputs(payload: Mapping[str, Any]) -> dict[str, Any]:

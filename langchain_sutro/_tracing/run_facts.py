@@ -20,11 +20,16 @@ __all__ = ["call_facts", "function_metadata", "record_facts", "row_facts"]
 _VIEW_EXCLUDE = "ls_message_view_exclude"
 
 
-def function_metadata(function: str) -> dict[str, Any]:
-    """The metadata of every run of a Function, known before the call, under LangSmith's keys."""
+def function_metadata(function: str, model: str | None = None) -> dict[str, Any]:
+    """The metadata of every run of a Function, known before the call, under LangSmith's keys.
+
+    Args:
+        function: Its name, or the names of several, separated by commas.
+        model: LangSmith's name for the model; by default the Function's name.
+    """
     return {
         "ls_provider": "sutro",
-        "ls_model_name": function,
+        "ls_model_name": model or function,
         "sutro_function": function,
         _VIEW_EXCLUDE: True,
         "lc_versions": {"langchain-sutro": __version__},
@@ -58,6 +63,7 @@ def record_facts(
     context: TraceContext,
     usage: Mapping[str, Any] | None = None,
     facts: Mapping[str, Any] | None = None,
+    model: str | None = None,
 ) -> None:
     """Add a call's facts to its run, and remove what looks like a secret.
 
@@ -69,10 +75,11 @@ def record_facts(
         context: Metadata and tags of the active trace.
         usage: As the service sent it; tokens and cost in USD are taken.
         facts: From `call_facts` or `row_facts`; None values are left out.
+        model: As for `function_metadata`.
     """
     before = without_secrets((run.extra or {}).get("metadata", {}))
     before.pop("usage_metadata", None)
-    ours = function_metadata(function)
+    ours = function_metadata(function, model)
     versions = before.get("lc_versions")
     if isinstance(versions, Mapping):
         ours["lc_versions"] = {**versions, **ours["lc_versions"]}

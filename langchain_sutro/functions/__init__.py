@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from langchain_sutro.functions.tool import SutroTool
     from langchain_sutro.functions.tool_base import TracedTool, correctable_errors, short_answer
     from langchain_sutro.functions.tool_names import marked_name, tool_name
-    from langchain_sutro.functions.untraced import arun_once, batch_job, run_once
+    from langchain_sutro.functions.untraced import arun_once, run_once, untraced_job
     from langchain_sutro.functions.verdicts import by_verdict, result_verdict, verdict_key
     from langchain_sutro.functions.whole_batch import (
         WholeBatch,
@@ -55,7 +55,6 @@ __all__ = [
     "abatch_with_runs",
     "answer_form",
     "arun_once",
-    "batch_job",
     "batch_with_runs",
     "by_verdict",
     "check_row",
@@ -73,6 +72,7 @@ __all__ = [
     "run_once",
     "short_answer",
     "tool_name",
+    "untraced_job",
     "verdict_key",
 ]
 
@@ -106,8 +106,8 @@ __getattr__, __dir__ = lazy_exports(
         "marked_name": "tool_names",
         "tool_name": "tool_names",
         "arun_once": "untraced",
-        "batch_job": "untraced",
         "run_once": "untraced",
+        "untraced_job": "untraced",
         "by_verdict": "verdicts",
         "result_verdict": "verdicts",
         "verdict_key": "verdicts",

@@ -56,7 +56,7 @@ from langchain_sutro.functions.interface import answer_form, check_row
 from langchain_sutro.functions.row_batch import RowBatch
 from langchain_sutro.functions.runs import CallRuns
 from langchain_sutro.functions.settings import client_settings
-from langchain_sutro.functions.untraced import arun_once, batch_job, run_once
+from langchain_sutro.functions.untraced import arun_once, run_once, untraced_job
 from langchain_sutro.functions.whole_batch import WholeBatch, abatch_with_runs, batch_with_runs
 
 if TYPE_CHECKING:
@@ -540,7 +540,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
             runs,
             managers,
             configs,
-            batch_job(self, configs[0]),
+            untraced_job(self, configs[0]),
             return_exceptions,
         )
 

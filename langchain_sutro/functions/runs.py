@@ -36,6 +36,7 @@ class CallRuns:
         tags: Its own tags.
         forward: Whether the context of the active trace is written too.
         hook: Changes that context beforehand.
+        model: LangSmith's name for the model; by default the Function's name.
     """
 
     function: str
@@ -43,13 +44,14 @@ class CallRuns:
     tags: list[str] | None
     forward: bool
     hook: Callable[[TraceContext], TraceContext] | None
+    model: str | None = None
 
     def config(self, config: RunnableConfig | None) -> RunnableConfig:
         """The config of a call with what is known beforehand, so that every tracer sees it."""
         config = ensure_config(config)
         # LangChain posts these when the run starts, and they cannot be cleaned afterwards.
         given = config["metadata"] | (self.metadata or {})
-        config["metadata"] = without_secrets(given) | function_metadata(self.function)
+        config["metadata"] = without_secrets(given) | function_metadata(self.function, self.model)
         if self.tags:
             config["tags"] = [*config["tags"], *self.tags]
         if config["tags"]:
@@ -89,4 +91,11 @@ class CallRuns:
             enabled=self.forward,
             hook=self.hook,
         )
-        record_facts(run, function=self.function, context=context, usage=usage, facts=facts)
+        record_facts(
+            run,
+            function=self.function,
+            context=context,
+            usage=usage,
+            facts=facts,
+            model=self.model,
+        )

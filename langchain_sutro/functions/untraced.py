@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from langchain_sutro.functions.interface import PublishedFunction
 
-__all__ = ["arun_once", "batch_job", "run_once"]
+__all__ = ["arun_once", "run_once", "untraced_job"]
 
 
 def run_once(function: PublishedFunction, encoded: bytes, **options: Any) -> dict[str, Any]:
@@ -44,7 +44,7 @@ async def arun_once(function: PublishedFunction, encoded: bytes, **options: Any)
     )
 
 
-def batch_job(function: PublishedFunction, config: RunnableConfig) -> BatchJob:
+def untraced_job(function: PublishedFunction, config: RunnableConfig) -> BatchJob:
     """The job of a batch of a Function.
 
     Args:

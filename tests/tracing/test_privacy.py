@@ -20,7 +20,14 @@ FIELDS = {"type": "object", "properties": {"picture": {}, "n": {}}}
 LABEL = {"type": "object", "properties": {"label": {"type": "string"}}}
 ROW = {
     "picture": {"type": "image", "mime_type": "image/png", "base64": "QUJD" * 500},
-    "n": ({"base64": "REVG" * 500}, [{"url": "https://b.example/x.png?X-Amz-Signature=5eed"}]),
+    "n": (
+        {"base64": "REVG" * 500},
+        [{"url": "https://b.example/x.png?X-Amz-Signature=5eed"}],
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "REVG" * 500}},
+        {"type": "image", "source_type": "base64", "data": "REVG" * 500},
+        {"source": {"type": "base64", "media_type": "image/png", "data": "REVG" * 500}},
+        ["data:application/pdf;base64," + "REVG" * 500],
+    ),
 }
 SECRETS = {
     "customer": "acme",
