@@ -65,6 +65,10 @@ async def _cancel(tasks: Sequence[asyncio.Future[Any]], error: BaseException) ->
     running = [task for task in tasks if not task.done()]
     for task in running:
         task.cancel()
-    for ended in await asyncio.gather(*running, return_exceptions=True):
-        for note in getattr(ended, "__notes__", ()):
-            error.add_note(note)
+    for task in running:
+        # `gather` would give another exception, without the notes.
+        try:
+            await task
+        except (asyncio.CancelledError, Exception) as ended:  # noqa: BLE001 - any kind of work
+            for note in getattr(ended, "__notes__", ()):
+                error.add_note(note)

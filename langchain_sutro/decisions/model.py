@@ -63,12 +63,13 @@ class SutroDecisionModel(WholeBatch, BaseDecisionModel):
     """Answers the questions of LangChain's decision models with published Functions.
 
     ```python
+    worth_a_call = DecisionFunction("lead-qualifier", yes=["qualified"])
     model = SutroDecisionModel(
-        model="judges",
-        functions={"dept": "support-department", "is_risky": "tool-risk"},
-        default="any-question",
+        model="judges", functions={"worth_a_call": worth_a_call}, default="any-question"
     )
-    model.invoke({"state": "The invoice is wrong.", "questions": {"dept": question}})
+    lead = {"query": "We need 200 seats by Friday.", "region": "APAC"}
+    question = {"type": "noul", "instructions": "Is this lead worth a call?"}
+    model.invoke({"state": lead, "questions": {"worth_a_call": question}})
     ```
 
     A Function has a question and labels of its own, which must be those that are asked for. A

@@ -109,7 +109,11 @@ def _stated(
     """Probabilities that the Function or the service states for each label."""
     found: dict[Outcome, float] = {}
     for one, weight in given:
-        outcome = outcomes.meant_by(one)
+        outcome = outcomes.find(one)
+        if outcome is None:
+            raise SutroDecisionError(
+                "the Function states the probability of a label that the question does not have."
+            )
         found[outcome] = found.get(outcome, 0.0) + weight
     missing = [outcome for outcome in outcomes.asked if outcome not in found]
     if missing:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from langchain_sutro.errors import SutroInputError
 
-__all__ = ["is_media", "json_text", "judged_text", "message_in", "plain"]
+__all__ = ["is_list", "is_media", "is_message", "json_text", "judged_text"]
 
 _ROLES = {"human": "user", "ai": "assistant"}
 _KNOWN_ROLES = ("user", "assistant", "system", "developer", "tool", "function", *_ROLES)
@@ -35,7 +35,7 @@ _DEEPEST = 100
 
 
 @dataclass(frozen=True)
-class Message:
+class _Message:
     """A message, in whichever form it came.
 
     Attributes:
@@ -72,8 +72,9 @@ def judged_text(state: Any) -> str:
         SutroInputError: What is judged contains an image or a document, or has no JSON form.
     """
     if isinstance(state, str):
-        return str(plain(state))
-    if (message := message_in(state)) is not None:
+        return str(_plain(state))
+    if is_message(state):
+        message = _read(state)
         return message.text or json_text(message.tool_calls)
     if isinstance(state, Mapping):
         call = state.get("tool_call")
@@ -83,7 +84,7 @@ def judged_text(state: Any) -> str:
             return judged_text(state["messages"])
     if is_list(state):
         told = [one for one in state if is_message(one)]
-        said = [one for one in told if role_of(one) == "user"]
+        said = [one for one in told if _role(one) == "user"]
         if told:
             return judged_text((said or told)[-1])
     return json_text(state)
@@ -96,12 +97,12 @@ def json_text(value: Any) -> str:
         SutroInputError: It contains an image or a document, or has no JSON form.
     """
     try:
-        return orjson.dumps(plain(value)).decode()
+        return orjson.dumps(_plain(value)).decode()
     except (TypeError, ValueError) as error:
         raise SutroInputError(f"The state has no JSON form: {error}.") from None
 
 
-def plain(value: Any, depth: int = 0) -> Any:
+def _plain(value: Any, depth: int = 0) -> Any:
     """A value as JSON, with messages as objects of role and content.
 
     Raises:
@@ -114,7 +115,7 @@ def plain(value: Any, depth: int = 0) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, BaseMessage):
-        return plain(_read(value).json(), depth + 1)
+        return _plain(_read(value).json(), depth + 1)
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
     if isinstance(value, Mapping):
@@ -122,9 +123,9 @@ def plain(value: Any, depth: int = 0) -> Any:
             _refuse_media()
         if not all(isinstance(key, str) for key in value):
             raise SutroInputError("The keys of objects in the state must be strings.")
-        return {key: plain(part, depth + 1) for key, part in value.items()}
+        return {key: _plain(part, depth + 1) for key, part in value.items()}
     if is_list(value):
-        return [plain(part, depth + 1) for part in value]
+        return [_plain(part, depth + 1) for part in value]
     raise SutroInputError(f"The state contains a {type(value).__name__}, which has no JSON form.")
 
 
@@ -152,7 +153,7 @@ def is_message(value: Any) -> bool:
     return isinstance(role, str) and role in _KNOWN_ROLES
 
 
-def role_of(message: Any) -> str:
+def _role(message: Any) -> str:
     """The role of a message, by the names of the wire."""
     if isinstance(message, BaseMessage):
         role = message.role if isinstance(message, ChatMessage) else message.type
@@ -161,16 +162,7 @@ def role_of(message: Any) -> str:
     return _ROLES.get(role, role)
 
 
-def message_in(value: Any) -> Message | None:
-    """The message that a value is; None for anything else.
-
-    Raises:
-        SutroInputError: It contains an image or a document.
-    """
-    return _read(value) if is_message(value) else None
-
-
-def _read(message: Any) -> Message:
+def _read(message: Any) -> _Message:
     if isinstance(message, BaseMessage):
         content, calls = (
             message.content,
@@ -183,7 +175,7 @@ def _read(message: Any) -> Message:
         content, calls = message["content"], message.get("tool_calls") or []
         given = {name: message.get(name) for name in ("name", "tool_call_id")}
     more = {name: value for name, value in given.items() if value is not None}
-    return Message(role_of(message), _text(content), [*map(_tool_call, calls)], more)
+    return _Message(_role(message), _text(content), [*map(_tool_call, calls)], more)
 
 
 def _text(content: Any) -> str:
@@ -193,12 +185,12 @@ def _text(content: Any) -> str:
         SutroInputError: It contains an image or a document.
     """
     if isinstance(content, str):
-        return str(plain(content))
+        return str(_plain(content))
     blocks = content if is_list(content) else []
     if any(map(is_media, blocks)):
         _refuse_media()
     texts = [one if isinstance(one, str) else _block_text(one) for one in blocks]
-    return "".join(plain(text) for text in texts)
+    return "".join(_plain(text) for text in texts)
 
 
 def _block_text(block: Any) -> str:

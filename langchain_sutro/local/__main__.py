@@ -20,8 +20,8 @@ Starts a local deployment of Sutro's HTTP API on 127.0.0.1, prints the two varia
 clients where it is, and runs until Ctrl-C. Any client works with it, the official SDK included.
 """
 _EPILOG = """\
-Without --functions it publishes two samples: lead-qualifier (query, region) and
-lead-extractor (text).
+Without --functions it publishes three samples: lead-qualifier (query, region),
+lead-extractor (text) and any-question (state, instructions, options).
 
 examples:
   python -m langchain_sutro.local

@@ -38,7 +38,7 @@ class LocalDeployment:
 
     Args:
         functions: What to publish: Functions, or Python functions whose type hints give their
-            schemas. None for the samples, `lead-qualifier` and `lead-extractor`.
+            schemas. None for the samples: `lead-qualifier`, `lead-extractor` and `any-question`.
         data_dir: Where jobs, results and the key are kept. A deployment that is started with the
             folder of one that was stopped, or killed, resumes its jobs. None for a temporary
             folder that is removed at the end.

@@ -28,7 +28,7 @@ FLOORS = (
     ("_tracing",),
     ("_jobs",),
     ("functions",),
-    ("agents", "evaluation"),
+    ("agents", "decisions", "evaluation"),
     ("manifest", "middleware", "plots"),
     ("__main__", "testing"),
 )

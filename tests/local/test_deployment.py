@@ -72,7 +72,7 @@ def test_port_key_and_functions_can_be_chosen():
         for api in client(deployment, "/v1"):
             assert api.get("/auth/check").status_code == 200
     names = [function["name"] for function in LocalDeployment().functions]
-    assert names == ["lead-qualifier", "lead-extractor"]
+    assert names == ["lead-qualifier", "lead-extractor", "any-question"]
 
 
 async def test_it_works_inside_of_a_running_event_loop():

@@ -158,7 +158,7 @@ def test_a_signal_stops_the_command_cleanly(tmp_path, number):
     process, variables = command(tmp_path, "--port", "0")
     with http(variables) as api:
         names = {one["name"] for one in api.get("/local/functions").json()["functions"]}
-    assert names == {"lead-qualifier", "lead-extractor"}
+    assert names == {"lead-qualifier", "lead-extractor", "any-question"}
     process.send_signal(number)
     output, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (0, "")

@@ -1,6 +1,8 @@
 """The shipped samples, and classifiers from examples."""
 
 import csv
+import json
+import math
 import re
 
 import pytest
@@ -130,3 +132,46 @@ def test_rows_may_be_loaded_at_the_first_call():
     for _ in range(3):
         assert function.call({"text": "sad"}).output == {"label": "unhappy"}
     assert len(loaded) == 1
+
+
+TICKET = "I was charged twice for the invoice, and I want my money back today."
+TEAMS = {"billing": "Payments and refunds", "technical": "Bugs and outages", "sales": None}
+LEVELS = ["Calm.", "Annoyed.", "Threatens to dispute the charge."]
+
+
+def judged(functions, state, instructions, options):
+    values = {"state": state, "instructions": instructions, "options": options}
+    row = {name: json.dumps(value) for name, value in values.items()}
+    answer = functions["any-question"].call(row)
+    assert math.isclose(math.fsum(answer.output["probabilities"].values()), 1)
+    assert answer.confidence == max(answer.output["probabilities"].values())
+    return answer.output
+
+
+def test_the_general_judge_answers_from_state_and_question(functions):
+    team = judged(functions, TICKET, "Which team?", TEAMS)
+    assert team["answer"] == "billing"
+    assert team["probabilities"].keys() == TEAMS.keys()
+    assert judged(functions, "The app crashes.", "Which team?", TEAMS)["answer"] == "technical"
+    level = judged(functions, TICKET, "How angry?", LEVELS)
+    assert level["answer"] == LEVELS[2]
+    assert list(level["probabilities"]) == LEVELS
+    numbered = judged(functions, TICKET, "How angry?", [{"is": one} for one in LEVELS])
+    assert numbered["answer"] == "2"
+
+
+def test_the_general_judge_says_yes_where_state_and_question_meet(functions):
+    sides = {"yes": None, "no": None}
+    risky = "Would the tool call be a destructive action?"
+    delete = {"tool_call": {"name": "delete_file", "args": {"path": "/"}}}
+    read = {"tool_call": {"name": "read_file", "args": {"path": "/"}}}
+    assert judged(functions, delete, risky, sides)["probabilities"]["yes"] >= 0.5
+    assert judged(functions, read, risky, sides)["probabilities"]["yes"] < 0.5
+    told = {"yes": "It deletes something.", "no": "It only reads."}
+    assert judged(functions, read, "Is it risky?", told)["answer"] == "no"
+
+
+@pytest.mark.parametrize("options", ["{}", "[]", "3", "not JSON"])
+def test_a_question_without_options_is_an_error_of_the_general_judge(functions, options):
+    with pytest.raises(ValueError, match="no options"):
+        functions["any-question"].call({"state": "x", "instructions": "?", "options": options})

@@ -13,7 +13,7 @@ from tests.support.environments import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-MODULES = ("errors", "local", "manifest", "middleware", "plots", "testing")
+MODULES = ("decisions", "errors", "local", "manifest", "middleware", "plots", "testing")
 SIGNATURE = re.compile(r'<div class="doc-signature[^>]*>(.*?)</div>', re.DOTALL)
 
 

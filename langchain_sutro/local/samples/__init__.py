@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from langchain_sutro.local.functions import from_examples
+from langchain_sutro.local.samples.any_question import any_question
 from langchain_sutro.local.samples.extractor import lead_extractor
 
 if TYPE_CHECKING:
@@ -27,11 +28,11 @@ def sample_leads() -> Path:
 
 
 def sample_functions() -> list[LocalFunction]:
-    """`lead-qualifier`, a classifier, and `lead-extractor`, an extractor.
+    """`lead-qualifier`, a classifier, `lead-extractor`, and `any-question`, a general judge.
 
-    Both answer from their input. The classifier is fitted at its first call, once per process.
+    All answer from their input. The classifier is fitted at its first call, once per process.
     """
-    return [_lead_qualifier(), lead_extractor()]
+    return [_lead_qualifier(), lead_extractor(), any_question()]
 
 
 @cache
