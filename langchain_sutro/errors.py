@@ -151,7 +151,16 @@ class SutroConflictError(SutroAPIError):
 
 
 class SutroValidationError(SutroAPIError):
-    """400, 413 or 422: the input does not match the Function, or is too large."""
+    """400, 413 or 422: the input does not match the Function, or is too large.
+
+    Attributes:
+        rows: What the service says about each row that it refuses, by the row's index in the job
+            from 0; empty if it names no rows. A job that was refused was not run.
+    """
+
+    def __init__(self, message: str, *, rows: dict[int, str] | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.rows = {} if rows is None else rows
 
 
 class SutroRateLimitError(SutroAPIError):

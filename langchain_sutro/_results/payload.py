@@ -12,15 +12,16 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 import orjson
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from langchain_sutro._exports import exported_from
+from langchain_sutro._rows import incoming_names
+from langchain_sutro._service import parse_json
 from langchain_sutro.errors import SutroAPIError, SutroError, SutroRowError
 
 __all__ = [
     "FunctionResult",
     "answer_fields",
-    "loads",
     "parse_output",
     "parse_output_model",
     "row_result",
@@ -31,7 +32,6 @@ _M = TypeVar("_M", bound=BaseModel)
 
 _RATIONALES = ("rationale", "reasoning")
 _ENVELOPE = {"content", "reasoning_content"}
-_LARGE = 2.0**63
 # A number that no JSON writer would write so, such as 1.10 or 1e5, stays a string.
 _SCALAR = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?|true|false|null")
 
@@ -162,8 +162,8 @@ def parse_output(text: str) -> Any:
     """Parse a row's output.
 
     JSON objects, arrays and quoted strings are parsed, and so are `true`, `false`, `null` and
-    numbers in the form that JSON writers give them; integers stay exact. Any other string, such
-    as `00123`, is the answer itself.
+    numbers in the form that JSON writers give them; integers stay exact, and NaN becomes None. Any
+    other string, such as `00123`, is the answer itself.
 
     Args:
         text: One row's output.
@@ -176,34 +176,15 @@ def parse_output(text: str) -> Any:
     """
     start = text.lstrip()[:1]
     if start in ("{", "["):
-        return loads(text)
+        return parse_json(text)
     if start == '"' or _SCALAR.fullmatch(text):
         try:
-            value = loads(text)
+            value = parse_json(text)
         except ValueError:
             return text
         if isinstance(value, str) or value is None or json.dumps(value) == text:
             return value
     return text
-
-
-def loads(text: str) -> Any:
-    """Parse JSON, with integers of any size.
-
-    Raises:
-        ValueError: It is not JSON.
-    """
-    value = orjson.loads(text)
-    return json.loads(text) if _may_be_rounded(value) else value
-
-
-def _may_be_rounded(value: Any) -> bool:
-    """Whether orjson may have read an integer beyond 64 bits as a float."""
-    kind = value.__class__
-    if kind is float:
-        return bool(abs(value) >= _LARGE)
-    inner = value.values() if kind is dict else value if kind is list else ()
-    return any(map(_may_be_rounded, inner))
 
 
 def unwrap(value: Any) -> tuple[Any, Any]:
@@ -272,21 +253,38 @@ def parse_output_model(
         SutroRowError: The same, for a row of a job.
     """
     output = result.output
-    if not isinstance(output, Mapping):
+    if not isinstance(output, Mapping) and not issubclass(model, RootModel):
         output = _as_fields(output, result.rationale, model)
     try:
-        return model.model_validate(output)
+        encoded = _json(output)
+        if encoded is None:
+            return model.model_validate(output)
+        # In JSON a strict model takes a string as a date.
+        return model.model_validate_json(encoded)
     except ValidationError as error:
         raise _misfit(error, model.__name__, job_id, row_index) from None
+    except Exception as error:
+        what = f"cannot be read into {model.__name__}, whose code raised {type(error).__name__}"
+        raise _unfit(what, job_id, row_index) from error
 
 
-def _as_fields(value: Any, rationale: str | None, model: type[BaseModel]) -> Any:
-    names = {field.alias or name for name, field in model.model_fields.items()}
-    answers = names.difference(_RATIONALES)
+def _json(value: Any) -> bytes | None:
+    """The value as JSON; None if it has integers beyond 64 bits."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return None
+
+
+def _as_fields(value: Any, rationale: Any, model: type[BaseModel]) -> Any:
+    """The fields of a model with one answer besides its rationale, if it has one."""
+    names = incoming_names(model)
+    reasons = [name for name in names if name in _RATIONALES or names[name] in _RATIONALES]
+    answers = [name for name in names if name not in reasons]
     if len(answers) != 1:
         return value
-    reasons = dict.fromkeys(names - answers, rationale) if rationale is not None else {}
-    return {answers.pop(): value, **reasons}
+    known = {} if rationale is None else {names[name]: rationale for name in reasons}
+    return {names[answers[0]]: value, **known}
 
 
 def _misfit(
@@ -296,7 +294,10 @@ def _misfit(
     places = "; ".join(
         f"{'.'.join(map(str, one['loc'])) or 'the whole'}: {one['msg']}" for one in found
     )
-    what = f"does not fit {model}: {places}"
+    return _unfit(f"does not fit {model}: {places}", job_id, row_index)
+
+
+def _unfit(what: str, job_id: str | None, row_index: int | None) -> SutroError:
     if row_index is not None:
         return _row_error(what, job_id, row_index)
     return SutroAPIError(f"The output {what}.", status_code=200, detail=what)

@@ -9,7 +9,6 @@ read correctly is parsed row by row.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections import deque
@@ -18,9 +17,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain, islice
 from typing import Any
 
-import orjson
-
-from langchain_sutro._results.payload import loads, unwrap
+from langchain_sutro._results.payload import unwrap
+from langchain_sutro._service import dump_json, parse_json
 
 __all__ = ["unpack"]
 
@@ -131,7 +129,7 @@ def _lines(strings: Any, *, open_envelopes: bool) -> tuple[Any, Any]:
     unsure = pc.invert(pc.fill_null(sure, fill_value=False))
     if pc.any(unsure).as_py():
         found = [_fields(text, open_envelopes) for text in pc.filter(strings, unsure).to_pylist()]
-        lines = pa.array([_dump(fields or {}) for fields, _ in found], pa.large_string())
+        lines = pa.array([dump_json(fields or {}) for fields, _ in found], pa.large_string())
         others = pa.array([text for _, text in found], pa.large_string())
         strings = pc.replace_with_mask(strings, unsure, lines)
         rest = pc.replace_with_mask(rest, unsure, others)
@@ -229,7 +227,7 @@ def _array(values: list[Any], kind: Any) -> Any:
     import pyarrow as pa  # noqa: PLC0415
 
     if kind == pa.large_string():
-        values = [one if one is None or isinstance(one, str) else _dump(one) for one in values]
+        values = [one if one is None or isinstance(one, str) else dump_json(one) for one in values]
     if not _are_alike(values):
         return None
     try:
@@ -300,7 +298,7 @@ def _fields(text: str | None, open_envelopes: bool) -> tuple[dict[str, Any] | No
     if text is None or not text.lstrip().startswith("{"):
         return None, text
     try:
-        value = loads(text)
+        value = parse_json(text)
         content, _ = unwrap(value) if open_envelopes else (value, None)
     except ValueError:
         return None, text
@@ -309,11 +307,4 @@ def _fields(text: str | None, open_envelopes: bool) -> tuple[dict[str, Any] | No
     reasoning = {"reasoning_content": value["reasoning_content"]}
     if isinstance(content, dict):
         return {**reasoning, **content}, None
-    return reasoning, content if content is None or isinstance(content, str) else _dump(content)
-
-
-def _dump(value: Any) -> str:
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return reasoning, content if content is None or isinstance(content, str) else dump_json(content)

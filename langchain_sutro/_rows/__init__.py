@@ -2,6 +2,7 @@
 
 from langchain_sutro._rows.json_rows import dump_row, encode_row, kind_name, loaded
 from langchain_sutro._rows.json_schema import schema_problems
+from langchain_sutro._rows.model_names import incoming_names
 from langchain_sutro._rows.model_values import SECRETS, model_values
 from langchain_sutro._rows.remote import RemoteTable
 from langchain_sutro._rows.schema import ExtraFields, InputSchema, model_of
@@ -16,6 +17,7 @@ __all__ = [
     "SpooledRows",
     "dump_row",
     "encode_row",
+    "incoming_names",
     "kind_name",
     "loaded",
     "model_of",

@@ -12,7 +12,7 @@ from langchain_sutro.errors import SutroConfigurationError
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-__all__ = ["ModelNames"]
+__all__ = ["ModelNames", "incoming_names"]
 
 _CAN_READ_NAMES = "by_name" in inspect.signature(TypeAdapter.validate_python).parameters
 
@@ -58,15 +58,35 @@ class ModelNames(NamedTuple):
         return cls(frozenset(accepted), frozenset(optional), ask)
 
 
+def incoming_names(model: type[BaseModel]) -> dict[str, str]:
+    """For each field of a model one name under which it comes in: its first alias, or its own.
+
+    Args:
+        model: The model.
+    """
+    config = model.model_config
+    heads = {name: _plain_heads(field, config) for name, field in model.model_fields.items()}
+    return {name: found[0] if found else name for name, found in heads.items()}
+
+
+def _plain_heads(field: FieldInfo, config: ConfigDict) -> list[str]:
+    return [str(path[0]) for path in _paths(field, config) if len(path) == 1]
+
+
 def _reads_names(config: ConfigDict) -> bool:
     return bool(config.get("populate_by_name") or config.get("validate_by_name"))
 
 
 def _heads(field: FieldInfo, config: ConfigDict) -> tuple[set[str], bool]:
-    """The first names of a field's aliases, and whether all aliases are paths."""
+    """The first names of a field's aliases, and whether it has aliases and all are paths."""
+    paths = _paths(field, config)
+    return {str(path[0]) for path in paths}, bool(paths) and all(len(path) > 1 for path in paths)
+
+
+def _paths(field: FieldInfo, config: ConfigDict) -> list[list[str | int]]:
+    """The aliases by which a field comes in, each as a path."""
     alias = field.validation_alias
     if alias is None or not config.get("validate_by_alias", True):
-        return set(), False
+        return []
     choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
-    paths = [one.path if isinstance(one, AliasPath) else [one] for one in choices]
-    return {str(path[0]) for path in paths}, all(len(path) > 1 for path in paths)
+    return [one.path if isinstance(one, AliasPath) else [one] for one in choices]

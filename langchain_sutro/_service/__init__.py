@@ -4,6 +4,7 @@ from langchain_sutro._service.cleanup import when_gone
 from langchain_sutro._service.driver import Operation, Session, arun, run
 from langchain_sutro._service.exchange import Policy, Service, endpoint, malformed, read
 from langchain_sutro._service.jobs import JobStatus, job_status, list_jobs
+from langchain_sutro._service.json_values import dump_json, parse_json
 from langchain_sutro._service.part_file import PartFile
 from langchain_sutro._service.results import (
     PrivateFile,
@@ -57,6 +58,7 @@ __all__ = [
     "check_authentication",
     "check_name",
     "check_url",
+    "dump_json",
     "endpoint",
     "fetch_job",
     "find_job",
@@ -67,6 +69,7 @@ __all__ = [
     "list_jobs",
     "look_for",
     "malformed",
+    "parse_json",
     "published_functions",
     "read",
     "resolve",

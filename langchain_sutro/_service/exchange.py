@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ import orjson
 
 from langchain_sutro._redaction import shown
 from langchain_sutro._service.driver import Operation, Request, Response, Sleep, Timeout
+from langchain_sutro._service.json_values import parse_json
+from langchain_sutro._service.refused_rows import refused_rows
 from langchain_sutro.errors import (
     SutroAPIError,
     SutroAuthenticationError,
@@ -39,6 +42,7 @@ __all__ = [
     "Repeat",
     "Service",
     "api_error",
+    "check_seconds",
     "endpoint",
     "explanation",
     "json_object",
@@ -75,6 +79,21 @@ class Pacer:
         self.not_before = 0.0
 
 
+def check_seconds(name: str, seconds: float | None) -> None:
+    """Check a timeout before anything is sent.
+
+    Args:
+        name: Where it was given, for the message.
+        seconds: None for a default.
+
+    Raises:
+        SutroConfigurationError: It is not a positive, finite number.
+    """
+    if seconds is None or (0 < seconds < math.inf):
+        return
+    raise SutroConfigurationError(f"{name} must be a positive, finite number of seconds.")
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How patient an operation is.
@@ -100,6 +119,9 @@ class Policy:
     pacer: Pacer = field(default_factory=Pacer)
     clock: Callable[[], float] = time.monotonic
     jitter: Callable[[], float] = random.random
+
+    def __post_init__(self) -> None:
+        check_seconds("timeout", self.timeout)
 
     def backoff(self, attempt: int, *, first: float = 0.5, most: float = 8.0) -> float:
         """Seconds to wait after the attempt of this number, from 0."""
@@ -185,7 +207,7 @@ def json_object(response: Response) -> dict[str, Any]:
         SutroAPIError: The body is something else.
     """
     try:
-        value = orjson.loads(response.content)
+        value = parse_json(response.content)
     except ValueError:
         value = None
     if not isinstance(value, dict):
@@ -230,7 +252,7 @@ def api_error(response: Response, settings: Settings) -> SutroAPIError:
     kind = _BY_STATUS.get(status) or (SutroServerError if status >= 500 else SutroAPIError)
     said = detail or (_kind(response) if body is None else "no explanation")
     named = f" {code}" if code else ""
-    return kind(
+    error = kind(
         f"HTTP {status}{named}: {said}{_advice(status, response)}",
         status_code=status,
         code=code,
@@ -238,6 +260,9 @@ def api_error(response: Response, settings: Settings) -> SutroAPIError:
         request_id=request_id,
         retry_after=_retry_after(response, fields),
     )
+    if isinstance(error, SutroValidationError):
+        error.rows = refused_rows(fields.get("detail"), key)
+    return error
 
 
 def _advice(status: int, response: Response) -> str:

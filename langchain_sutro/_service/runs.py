@@ -10,6 +10,7 @@ from langchain_sutro._service.driver import Operation, Request, Timeout
 from langchain_sutro._service.exchange import (
     Repeat,
     Service,
+    check_seconds,
     endpoint,
     json_object,
     malformed,
@@ -68,6 +69,7 @@ def run_function(
         confidence_scoring: Sent only if false, so that older deployments accept the call.
         timeout: Seconds until the read gives up, before the policy's.
     """
+    check_seconds("timeout", timeout)
     seconds = service.policy.timeout if timeout is None else timeout
     limits = _RUN_TIMEOUT if seconds is None else Timeout(read=seconds)
     if service.settings.generation == "deployment":

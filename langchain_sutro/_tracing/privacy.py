@@ -16,6 +16,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from langchain_sutro._results import FunctionResult
+from langchain_sutro._rows import SECRETS
 
 __all__ = [
     "is_secret_name",
@@ -98,23 +99,32 @@ def json_safe(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one line fo
     return None if value is None else f"<{type(value).__name__}>"
 
 
-def traced_inputs(value: Any) -> Any:
-    """An input as a trace may show it: models as dicts, without images and documents."""
+def traced_inputs(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one for each kind
+    """An input as a trace may show it: models as dicts, without secrets, images and documents."""
     if type(value) in _PLAIN:
         return _without_media(value)
+    if isinstance(value, SECRETS):
+        return "**********"
+    if depth > _DEEPEST and isinstance(value, (BaseModel, *_HOLDING)):
+        return f"<{type(value).__name__}>"
     if isinstance(value, BaseModel):
-        value = value.model_dump(mode="json", by_alias=True)
+        value = _model_fields(value)
     if isinstance(value, Mapping):
-        for name in ("base64", "data"):
-            if name in value and (name == "base64" or not _MEDIA_KEYS.isdisjoint(value)):
-                return {**value, name: _placeholder(value, value[name])}
-        if "url" in value and is_secret_value(value["url"]):
-            return {**value, "url": value["url"].partition("?")[0] + "?…"}
-        if not all(map(_is_shown, value.values())):
-            return {key: traced_inputs(part) for key, part in value.items()}
+        return _traced_mapping(value, depth)
     if isinstance(value, list | tuple):
-        return [traced_inputs(part) for part in value]
+        return [traced_inputs(part, depth + 1) for part in value]
     return value
+
+
+def _traced_mapping(value: Mapping[Any, Any], depth: int) -> Mapping[Any, Any]:
+    for name in ("base64", "data"):
+        if name in value and (name == "base64" or not _MEDIA_KEYS.isdisjoint(value)):
+            return {**value, name: _placeholder(value, value[name])}
+    if "url" in value and is_secret_value(value["url"]):
+        return {**value, "url": value["url"].partition("?")[0] + "?…"}
+    if all(map(_is_shown, value.values())):
+        return value
+    return {key: traced_inputs(part, depth + 1) for key, part in value.items()}
 
 
 def _is_shown(value: Any) -> bool:
@@ -129,6 +139,13 @@ def _without_media(value: Any) -> Any:
     head, comma, data = value.partition(",")
     mime_type, encoding, _ = head.removeprefix("data:").partition(";base64")
     return _placeholder({"mime_type": mime_type}, data) if comma and encoding else value
+
+
+def _model_fields(value: BaseModel) -> Any:
+    try:
+        return value.model_dump(mode="json", by_alias=True, warnings="none")
+    except Exception:  # noqa: BLE001 - a user's serializer may raise anything
+        return f"<{type(value).__name__}>"
 
 
 def run_inputs(value: Any) -> dict[str, Any]:

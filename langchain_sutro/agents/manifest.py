@@ -44,7 +44,9 @@ class ManifestSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    timeout: float | None = Field(default=None, gt=0, description="Seconds until a read times out.")
+    timeout: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="Seconds until a read times out."
+    )
     max_retries: int = Field(default=3, ge=0, description="Maximum number of retries.")
     confidence_scoring: bool = Field(default=True, description="False skips the scoring.")
     min_confidence: float | None = Field(

@@ -11,6 +11,7 @@ from pydantic import ConfigDict
 from langchain_sutro._exports import exported_from
 from langchain_sutro._tracing import quiet_when_local
 from langchain_sutro.errors import SutroInputError
+from langchain_sutro.functions.checked_rows import rows_of_batch
 from langchain_sutro.functions.row_outcomes import RowOutcomes
 from langchain_sutro.functions.whole_batch import abatch_with_runs, batch_with_runs
 
@@ -85,11 +86,20 @@ class SutroAssign(RunnableSerializable[dict[str, Any], dict[str, Any]]):
         return_exceptions: bool = False,
         **kwargs: Any,
     ) -> list[dict[str, Any]]:
-        """Return the rows with the results added, from one `batch` of the Runnable."""
+        """Return the rows with the results added, from one `batch` of the Runnable.
+
+        Args:
+            inputs: The rows.
+            config: One for all rows, or one for each.
+            return_exceptions: Put a row's error in its place, also what a callable of `inputs`
+                raises, instead of raising the first before anything is run.
+            **kwargs: Passed to the Runnable.
+        """
+        inputs, keep = rows_of_batch(inputs), Exception if return_exceptions else ()
 
         def call(_: Sequence[Any], configs: list[RunnableConfig]) -> list[Any]:
             rows = RowOutcomes(len(inputs))
-            given = rows.prepare(lambda index: self._input(inputs[index]))
+            given = rows.prepare(lambda index: self._input(inputs[index]), keep=keep)
             each = [configs[index] for index in rows.open]
             rows.put(self.bound.batch(given, each, return_exceptions=True, **kwargs))
             return self._added(inputs, rows.outcomes)
@@ -105,10 +115,11 @@ class SutroAssign(RunnableSerializable[dict[str, Any], dict[str, Any]]):
         **kwargs: Any,
     ) -> list[dict[str, Any]]:
         """Asynchronous form of `batch`."""
+        inputs, keep = rows_of_batch(inputs), Exception if return_exceptions else ()
 
         async def call(_: Sequence[Any], configs: list[RunnableConfig]) -> list[Any]:
             rows = RowOutcomes(len(inputs))
-            given = rows.prepare(lambda index: self._input(inputs[index]))
+            given = rows.prepare(lambda index: self._input(inputs[index]), keep=keep)
             each = [configs[index] for index in rows.open]
             rows.put(await self.bound.abatch(given, each, return_exceptions=True, **kwargs))
             return self._added(inputs, rows.outcomes)

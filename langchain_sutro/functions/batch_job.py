@@ -72,6 +72,10 @@ class BatchJob:
         """Asynchronous form of `run`."""
         with rows:
             job = await self.asubmit(rows)
+        return await self.afollow(job, finish)
+
+    async def afollow(self, job: SutroJob, finish: Callable[[str, BatchResults], _T]) -> _T:
+        """Asynchronous form of `follow`."""
         await job.await_(None, progress=self.progress, on_progress=self._on_progress_async)
         with job.fetching():
             # What a listener raises is raised here.

@@ -37,7 +37,6 @@ from langchain_sutro._rows import (
     InputSchema,
     RemoteTable,
     SpooledRows,
-    dump_row,
     model_of,
 )
 from langchain_sutro._service import Generation, JobProgress, JobRequest, Submitted, check_name
@@ -49,10 +48,10 @@ from langchain_sutro._tracing import (
     check_trace_rows,
     job_trace,
     quiet_when_local,
-    traced_inputs,
 )
 from langchain_sutro.errors import SutroConfigurationError
-from langchain_sutro.functions.interface import answer_form, check_row
+from langchain_sutro.functions.checked_rows import CheckedRow, check_rows, rows_of_batch
+from langchain_sutro.functions.interface import answer_form
 from langchain_sutro.functions.row_batch import RowBatch
 from langchain_sutro.functions.runs import CallRuns
 from langchain_sutro.functions.settings import client_settings
@@ -144,7 +143,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
     sutro_api_key: SecretStr | None = Field(default=None, alias="api_key")
     api_url: str | None = None
     generation: Generation = "auto"
-    timeout: float | None = Field(default=None, gt=0)
+    timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     max_retries: int = Field(default=3, ge=0)
     rate_limiter: BaseRateLimiter | None = Field(default=None, exclude=True)
     http_client: httpx.Client | None = Field(default=None, exclude=True)
@@ -154,7 +153,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
     batch_mode: Literal["job", "realtime"] = "job"
     reuse_jobs: timedelta | None = None
     on_interrupt: OnInterrupt = "detach"
-    poll_interval: float = Field(default=5.0, gt=0)
+    poll_interval: float = Field(default=5.0, gt=0, allow_inf_nan=False)
     on_progress: Callable[[JobProgress], Any] | None = Field(default=None, exclude=True)
     progress: bool = False
     trace_rows: TraceRows = 1000
@@ -290,15 +289,15 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         options = self._options(kwargs)
         runs = self._runs()
         full = runs.config(config)
+        row = CheckedRow.of(input, self._schema)
 
         def call(_: Any, run_manager: CallbackManagerForChainRun) -> Any:
-            encoded = dump_row(check_row(self, input))
-            payload = run_once(self, encoded, **options)
+            payload = run_once(self, row.sent(), **options)
             return self._finish(payload, runs, full, run_manager)
 
         call.__signature__ = _CALL  # type: ignore[attr-defined]
         with quiet_when_local():
-            return self._call_with_config(call, traced_inputs(input), full, run_type="llm")
+            return self._call_with_config(call, row.shown, full, run_type="llm")
 
     async def ainvoke(
         self,
@@ -310,15 +309,15 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         options = self._options(kwargs)
         runs = self._runs()
         full = runs.config(config)
+        row = CheckedRow.of(input, self._schema)
 
         async def call(_: Any, run_manager: AsyncCallbackManagerForChainRun) -> Any:
-            encoded = dump_row(check_row(self, input))
-            payload = await arun_once(self, encoded, **options)
+            payload = await arun_once(self, row.sent(), **options)
             return self._finish(payload, runs, full, run_manager)
 
         call.__signature__ = _CALL  # type: ignore[attr-defined]
         with quiet_when_local():
-            return await self._acall_with_config(call, traced_inputs(input), full, run_type="llm")
+            return await self._acall_with_config(call, row.shown, full, run_type="llm")
 
     def batch(
         self,
@@ -340,23 +339,28 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
             One value or error per row, in input order. An empty list submits no job.
 
         Raises:
-            SutroInputError: A row cannot be sent; no row was sent.
+            SutroInputError: A row cannot be sent, and no row was; or `inputs` is not a list of rows
+                but one row, or a table, which `submit` takes.
+            SutroValidationError: The service refused rows, and did not run the job. With
+                `return_exceptions` these rows get that error, and the others are submitted again.
             SutroJobError: The job did not succeed.
             SutroRowError: The first row without a usable output.
         """
+        inputs = rows_of_batch(inputs)
         if not inputs:
             return []
         if self.batch_mode == "realtime":
             return super().batch(inputs, config, return_exceptions=return_exceptions, **kwargs)
         runs = self._runs()
+        rows = check_rows(inputs, self._schema)
 
         def call(managers: Sequence[BaseRunManager], configs: list[RunnableConfig]) -> list[Any]:
-            return self._row_batch(inputs, runs, managers, configs, return_exceptions).run()
+            return self._row_batch(rows, runs, managers, configs, return_exceptions).run()
 
         return batch_with_runs(
             self,
             call,
-            [traced_inputs(row) for row in inputs],
+            [row.shown for row in rows],
             runs.configs(config, len(inputs)),
             return_exceptions=return_exceptions,
             run_type="llm",
@@ -370,7 +374,8 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         return_exceptions: bool = False,
         **kwargs: Any,
     ) -> list[Any]:
-        """Asynchronous form of `batch`; rows are encoded in a thread."""
+        """Asynchronous form of `batch`; rows are checked and encoded in a thread."""
+        inputs = rows_of_batch(inputs)
         if not inputs:
             return []
         if self.batch_mode == "realtime":
@@ -378,17 +383,17 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
                 inputs, config, return_exceptions=return_exceptions, **kwargs
             )
         runs = self._runs()
+        rows = await asyncio.to_thread(check_rows, inputs, self._schema)
 
         async def call(
             managers: Sequence[BaseRunManager], configs: list[RunnableConfig]
         ) -> list[Any]:
-            batch = self._row_batch(inputs, runs, managers, configs, return_exceptions)
-            return await batch.arun()
+            return await self._row_batch(rows, runs, managers, configs, return_exceptions).arun()
 
         return await abatch_with_runs(
             self,
             call,
-            [traced_inputs(row) for row in inputs],
+            [row.shown for row in rows],
             runs.configs(config, len(inputs)),
             return_exceptions=return_exceptions,
             run_type="llm",
@@ -406,7 +411,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         # `WholeBatch` is for jobs; realtime runs complete one by one, as LangChain runs them.
         base: Any = super(WholeBatch if self.batch_mode == "realtime" else SutroFunction, self)
         yield from base.batch_as_completed(
-            inputs, config, return_exceptions=return_exceptions, **kwargs
+            rows_of_batch(inputs), config, return_exceptions=return_exceptions, **kwargs
         )
 
     async def abatch_as_completed(
@@ -420,7 +425,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         """Asynchronous form of `batch_as_completed`."""
         base: Any = super(WholeBatch if self.batch_mode == "realtime" else SutroFunction, self)
         async for indexed in base.abatch_as_completed(
-            inputs, config, return_exceptions=return_exceptions, **kwargs
+            rows_of_batch(inputs), config, return_exceptions=return_exceptions, **kwargs
         ):
             yield indexed
 
@@ -527,15 +532,14 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
 
     def _row_batch(
         self,
-        inputs: Sequence[Any],
+        rows: Sequence[CheckedRow],
         runs: CallRuns,
         managers: Sequence[BaseRunManager],
         configs: Sequence[RunnableConfig],
         return_exceptions: bool,
     ) -> RowBatch:
         return RowBatch(
-            inputs,
-            self._schema,
+            rows,
             answer_form(self),
             runs,
             managers,

@@ -12,6 +12,7 @@ from langchain_core.runnables.config import get_config_list, merge_configs
 from langchain_core.runnables.retry import RunnableRetry
 
 from langchain_sutro._exports import exported_from
+from langchain_sutro.functions.checked_rows import rows_of_batch
 from langchain_sutro.functions.row_outcomes import RowOutcomes
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class _Rounds:
         inputs: Sequence[Any],
         config: RunnableConfig | list[RunnableConfig] | None,
     ) -> None:
+        inputs = rows_of_batch(inputs)
         self.rows = RowOutcomes(len(inputs))
         self._retry = retry
         self._inputs = inputs

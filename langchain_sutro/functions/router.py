@@ -6,14 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from langchain_sutro._exports import exported_from
 from langchain_sutro._results import is_confident
 from langchain_sutro._tracing import quiet_when_local
 from langchain_sutro.errors import LowConfidenceError, SutroConfigurationError, SutroRowError
 from langchain_sutro.functions.assign import SutroAssign
+from langchain_sutro.functions.checked_rows import rows_of_batch
 from langchain_sutro.functions.row_outcomes import RowOutcomes
+from langchain_sutro.functions.verdicts import by_verdict, verdict_key
 from langchain_sutro.functions.whole_batch import abatch_with_runs, batch_with_runs
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
     Attributes:
         judge: From `SutroFunction.assign_as`, which selects the Function's input. Branches receive
             the row with the verdict under its key.
-        branches: A Runnable for each answer: a label, or `True` and `False`.
+        branches: A Runnable for each answer: a label, or `True` and `False`. Labels are compared
+            ignoring case and outer spaces, as guardrails and evaluators do.
         fallback: Receives rows whose answer has no branch or too low a confidence, and rows without
             a usable answer; without a fallback these are errors.
         min_confidence: From 0 to 1. Answers of lower confidence, or without one, go to the
@@ -55,6 +58,11 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
     branches: dict[str | bool | int, Runnable[Any, Any]]
     fallback: Runnable[Any, Any] | None = None
     min_confidence: float | None = Field(default=None, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> SutroRouter:
+        by_verdict(self.branches, "branches")
+        return self
 
     def invoke(
         self, input: dict[str, Any], config: RunnableConfig | None = None, **kwargs: Any
@@ -120,6 +128,7 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
         Returns:
             The output of each row's branch, in input order.
         """
+        inputs = rows_of_batch(inputs)
 
         def call(_: Sequence[Any], configs: list[RunnableConfig]) -> list[Any]:
             judged = self.judge.batch(inputs, configs, return_exceptions=True, **kwargs)
@@ -140,6 +149,7 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
         **kwargs: Any,
     ) -> list[Any]:
         """Asynchronous form of `batch`; branches run concurrently."""
+        inputs = rows_of_batch(inputs)
 
         async def call(_: Sequence[Any], configs: list[RunnableConfig]) -> list[Any]:
             judged = await self.judge.abatch(inputs, configs, return_exceptions=True, **kwargs)
@@ -162,7 +172,7 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
         if not isinstance(judged, Exception):
             verdict, value = judged[self.judge.key], judged
             answer = getattr(verdict, "answer", verdict)
-            branch = self.branches.get(answer) if isinstance(answer, str | bool | int) else None
+            branch = self._branch(answer)
             confidence = getattr(verdict, "confidence", None)
             if not is_confident(confidence, self.min_confidence):
                 problem = LowConfidenceError(
@@ -181,6 +191,12 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
         if self.fallback is None or not weak:
             raise problem
         return self.fallback, value
+
+    def _branch(self, answer: Any) -> Runnable[Any, Any] | None:
+        """The branch of an answer, if it has one."""
+        if not isinstance(answer, str | bool | int):
+            return None
+        return by_verdict(self.branches, "branches").get(verdict_key(answer))
 
     def _routes(self, inputs: Sequence[dict[str, Any]], judged: Sequence[Any]) -> _Routes:
         rows = RowOutcomes(len(inputs))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._rows import encode_row, spool_rows
+from langchain_sutro._rows import spool_rows
 from langchain_sutro._tracing import row_facts
-from langchain_sutro.errors import SutroError, SutroInputError
+from langchain_sutro.errors import SutroError, SutroInputError, SutroValidationError
 from langchain_sutro.functions.row_outcomes import RowOutcomes
 
 if TYPE_CHECKING:
@@ -18,13 +18,18 @@ if TYPE_CHECKING:
     from langchain_core.callbacks import BaseRunManager
     from langchain_core.runnables import RunnableConfig
 
+    from langchain_sutro._jobs import SutroJob
     from langchain_sutro._results import BatchResults
-    from langchain_sutro._rows import InputSchema, SpooledRows
+    from langchain_sutro._rows import SpooledRows
     from langchain_sutro.functions.answers import AnswerForm
     from langchain_sutro.functions.batch_job import BatchJob
+    from langchain_sutro.functions.checked_rows import CheckedRow
     from langchain_sutro.functions.runs import CallRuns
 
 __all__ = ["RowBatch"]
+
+# How often the service may refuse some rows before the rest counts as refused too.
+_MOST_REFUSALS = 20
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,7 @@ class RowBatch:
     """The rows of one `batch` call, each with its own run and its own value or error.
 
     Attributes:
-        inputs: The rows as the caller gave them.
-        schema: Checks each row; None sends them as they are.
+        checked: The rows, of which some may have errors already.
         form: The form of the outcomes.
         runs: Writes the facts of each row onto its run.
         managers: The run manager of each row.
@@ -42,8 +46,7 @@ class RowBatch:
         return_exceptions: Whether a bad row keeps its error while the others are sent.
     """
 
-    inputs: Sequence[Any]
-    schema: InputSchema | None
+    checked: Sequence[CheckedRow]
     form: AnswerForm
     runs: CallRuns
     managers: Sequence[BaseRunManager]
@@ -54,37 +57,63 @@ class RowBatch:
     def run(self) -> list[Any]:
         """Run the rows as one job.
 
+        A job that the service refuses, naming rows, was not run. With `return_exceptions` these
+        rows keep that error, and the others are submitted again.
+
         Returns:
             One value or error for each row, in input order.
 
         Raises:
             SutroInputError: A row cannot be sent, and the caller wants no partial answer.
+            SutroValidationError: The service refused the job.
             SutroJobError: The job did not succeed.
         """
-        rows, encoded = self._encode()
-        return (
-            rows.outcomes if encoded is None else self.job.run(encoded, partial(self._finish, rows))
-        )
+        rows, refusals = self._prepared(), 0
+        job: SutroJob | None = None
+        while job is None and rows.open:
+            try:
+                with self._encoded(rows) as encoded:
+                    job = self.job.submit(encoded)
+            except SutroValidationError as error:
+                refusals += 1
+                self._note_refused(rows, error, refusals)
+        return rows.outcomes if job is None else self.job.follow(job, partial(self._finish, rows))
 
     async def arun(self) -> list[Any]:
-        """Asynchronous form of `run`."""
-        rows, encoded = await asyncio.to_thread(self._encode)
-        if encoded is None:
+        """Asynchronous form of `run`; rows are encoded in a thread."""
+        rows, refusals = self._prepared(), 0
+        job: SutroJob | None = None
+        while job is None and rows.open:
+            try:
+                with await asyncio.to_thread(self._encoded, rows) as encoded:
+                    job = await self.job.asubmit(encoded)
+            except SutroValidationError as error:
+                refusals += 1
+                self._note_refused(rows, error, refusals)
+        if job is None:
             return rows.outcomes
-        return await self.job.arun(encoded, partial(self._finish, rows))
+        return await self.job.afollow(job, partial(self._finish, rows))
 
-    def _encode(self) -> tuple[RowOutcomes, SpooledRows | None]:
-        """The rows, of which those that can be sent are open, and these encoded."""
-        rows = RowOutcomes(len(self.inputs))
+    def _prepared(self) -> RowOutcomes:
+        """The rows, of which those that can be sent are open."""
+        rows = RowOutcomes(len(self.checked))
+        keep = SutroInputError if self.return_exceptions else ()
+        rows.prepare(lambda index: self.checked[index].sent(), keep=keep)
+        return rows
 
-        def encoded(index: int) -> Any:
-            row = self.inputs[index]
-            if self.schema is not None:
-                row = self.schema.check(row, row_index=index)
-            return encode_row(row, row_index=index)
+    def _encoded(self, rows: RowOutcomes) -> SpooledRows:
+        return spool_rows([self.checked[index].sent() for index in rows.open])
 
-        good = rows.prepare(encoded, keep=SutroInputError if self.return_exceptions else ())
-        return rows, spool_rows(good) if good else None
+    def _note_refused(self, rows: RowOutcomes, error: SutroValidationError, refusals: int) -> None:
+        """Give the rows that an error names that error, unless it concerns the whole batch."""
+        refused = {place: why for place, why in error.rows.items() if place < len(rows.open)}
+        if not refused or refusals > _MOST_REFUSALS:
+            raise error
+        errors = {rows.open[place]: why for place, why in refused.items()}
+        outcomes = [_of_row(error, index, why) for index, why in errors.items()]
+        if not self.return_exceptions:
+            raise outcomes[0] from error
+        rows.put(outcomes, list(errors))
 
     def _finish(self, rows: RowOutcomes, job_id: str, results: BatchResults) -> list[Any]:
         outcomes = []
@@ -105,3 +134,14 @@ class RowBatch:
             return self.form.of(result, job_id=job_id, row_index=row_index)
         except SutroError as error:
             return error
+
+
+def _of_row(error: SutroValidationError, row_index: int, why: str) -> SutroValidationError:
+    """The error of one of the rows for which a job was refused."""
+    return SutroValidationError(
+        f"HTTP {error.status_code}: row {row_index}: {why}",
+        status_code=error.status_code,
+        code=error.code,
+        detail=why,
+        request_id=error.request_id,
+    )

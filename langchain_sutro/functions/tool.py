@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, cast
 
-import orjson
 from langchain_core.callbacks import (
     AsyncCallbackManager,
     AsyncCallbackManagerForToolRun,
@@ -34,8 +33,10 @@ import langchain_sutro
 from langchain_sutro._exports import exported_from
 from langchain_sutro._results import parse_output_model
 from langchain_sutro._rows import InputSchema
+from langchain_sutro._service import dump_json
 from langchain_sutro._tracing import quiet_when_local
 from langchain_sutro.errors import SutroConfigurationError
+from langchain_sutro.functions.checked_rows import rows_of_batch
 from langchain_sutro.functions.interface import (
     PublishedFunction,
     input_schema,
@@ -236,8 +237,7 @@ class SutroTool(WholeBatch, TracedTool):
         if self.function.output_model is not None:
             model = parse_output_model(result, self.function.output_model)
             answer = model.model_dump(mode="json", by_alias=True)
-        short = orjson.dumps(short_answer(result, answer)).decode()
-        return short, cast("SutroArtifact", dict(result))
+        return dump_json(short_answer(result, answer)), cast("SutroArtifact", dict(result))
 
     def _row_outcome(self, output: Any, tool_call_id: str | None) -> tuple[str, SutroArtifact]:
         with correctable_errors(for_model=tool_call_id is not None, hint=_HINT):
@@ -264,6 +264,7 @@ class SutroTool(WholeBatch, TracedTool):
         Returns:
             For each input what `invoke` returns.
         """
+        inputs = rows_of_batch(inputs)
         if not inputs:
             return []
         runs = ToolRuns(self, inputs, config, return_exceptions=return_exceptions)
@@ -296,6 +297,7 @@ class SutroTool(WholeBatch, TracedTool):
         **kwargs: Any,
     ) -> list[Any]:
         """Asynchronous form of `batch`."""
+        inputs = rows_of_batch(inputs)
         if not inputs:
             return []
         runs = ToolRuns(self, inputs, config, return_exceptions=return_exceptions)

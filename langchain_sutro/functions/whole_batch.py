@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from langchain_sutro._tracing import quiet_when_local
+from langchain_sutro.functions.checked_rows import rows_of_batch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -35,7 +36,7 @@ class WholeBatch(Runnable[Any, Any]):
         """Yield the index and output of each row, all at the end of one `batch`."""
         each = cast("RunnableConfig | list[RunnableConfig] | None", config)
         yield from enumerate(
-            self.batch(list(inputs), each, return_exceptions=return_exceptions, **kwargs)
+            self.batch(rows_of_batch(inputs), each, return_exceptions=return_exceptions, **kwargs)
         )
 
     async def abatch_as_completed(
@@ -49,7 +50,7 @@ class WholeBatch(Runnable[Any, Any]):
         """Asynchronous form of `batch_as_completed`."""
         each = cast("RunnableConfig | list[RunnableConfig] | None", config)
         outputs = await self.abatch(
-            list(inputs), each, return_exceptions=return_exceptions, **kwargs
+            rows_of_batch(inputs), each, return_exceptions=return_exceptions, **kwargs
         )
         for indexed in enumerate(outputs):
             yield indexed

@@ -425,3 +425,31 @@ async def test_a_root_model_of_a_mapping_takes_any_field(echo):
     assert await sent(echo, fn, {"a": "1"}, "invoke", "sync") == {"a": 1}
     with pytest.raises(SutroInputError, match="'b'"):
         fn.invoke({"b": "x"})
+
+
+@modes
+async def test_a_run_shows_the_names_that_are_sent_and_no_secret(echo, langsmith_recorder, mode):
+    class Hidden(Aliases):
+        key: SecretStr = SecretStr("hunter2")
+
+    fn = function(echo, args_schema=Hidden)
+    await call(mode, fn, "invoke", IN)
+    await call(mode, fn, "batch", [IN, Hidden(**IN)])
+    langsmith_recorder.wait()
+    shown = [run["inputs"] for run in langsmith_recorder.ordered()]
+    assert shown == [{**OUT, "key": "**********"}] * 3
+    assert posts(echo, "/run")[-1].body["input"]["key"] == "hunter2"
+    assert posts(echo, "batch-inference")[-1].body["inputs"][1]["key"] == "hunter2"
+
+
+@modes
+async def test_the_run_of_a_row_that_cannot_be_sent_shows_it_as_it_was(
+    echo, langsmith_recorder, mode
+):
+    fn = function(echo, args_schema=Text)
+    with pytest.raises(SutroInputError):
+        await call(mode, fn, "invoke", {"tixt": "x"})
+    langsmith_recorder.wait()
+    [run] = langsmith_recorder.ordered()
+    assert run["inputs"] == {"tixt": "x"}
+    assert "unknown field" in run["error"]

@@ -30,6 +30,15 @@ def test_unpacking_reads_what_json_says_and_not_what_it_looks_like():
     assert unpacked(['{"n":12345678901234567890}'])[0] == [{"n": "12345678901234567890"}]
     assert unpacked(['{"n":9007199254740993}', '{"n":0.5}'])[0][0] == {"n": "9007199254740993"}
     assert unpacked(['{"n":1,"n":2}'])[0] == [{"n": 2}]
+    assert unpacked(['{"n":NaN}', '{"n":-Infinity}', '{"n":1}'])[0] == [
+        {"n": None},
+        {"n": None},
+        {"n": 1},
+    ]
+    assert unpacked(['{"n":"\\ud800"}', '{"n":"\\ud83d\\ude00"}'])[0] == [
+        {"n": "\ufffd"},
+        {"n": "😀"},
+    ]
     assert unpacked([' {"a":\n1}\r\n', '{"b":"\\n\\u00e9"}'])[0] == [
         {"a": 1, "b": None},
         {"a": None, "b": "\né"},
@@ -43,7 +52,7 @@ def test_unpacking_reads_what_json_says_and_not_what_it_looks_like():
         ['{"a":', '{"b":1}}', '{"a":3}'],
         ['{"a":{}', '{"b":1}}', '{"a":3}'],
         ['{"a":"x', '{y"}', '{"a":3}'],
-        ['{"a":NaN}', '{"a":-Infinity}', '{"a":3}'],
+        [f'{{"a":{"[" * 300}{"]" * 300}}}', '{"a":Nan}', '{"a":3}'],
         ['{"a":1,}', "{'a':1}", '{"a":3}'],
         ["", "   ", '{"a":3}'],
         ["[1,2]", '"text"', '{"a":3}'],
@@ -133,8 +142,8 @@ def test_unpacking_says_of_every_row_what_parsing_it_alone_says(outputs, slice_r
     assert len(rows) == len(rest) == len(outputs)
     for text, row, left in zip(outputs, rows, rest, strict=True):
         try:
-            value = json.loads(text, parse_constant=lambda _: 1 / 0) if text else None
-        except (ValueError, ZeroDivisionError):
+            value = json.loads(text, parse_constant=lambda _: None) if text else None
+        except ValueError:
             value = None
         if not isinstance(value, dict):
             assert left == text

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["job_routes"]
 
 _PIECE = 1 << 20
+# How many rows of one kind a refusal names.
+_NAMED_ROWS = 50
 _LINES = "application/x-ndjson"
 _RESERVED = ("outputs", "confidence_score", "cumulative_logprobs")
 _INPUTS = {
@@ -182,18 +184,21 @@ def _made(service: Service, files: JobFiles, body: IO[bytes]) -> Job:
     return _job(service, files.job_id, submission, None, writer.count)
 
 
-def _store_rows(writer: InputWriter, chunks: Iterator[list[Any]]) -> dict[Any, tuple[int, Any]]:
-    """Store rows, and return one of each kind that occurs, with its index.
+def _store_rows(
+    writer: InputWriter, chunks: Iterator[list[Any]]
+) -> dict[Any, tuple[list[int], Any]]:
+    """Store rows, and return one of each kind that occurs, with the indices of its first rows.
 
     The Function may be named after the rows. Whether it takes a row depends on the row's keys
     only, so one of each kind is enough to check.
     """
-    kinds: dict[Any, tuple[int, Any]] = {}
+    kinds: dict[Any, tuple[list[int], Any]] = {}
     for rows in chunks:
         for row in rows:
             kind = tuple(row) if isinstance(row, dict) else type(row)
-            if kind not in kinds:
-                kinds[kind] = (writer.count, row)
+            indices, _ = kinds.setdefault(kind, ([], row))
+            if len(indices) < _NAMED_ROWS:
+                indices.append(writer.count)
             try:
                 writer.add(row)
             except TypeError as error:
@@ -201,12 +206,21 @@ def _store_rows(writer: InputWriter, chunks: Iterator[list[Any]]) -> dict[Any, t
     return kinds
 
 
-def _check_rows(function: LocalFunction, kinds: dict[Any, tuple[int, Any]]) -> None:
-    for index, row in kinds.values():
+def _check_rows(function: LocalFunction, kinds: dict[Any, tuple[list[int], Any]]) -> None:
+    """Refuse a job for the rows that its Function does not take, and name them."""
+    refused = []
+    for indices, row in kinds.values():
         try:
             function.fields.check(row)
         except InvalidInputError as error:
-            raise Refusal(422, f"Row {index}: {error}", "invalid_input") from None
+            named = f"Row {indices[0]}" if len(indices) == 1 else f"Rows {_listed(indices)}"
+            refused.append(f"{named}: {error}")
+    if refused:
+        raise Refusal(422, " ".join(refused[:_NAMED_ROWS]), "invalid_input")
+
+
+def _listed(indices: list[int]) -> str:
+    return f"{', '.join(map(str, indices[:-1]))} and {indices[-1]}"
 
 
 def _source(fields: dict[str, Any], submission: Submission, rows: int) -> str | None:
