@@ -99,7 +99,7 @@ def json_safe(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one line fo
     return None if value is None else f"<{type(value).__name__}>"
 
 
-def traced_inputs(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one for each kind
+def traced_inputs(value: Any, depth: int = 0) -> Any:
     """An input as a trace may show it: models as dicts, without secrets, images and documents."""
     if type(value) in _PLAIN:
         return _without_media(value)
