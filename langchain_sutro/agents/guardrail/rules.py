@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+from langchain_sutro._results import is_confident
 from langchain_sutro.agents.guardrail.decisions import GuardrailAction
 from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.functions import by_verdict, result_verdict
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from langchain_sutro._results import FunctionResult
-    from langchain_sutro.functions import Judge
+    from langchain_sutro.agents.guardrail.judges import Judge
 
 __all__ = ["GuardrailActions", "Rules"]
 
@@ -32,12 +33,13 @@ class Rules:
     Attributes:
         actions: The action for each answer, ignoring case, or a callable on the payload.
         otherwise: The action for answers that are not in `actions`.
-        judge: Determines which answers are confident enough.
+        judge: Who judges, and which answers are confident enough.
         on_low_confidence: The action for answers whose confidence is missing or too low.
-        on_error: The action if the Function cannot be asked.
+        on_error: The action if the judge cannot be asked.
+        on_unreadable: The action for what has no text to judge.
 
     Raises:
-        SutroConfigurationError: A rule is invalid, or no message could ever pass.
+        SutroConfigurationError: A rule is invalid, or no content could ever pass.
     """
 
     actions: GuardrailActions
@@ -45,17 +47,23 @@ class Rules:
     judge: Judge
     on_low_confidence: GuardrailAction
     on_error: GuardrailAction | Literal["raise"]
+    on_unreadable: GuardrailAction | Literal["raise"]
 
     def __post_init__(self) -> None:
         _check("otherwise", self.otherwise)
         _check("on_low_confidence", self.on_low_confidence)
-        if self.on_error != "raise":
-            _check("on_error", self.on_error, "raise")
+        for name in ("on_error", "on_unreadable"):
+            if getattr(self, name) != "raise":
+                _check(name, getattr(self, name), "raise")
         if self.judge.min_confidence is None and self.on_low_confidence != "end":
             raise SutroConfigurationError(
                 "on_low_confidence has no effect without min_confidence: pass both."
             )
         if isinstance(self.actions, Mapping):
+            if self.judge.answers_numbers:
+                raise SutroConfigurationError(
+                    "A Score is answered by a number: actions must be a callable on the result."
+                )
             self._check_mapping(self.actions)
         elif not callable(self.actions):
             raise SutroConfigurationError(
@@ -76,7 +84,7 @@ class Rules:
     @property
     def may_ask(self) -> bool:
         """Whether a human may be asked."""
-        known = (self.otherwise, self.on_low_confidence, self.on_error)
+        known = (self.otherwise, self.on_low_confidence, self.on_error, self.on_unreadable)
         if "interrupt" in known or not isinstance(self.actions, Mapping):
             return True
         return "interrupt" in self.actions.values()
@@ -88,7 +96,7 @@ class Rules:
             SutroConfigurationError: The answer has several fields but `actions` is not a callable,
                 or the callable returned something that is not an action.
         """
-        if not self.judge.is_confident(result):
+        if not is_confident(result.confidence, self.judge.min_confidence):
             return self.on_low_confidence
         if not isinstance(self.actions, Mapping):
             action = self.actions(result)

@@ -5,9 +5,17 @@ import logging
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
+from pydantic import BaseModel, Field
 
 from langchain_sutro import SutroFunction
-from langchain_sutro.errors import SutroConfigurationError, SutroNotFoundError, SutroServerError
+from langchain_sutro.errors import (
+    SutroAuthenticationError,
+    SutroConfigurationError,
+    SutroInputError,
+    SutroNotFoundError,
+    SutroServerError,
+    SutroValidationError,
+)
 from tests.agents.guardrail.scene import (
     REFUSED,
     REMOVED,
@@ -240,22 +248,69 @@ class TestWhenTheFunctionCannotBeAsked:
         assert state["messages"][-1].text == "done"
         assert state["sutro_decisions"][0]["answer"] == "safe"
 
-    @pytest.mark.parametrize("options", [{"fields": "query"}, {"fields": lambda text: {"text": 3}}])
-    async def test_a_row_that_does_not_fit_is_such_a_case(self, safety, options):
-        checked = safety.model_copy(update={"args_schema": TEXT})
-        checked._prepare()
-        state = await Scene("input", "all is well", checked, **options).run(sync=True)
+    @both_ways
+    @pytest.mark.parametrize("text", ["a text of far too many words", "half a \ud800 character"])
+    async def test_a_text_that_the_function_refuses_is_such_a_case(self, safety, text, sync):
+        class Short(BaseModel):
+            text: str = Field(max_length=25)
+
+        checked = safety.model_copy(update={"args_schema": Short})
+        state = await Scene("input", text, checked).run(sync=sync)
         assert texts(state) == [REMOVED, REFUSED]
         assert "SutroInputError" in state["sutro_decisions"][0]["error"]
-
-    async def test_a_function_that_is_not_there_is_such_a_case(self, safety):
-        nothing = safety.model_copy(update={"function": "nothing"})
-        state = await Scene("input", "all is well", nothing).run(sync=True)
-        assert "SutroNotFoundError" in state["sutro_decisions"][0]["error"]
-        with pytest.raises(SutroNotFoundError):
-            await Scene("input", "all is well", nothing, on_error="raise").run(sync=True)
 
     async def test_errors_of_the_users_own_code_are_raised(self, safety):
         scene = Scene("input", "all is well", safety, fields=lambda state: state["nothing"])
         with pytest.raises(KeyError):
             await scene.run(sync=True)
+
+
+class TestFaultsOfTheConfiguration:
+    """They are the developer's: a user who is refused for them would learn nothing."""
+
+    @both_ways
+    @places
+    @pytest.mark.parametrize(
+        ("status", "error"),
+        [
+            (400, SutroValidationError),
+            (401, SutroAuthenticationError),
+            (403, SutroAuthenticationError),
+            (404, SutroNotFoundError),
+            (422, SutroValidationError),
+        ],
+    )
+    async def test_are_raised_whatever_on_error_says(
+        self, safety, deployment, place, status, error, sync
+    ):
+        deployment.faults.add("functions/message-safety/run", status=status, times=9)
+        scene = Scene(place, "all is well", safety, on_error="allow")
+        with pytest.raises(error):
+            await scene.run(sync=sync)
+
+    async def test_also_a_function_that_is_not_there(self, safety):
+        nothing = safety.model_copy(update={"function": "nothing"})
+        with pytest.raises(SutroNotFoundError):
+            await Scene("input", "all is well", nothing).run(sync=True)
+
+    @pytest.mark.parametrize("options", [{"fields": "query"}, {"fields": lambda text: {"text": 3}}])
+    async def test_and_a_row_with_wrong_fields(self, safety, options):
+        checked = safety.model_copy(update={"args_schema": TEXT})
+        with pytest.raises(SutroInputError):
+            await Scene("input", "all is well", checked, **options).run(sync=True)
+
+    async def test_and_a_field_that_only_the_service_knows_to_be_wrong(self, safety):
+        with pytest.raises(SutroValidationError):
+            await Scene("input", "all is well", safety, fields="query").run(sync=True)
+
+    async def test_and_a_missing_key(self, safety, monkeypatch, tmp_path):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.delenv("SUTRO_API_KEY", raising=False)
+        keyless = SutroFunction("message-safety", api_url="http://127.0.0.1:9")
+        with pytest.raises(SutroConfigurationError):
+            await Scene("input", "all is well", keyless).run(sync=True)
+
+    async def test_an_input_that_is_too_large_is_not_one(self, safety, deployment):
+        deployment.faults.add("functions/message-safety/run", status=413, times=9)
+        state = await Scene("input", "all is well", safety).run(sync=True)
+        assert texts(state) == [REMOVED, REFUSED]

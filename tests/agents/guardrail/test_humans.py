@@ -92,6 +92,12 @@ class TestAHumanDecides:
             {"decisions": [{"type": "respond"}]},
             {"decisions": [{"type": "edit", "edited_action": {"args": {"query": "x"}}}]},
             {"decisions": ["approve"]},
+            {"decisions": [{"type": "reject", "message": 5}]},
+            {"decisions": [{"type": "reject", "message": ["no"]}]},
+            {"decisions": [{"type": "reject", "message": {"text": "no"}}]},
+            {"decisions": [{"type": "edit", "edited_action": {"args": {"text": 5}}}]},
+            {"decisions": [{"type": "edit", "edited_action": "fine"}]},
+            {"decisions": {"type": "approve"}},
         ],
     )
     async def test_again_if_the_response_is_not_understood(
@@ -220,12 +226,3 @@ class TestOnce:
         given = {"messages": [("user", "an unsafe thing"), ("ai", "Sure, here")]}
         state = await scene.run(given, sync=True)
         assert texts(state) == [REMOVED, "Sure, here", REFUSED]
-
-    async def test_all_that_the_user_said_since_the_last_answer_is_judged(self, safety, deployment):
-        scene = Scene("input", "", safety)
-        earlier = [("user", "an unsafe thing of old"), ("ai", "no")]
-        given = {"messages": [*earlier, ("user", "a rude thing"), ("user", "all is well")]}
-        state = await scene.run(given, sync=True)
-        assert texts(state)[2:] == [REMOVED, "all is well", "done"]
-        assert len(asked(deployment)) == 2
-        assert len(state["sutro_decisions"]) == 2

@@ -35,14 +35,14 @@ class TestContent:
     async def test_the_text_of_content_blocks_is_judged(self, safety, deployment):
         image = {"type": "image", "url": "https://example.com/a.png"}
         blocks = [{"type": "text", "text": "a rude "}, image, {"type": "text", "text": "thing"}]
-        scene = Scene("input", "", safety)
+        scene = Scene("input", "", safety, on_unreadable="allow")
         state = await scene.run({"messages": [HumanMessage(blocks)]}, sync=True)
         assert state["messages"][0].content == REMOVED
         assert asked(deployment)[0]["input"] == {"text": "a rude thing"}
 
-    async def test_what_has_no_text_is_not_judged(self, safety, deployment):
+    async def test_what_has_no_text_is_not_judged_if_it_may_pass(self, safety, deployment):
         image = {"type": "image", "url": "https://example.com/a.png"}
-        scene = Scene("input", "", safety)
+        scene = Scene("input", "", safety, on_unreadable="allow")
         state = await scene.run({"messages": [HumanMessage([image])]}, sync=True)
         assert state["messages"][-1].text == "done"
         assert asked(deployment) == []

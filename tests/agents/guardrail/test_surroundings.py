@@ -7,7 +7,8 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
 from langchain_sutro import SutroFunction
-from langchain_sutro.errors import SutroConfigurationError
+from langchain_sutro.agents.guardrail.trace import NO_PAYLOAD
+from langchain_sutro.errors import SutroAuthenticationError, SutroConfigurationError
 from langchain_sutro.middleware import SutroGuardrail
 from tests.agents.guardrail.scene import (
     ACTIONS,
@@ -73,6 +74,12 @@ class TestTraces:
         }[place]
         assert node in above
         metadata = judged[0]["extra"]["metadata"]
+        own = [run for run in runs.values() if run["name"].startswith("SutroGuardrail")]
+        assert {f"SutroGuardrail[message-safety].{'' if sync else 'a'}wrap_tool_call"} <= {
+            run["name"] for run in own
+        } or place == "input"
+        if NO_PAYLOAD is not None:
+            assert text not in str([[run["inputs"], run.get("outputs")] for run in own])
         assert metadata["ls_provider"] == "sutro"
         assert metadata["sutro_confidence"] == 0.95
         assert metadata["thread_id"] == "t"
@@ -99,7 +106,9 @@ async def test_neither_key_nor_prompt_are_in_anything_that_is_kept(
     deployment.faults.add("*", status=401, times=9)
     scene.saver = InMemorySaver()
     scene.model.seen.clear()
-    kept.append(await scene.run(sync=sync))
+    with pytest.raises(SutroAuthenticationError) as raised:
+        await scene.run(sync=sync)
+    kept.append(f"{raised.value!r}{raised.value.__dict__}")
     history = [*scene.agent().get_state_history(THREAD)]
     text = (
         f"{kept}{history}{saver.storage}{saver.writes}{saver.blobs}{caplog.text}{scene.agent()!r}"
@@ -146,8 +155,12 @@ class TestConstruction:
             ({"apply_to_tool_results": "look"}, r"apply_to_tool_results=\['look'\]"),
             ({"fields": None}, "Which field of 'message-safety'"),
             ({"fields": 3}, "not int"),
-            ({"fields": lambda m: {}}, "any of text, message, state, by these names"),
+            ({"fields": lambda m, n: {}}, "a single parameter, the text, or take any of text"),
             ({"fields": lambda text, m: {}}, "any of text, message, state, by these names"),
+            ({"fields": dict}, "a single parameter"),
+            ({"apply_to_tool_calls": "look"}, r"apply_to_tool_calls=\['look'\]"),
+            ({"on_unreadable": "skip"}, "on_unreadable must be one of"),
+            ({"question": {"x": 1}}, "for decision models only"),
             ({"name": "a:b"}, "no '|' or ':' in 'a:b'"),
         ],
     )
