@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Settler", "answer_update", "blocked", "input_update", "result_update", "sealed_call"]
 
 
-class Settled(NamedTuple):
+class _Settled(NamedTuple):
     """A message before and after its decision, and the text with which the run ends."""
 
     before: BaseMessage
@@ -56,7 +56,7 @@ class Settler:
     end: str
     blocked: str
 
-    def settle(self, judged: Judged, *, is_answer: bool = False) -> Settled:
+    def settle(self, judged: Judged, *, is_answer: bool = False) -> _Settled:
         """What becomes of a message.
 
         Args:
@@ -74,7 +74,7 @@ class Settler:
                 now = ended(cast("AIMessage", message), end)
             else:
                 now = replaced(message, self.replacement)
-        return Settled(message, now, self.sealed(decision, now), end)
+        return _Settled(message, now, self.sealed(decision, now), end)
 
     def sealed(self, decision: GuardrailDecision, message: BaseMessage) -> GuardrailDecision:
         """The decision about the present content of the message."""

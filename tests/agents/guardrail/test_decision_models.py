@@ -38,7 +38,7 @@ class Judge(decisions.BaseDecisionModel):
         self.asked.append((state, dict(questions)))
         if self.error is not None:
             raise self.error
-        text = str(state["tool_call"] if "tool_call" in state else state)
+        text = str(state.get("tool_call") if isinstance(state, dict) else state)
         sure = 0.6 if "perhaps" in text else 0.9
         yes = "unsafe" in text
         answers = {}
@@ -138,10 +138,13 @@ async def test_it_judges_tool_calls_and_shares_its_state_with_auto_mode(sync):
 async def test_a_callable_makes_the_state(sync):
     judge = Judge(asked=[])
     guardrail = SutroGuardrail(
-        judge, question=RISKY, actions=NOULS, fields=lambda message: {"said": message.text}
+        judge,
+        question=RISKY,
+        actions=NOULS,
+        fields=lambda message: {"said": message.text, "tool_call": None},
     )
     await run(guardrail, "hello", sync=sync)
-    assert judge.asked[0][0] == {"said": "hello"}
+    assert judge.asked[0][0] == {"said": "hello", "tool_call": None}
 
 
 @both_ways
