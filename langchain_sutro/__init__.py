@@ -50,15 +50,18 @@ if TYPE_CHECKING:
         SutroRouter,
         SutroTool,
     )
+    from langchain_sutro.pipelines import FunctionPlan, OneJob, one_job
 
 __all__ = [
     "BatchResults",
     "ExperimentResults",
     "ExperimentRow",
     "ExperimentSummary",
+    "FunctionPlan",
     "FunctionResult",
     "JobProgress",
     "JobStatus",
+    "OneJob",
     "RemoteTable",
     "Settings",
     "SutroAssign",
@@ -86,6 +89,7 @@ __all__ = [
     "get_job_status",
     "get_quotas",
     "list_jobs",
+    "one_job",
     "results_download_url",
     "run_function",
     "try_authentication",
@@ -131,6 +135,9 @@ _load, _ = lazy_exports(
         "SutroRetry": "functions",
         "SutroRouter": "functions",
         "SutroTool": "functions",
+        "FunctionPlan": "pipelines",
+        "OneJob": "pipelines",
+        "one_job": "pipelines",
     },
 )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from langchain_sutro._exports import lazy_exports
 
 if TYPE_CHECKING:
-    from langchain_sutro.functions.assign import SutroAssign
+    from langchain_sutro.functions.assign import SutroAssign, assigned_input
     from langchain_sutro.functions.batch_job import PROGRESS_EVENT, BatchJob, event
     from langchain_sutro.functions.call_by_name import named_arguments
     from langchain_sutro.functions.function import SutroFunction
@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     )
     from langchain_sutro.functions.judge import Judge
     from langchain_sutro.functions.paths import ABSENT, holds, inside
-    from langchain_sutro.functions.retry import SutroRetry, retrying
-    from langchain_sutro.functions.router import SutroRouter
+    from langchain_sutro.functions.retry import (
+        SutroRetry,
+        retry_pause,
+        retrying,
+        worth_retrying,
+    )
+    from langchain_sutro.functions.router import SutroRouter, chosen_branch
     from langchain_sutro.functions.row_outcomes import RowOutcomes
     from langchain_sutro.functions.runs import CallRuns
     from langchain_sutro.functions.settings import client_settings
@@ -55,9 +60,11 @@ __all__ = [
     "abatch_with_runs",
     "answer_form",
     "arun_once",
+    "assigned_input",
     "batch_with_runs",
     "by_verdict",
     "check_row",
+    "chosen_branch",
     "client_settings",
     "correctable_errors",
     "event",
@@ -68,12 +75,14 @@ __all__ = [
     "named_arguments",
     "payload_function",
     "result_verdict",
+    "retry_pause",
     "retrying",
     "run_once",
     "short_answer",
     "tool_name",
     "untraced_job",
     "verdict_key",
+    "worth_retrying",
 ]
 
 __getattr__, __dir__ = lazy_exports(
@@ -83,6 +92,7 @@ __getattr__, __dir__ = lazy_exports(
         "BatchJob": "batch_job",
         "PROGRESS_EVENT": "batch_job",
         "event": "batch_job",
+        "assigned_input": "assign",
         "named_arguments": "call_by_name",
         "SutroFunction": "function",
         "answer_form": "interface",
@@ -95,7 +105,10 @@ __getattr__, __dir__ = lazy_exports(
         "inside": "paths",
         "SutroRetry": "retry",
         "retrying": "retry",
+        "retry_pause": "retry",
+        "worth_retrying": "retry",
         "SutroRouter": "router",
+        "chosen_branch": "router",
         "RowOutcomes": "row_outcomes",
         "CallRuns": "runs",
         "client_settings": "settings",

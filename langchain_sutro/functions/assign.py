@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
 from pydantic import ConfigDict
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
 
-__all__ = ["SutroAssign"]
+__all__ = ["SutroAssign", "assigned_input"]
 
 
 @exported_from("langchain_sutro")
@@ -58,7 +58,7 @@ class SutroAssign(RunnableSerializable[dict[str, Any], dict[str, Any]]):
             run_manager: CallbackManagerForChainRun,  # noqa: ARG001 - for the config
             config: RunnableConfig,
         ) -> dict[str, Any]:
-            return {**row, self.key: self.bound.invoke(self._input(row), config, **kwargs)}
+            return {**row, self.key: self.bound.invoke(assigned_input(self, row), config, **kwargs)}
 
         with quiet_when_local():
             return self._call_with_config(call, input, config)
@@ -73,7 +73,10 @@ class SutroAssign(RunnableSerializable[dict[str, Any], dict[str, Any]]):
             run_manager: AsyncCallbackManagerForChainRun,  # noqa: ARG001 - for the config
             config: RunnableConfig,
         ) -> dict[str, Any]:
-            return {**row, self.key: await self.bound.ainvoke(self._input(row), config, **kwargs)}
+            return {
+                **row,
+                self.key: await self.bound.ainvoke(assigned_input(self, row), config, **kwargs),
+            }
 
         with quiet_when_local():
             return await self._acall_with_config(call, input, config)
@@ -99,7 +102,7 @@ class SutroAssign(RunnableSerializable[dict[str, Any], dict[str, Any]]):
 
         def call(_: Sequence[Any], configs: list[RunnableConfig]) -> list[Any]:
             rows = RowOutcomes(len(inputs))
-            given = rows.prepare(lambda index: self._input(inputs[index]), keep=keep)
+            given = rows.prepare(lambda index: assigned_input(self, inputs[index]), keep=keep)
             each = [configs[index] for index in rows.open]
             rows.put(self.bound.batch(given, each, return_exceptions=True, **kwargs))
             return self._added(inputs, rows.outcomes)
@@ -119,7 +122,7 @@ class SutroAssign(RunnableSerializable[dict[str, Any], dict[str, Any]]):
 
         async def call(_: Sequence[Any], configs: list[RunnableConfig]) -> list[Any]:
             rows = RowOutcomes(len(inputs))
-            given = rows.prepare(lambda index: self._input(inputs[index]), keep=keep)
+            given = rows.prepare(lambda index: assigned_input(self, inputs[index]), keep=keep)
             each = [configs[index] for index in rows.open]
             rows.put(await self.bound.abatch(given, each, return_exceptions=True, **kwargs))
             return self._added(inputs, rows.outcomes)
@@ -128,26 +131,35 @@ class SutroAssign(RunnableSerializable[dict[str, Any], dict[str, Any]]):
             self, call, inputs, config, return_exceptions=return_exceptions
         )
 
-    def _input(self, row: dict[str, Any]) -> Any:
-        if not isinstance(row, Mapping):
-            raise SutroInputError(
-                f"assign_as needs rows with named fields, not {type(row).__name__}."
-            )
-        if self.inputs is None:
-            return row
-        if callable(self.inputs):
-            return self.inputs(row)
-        wanted = self.inputs if isinstance(self.inputs, dict) else {n: n for n in self.inputs}
-        missing = [source for source in wanted.values() if source not in row]
-        if missing:
-            raise SutroInputError(
-                f"assign_as({self.key!r}) needs the field {missing[0]!r}, which the row lacks.",
-                column=missing[0],
-            )
-        return {name: row[source] for name, source in wanted.items()}
-
     def _added(self, rows: Sequence[dict[str, Any]], results: Sequence[Any]) -> list[Any]:
         return [
             result if isinstance(result, Exception) else {**row, self.key: result}
             for row, result in zip(rows, results, strict=True)
         ]
+
+
+def assigned_input(assign: SutroAssign, row: Any) -> Any:
+    """What a Runnable is given for a row.
+
+    Args:
+        assign: The Runnable, and which fields it needs.
+        row: The row.
+
+    Raises:
+        SutroInputError: The row lacks a field that is needed.
+    """
+    if not isinstance(row, Mapping):
+        raise SutroInputError(f"assign_as needs rows with named fields, not {type(row).__name__}.")
+    inputs = assign.inputs
+    if inputs is None:
+        return row
+    if callable(inputs):
+        return inputs(cast("dict[str, Any]", row))
+    wanted = inputs if isinstance(inputs, dict) else {name: name for name in inputs}
+    missing = [source for source in wanted.values() if source not in row]
+    if missing:
+        raise SutroInputError(
+            f"assign_as({assign.key!r}) needs the field {missing[0]!r}, which the row lacks.",
+            column=missing[0],
+        )
+    return {name: row[source] for name, source in wanted.items()}

@@ -8,20 +8,22 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.runnables import RunnableConfig  # noqa: TC002 - langchain-core resolves it
-from langchain_core.runnables.config import get_config_list, merge_configs
+from langchain_core.runnables.config import merge_configs, patch_config
 from langchain_core.runnables.retry import RunnableRetry
 
 from langchain_sutro._exports import exported_from
 from langchain_sutro.functions.checked_rows import rows_of_batch
 from langchain_sutro.functions.row_outcomes import RowOutcomes
+from langchain_sutro.functions.whole_batch import abatch_with_runs, batch_with_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from langchain_core.callbacks import BaseRunManager
     from langchain_core.runnables import Runnable
     from langchain_core.runnables.retry import ExponentialJitterParams
 
-__all__ = ["SutroRetry", "retrying"]
+__all__ = ["SutroRetry", "retry_pause", "retrying", "worth_retrying"]
 
 
 @exported_from("langchain_sutro")
@@ -46,14 +48,17 @@ class SutroRetry(RunnableRetry[Any, Any]):  # type: ignore[no-redef] # its field
         **kwargs: Any,
     ) -> list[Any]:
         """Run all rows, then repeat those that failed."""
-        rounds = _Rounds(self, inputs, config)
-        while rounds.rows.open:
-            time.sleep(rounds.pause())
-            rows, configs = rounds.next()
-            rounds.put(
-                self.bound.batch(rows, configs, return_exceptions=True, **{**self.kwargs, **kwargs})
-            )
-        return rounds.rows.results(return_exceptions=return_exceptions)
+
+        def call(managers: Sequence[BaseRunManager], configs: list[RunnableConfig]) -> list[Any]:
+            rounds = _Rounds(self, inputs, configs, managers)
+            while rounds.rows.open:
+                time.sleep(rounds.pause())
+                rows, each = rounds.next()
+                rounds.put(self.bound.batch(rows, each, return_exceptions=True, **options))
+            return rounds.rows.outcomes
+
+        options = {**self.kwargs, **kwargs}
+        return batch_with_runs(self, call, inputs, config, return_exceptions=return_exceptions)
 
     async def abatch(
         self,
@@ -64,16 +69,21 @@ class SutroRetry(RunnableRetry[Any, Any]):  # type: ignore[no-redef] # its field
         **kwargs: Any,
     ) -> list[Any]:
         """Asynchronous form of `batch`."""
-        rounds = _Rounds(self, inputs, config)
-        while rounds.rows.open:
-            await asyncio.sleep(rounds.pause())
-            rows, configs = rounds.next()
-            rounds.put(
-                await self.bound.abatch(
-                    rows, configs, return_exceptions=True, **{**self.kwargs, **kwargs}
-                )
-            )
-        return rounds.rows.results(return_exceptions=return_exceptions)
+
+        async def call(
+            managers: Sequence[BaseRunManager], configs: list[RunnableConfig]
+        ) -> list[Any]:
+            rounds = _Rounds(self, inputs, configs, managers)
+            while rounds.rows.open:
+                await asyncio.sleep(rounds.pause())
+                rows, each = rounds.next()
+                rounds.put(await self.bound.abatch(rows, each, return_exceptions=True, **options))
+            return rounds.rows.outcomes
+
+        options = {**self.kwargs, **kwargs}
+        return await abatch_with_runs(
+            self, call, inputs, config, return_exceptions=return_exceptions
+        )
 
 
 class _Rounds:
@@ -83,30 +93,31 @@ class _Rounds:
         self,
         retry: SutroRetry,
         inputs: Sequence[Any],
-        config: RunnableConfig | list[RunnableConfig] | None,
+        configs: Sequence[RunnableConfig],
+        managers: Sequence[BaseRunManager],
     ) -> None:
         inputs = rows_of_batch(inputs)
         self.rows = RowOutcomes(len(inputs))
         self._retry = retry
         self._inputs = inputs
-        self._configs = get_config_list(config, len(inputs)) if inputs else []
+        self._configs = configs
+        # Those of chains, which have children.
+        self._managers: Sequence[Any] = managers
         self._attempt = 0
 
     def pause(self) -> float:
-        """Seconds before the next round, from the parameters of LangChain's `with_retry`."""
-        if self._attempt == 0 or not self._retry.wait_exponential_jitter:
-            return 0.0
-        given = self._retry.exponential_jitter_params or {}
-        wait = given.get("initial", 1.0) * given.get("exp_base", 2.0) ** (self._attempt - 1)
-        jitter = random.uniform(0, given.get("jitter", 1.0))  # noqa: S311 - no secret
-        return float(min(wait + jitter, given.get("max", 60.0)))
+        """Seconds before the next round."""
+        return retry_pause(self._retry, self._attempt) if self._attempt else 0.0
 
     def next(self) -> tuple[list[Any], list[RunnableConfig]]:
         """Inputs and configs of the next round; repetitions are tagged as LangChain tags them."""
         self._attempt += 1
-        tags = [f"retry:attempt:{self._attempt}"] if self._attempt > 1 else []
+        tag = f"retry:attempt:{self._attempt}" if self._attempt > 1 else None
         configs = [
-            merge_configs(self._retry.config, self._configs[row], {"tags": tags})
+            merge_configs(
+                self._retry.config,
+                patch_config(self._configs[row], callbacks=self._managers[row].get_child(tag)),
+            )
             for row in self.rows.open
         ]
         return [self._inputs[row] for row in self.rows.open], configs
@@ -116,13 +127,9 @@ class _Rounds:
         sent = self.rows.open
         self.rows.put(outputs)
         if self._attempt < self._retry.max_attempt_number:
-            self.rows.open = [row for row in sent if self._repeats(self.rows.outcomes[row])]
-
-    def _repeats(self, output: Any) -> bool:
-        kinds = self._retry.retry_exception_types
-        if not isinstance(output, Exception):
-            return False
-        return isinstance(output, kinds) if isinstance(kinds, tuple) else kinds(output)
+            self.rows.open = [
+                row for row in sent if worth_retrying(self._retry, self.rows.outcomes[row])
+            ]
 
 
 def retrying(
@@ -151,3 +158,32 @@ def retrying(
         exponential_jitter_params=exponential_jitter_params,
         max_attempt_number=stop_after_attempt,
     )
+
+
+def retry_pause(retry: RunnableRetry[Any, Any], attempts: int) -> float:
+    """Seconds before the next attempt, from the parameters of LangChain's `with_retry`.
+
+    Args:
+        retry: The parameters.
+        attempts: How many attempts there were.
+    """
+    if not retry.wait_exponential_jitter:
+        return 0.0
+    given = retry.exponential_jitter_params or {}
+    wait = given.get("initial", 1.0) * given.get("exp_base", 2.0) ** (attempts - 1)
+    jitter = random.uniform(0, given.get("jitter", 1.0))  # noqa: S311 - no secret
+    return float(min(wait + jitter, given.get("max", 60.0)))
+
+
+def worth_retrying(retry: RunnableRetry[Any, Any], output: Any) -> bool:
+    """Whether an output is an error after which another attempt is wanted.
+
+    Args:
+        retry: Says which errors are.
+        output: A value or error.
+    """
+    # `SutroRetry` takes a predicate too.
+    kinds: Any = retry.retry_exception_types
+    if not isinstance(output, Exception):
+        return False
+    return bool(isinstance(output, kinds) if isinstance(kinds, tuple) else kinds(output))

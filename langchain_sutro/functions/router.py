@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
 
-__all__ = ["SutroRouter"]
+__all__ = ["SutroRouter", "chosen_branch"]
 
 
 @exported_from("langchain_sutro")
@@ -83,7 +83,7 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
                 judged: Any = self.judge.invoke(row, config, **kwargs)
             except (LowConfidenceError, SutroRowError) as error:
                 judged = error
-            branch, value = self._route(row, judged)
+            branch, value = chosen_branch(self, row, judged)
             return branch.invoke(value, config)
 
         with quiet_when_local():
@@ -103,7 +103,7 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
                 judged: Any = await self.judge.ainvoke(row, config, **kwargs)
             except (LowConfidenceError, SutroRowError) as error:
                 judged = error
-            branch, value = self._route(row, judged)
+            branch, value = chosen_branch(self, row, judged)
             return await branch.ainvoke(value, config)
 
         with quiet_when_local():
@@ -166,45 +166,56 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
             self, call, inputs, config, return_exceptions=return_exceptions
         )
 
-    def _route(self, row: dict[str, Any], judged: Any) -> tuple[Runnable[Any, Any], Any]:
-        """The branch of a row, and the branch's input."""
-        problem, value = judged, row
-        if not isinstance(judged, Exception):
-            verdict, value = judged[self.judge.key], judged
-            answer = getattr(verdict, "answer", verdict)
-            branch = self._branch(answer)
-            confidence = getattr(verdict, "confidence", None)
-            if not is_confident(confidence, self.min_confidence):
-                problem = LowConfidenceError(
-                    f"The answer has a confidence of {confidence}, and {self.min_confidence} is "
-                    "required.",
-                    result=verdict,
-                )
-            elif branch is not None:
-                return branch, value
-            else:
-                problem = SutroConfigurationError(
-                    f"There is no branch for the answer {answer!r}, only for "
-                    f"{', '.join(map(repr, self.branches))}: add one, or a fallback."
-                )
-        weak = isinstance(problem, LowConfidenceError | SutroRowError | SutroConfigurationError)
-        if self.fallback is None or not weak:
-            raise problem
-        return self.fallback, value
-
-    def _branch(self, answer: Any) -> Runnable[Any, Any] | None:
-        """The branch of an answer, if it has one."""
-        if not isinstance(answer, str | bool | int):
-            return None
-        return by_verdict(self.branches, "branches").get(verdict_key(answer))
-
     def _routes(self, inputs: Sequence[dict[str, Any]], judged: Sequence[Any]) -> _Routes:
         rows = RowOutcomes(len(inputs))
         # Whatever goes wrong here concerns one row alone.
         routed = rows.prepare(
-            lambda index: self._route(inputs[index], judged[index]), keep=Exception
+            lambda index: chosen_branch(self, inputs[index], judged[index]), keep=Exception
         )
         return _Routes(rows, routed)
+
+
+def chosen_branch(router: SutroRouter, row: Any, judged: Any) -> tuple[Runnable[Any, Any], Any]:
+    """The branch of a row, and the branch's input.
+
+    Args:
+        router: The branches.
+        row: The row.
+        judged: The row with the verdict, or the error of its judge.
+
+    Raises:
+        Exception: The row goes nowhere; this is its error.
+    """
+    problem, value = judged, row
+    if not isinstance(judged, Exception):
+        verdict, value = judged[router.judge.key], judged
+        answer = getattr(verdict, "answer", verdict)
+        branch = _branch(router, answer)
+        confidence = getattr(verdict, "confidence", None)
+        if not is_confident(confidence, router.min_confidence):
+            problem = LowConfidenceError(
+                f"The answer has a confidence of {confidence}, and {router.min_confidence} is "
+                "required.",
+                result=verdict,
+            )
+        elif branch is not None:
+            return branch, value
+        else:
+            problem = SutroConfigurationError(
+                f"There is no branch for the answer {answer!r}, only for "
+                f"{', '.join(map(repr, router.branches))}: add one, or a fallback."
+            )
+    weak = isinstance(problem, LowConfidenceError | SutroRowError | SutroConfigurationError)
+    if router.fallback is None or not weak:
+        raise problem
+    return router.fallback, value
+
+
+def _branch(router: SutroRouter, answer: Any) -> Runnable[Any, Any] | None:
+    """The branch of an answer, if it has one."""
+    if not isinstance(answer, str | bool | int):
+        return None
+    return by_verdict(router.branches, "branches").get(verdict_key(answer))
 
 
 class _Routes:

@@ -28,7 +28,7 @@ FLOORS = (
     ("_tracing",),
     ("_jobs",),
     ("functions",),
-    ("agents", "decisions", "evaluation"),
+    ("agents", "decisions", "evaluation", "pipelines"),
     ("manifest", "middleware", "plots"),
     ("__main__", "testing"),
 )

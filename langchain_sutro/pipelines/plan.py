@@ -1,0 +1,129 @@
+"""What a batch of a pipeline does with each Function in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.runnables import Runnable, RunnableLambda
+
+from langchain_sutro._exports import exported_from
+from langchain_sutro.functions import SutroFunction, WholeBatch
+from langchain_sutro.pipelines.references import references
+from langchain_sutro.pipelines.walk import shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["FunctionPlan", "plans"]
+
+# A function that uses one of these names calls a Runnable itself.
+_CALLS = frozenset(
+    f"{asynchronous}{call}"
+    for call in ("invoke", "batch", "batch_as_completed", "stream", "transform")
+    for asynchronous in ("", "a")
+)
+
+
+@exported_from("langchain_sutro")
+@dataclass(frozen=True)
+class FunctionPlan:
+    """What a batch of a pipeline does with one of its Functions.
+
+    Attributes:
+        function: The Function's name.
+        where: The names of the steps that lead to it.
+        one_job: Whether a batch makes one job of all rows that reach it.
+        reason: Why it does not; None if it does.
+    """
+
+    function: str
+    where: str
+    one_job: bool
+    reason: str | None = None
+
+
+def plans(step: Runnable[Any, Any]) -> list[FunctionPlan]:
+    """Find the Functions in a step, and what stands between them and one job.
+
+    Args:
+        step: Any Runnable.
+
+    Returns:
+        One entry for each place where a Function stands.
+    """
+    return list(_found(step, (), None, ()))
+
+
+def _found(
+    part: Any, where: tuple[str, ...], reason: str | None, above: tuple[int, ...]
+) -> Iterator[FunctionPlan]:
+    if id(part) in above:
+        return
+    above = (*above, id(part))
+    if isinstance(part, SutroFunction):
+        reason = reason or _own_reason(part)
+        yield FunctionPlan(part.function, " > ".join(where), reason is None, reason)
+    elif isinstance(part, dict):
+        for key, value in part.items():
+            yield from _found(value, (*where, str(key)), reason, above)
+    elif isinstance(part, list | tuple):
+        for value in part:
+            yield from _found(value, where, reason, above)
+    elif isinstance(part, Runnable):
+        yield from _inside(part, (*where, part.get_name()), reason, above)
+
+
+def _own_reason(function: SutroFunction) -> str | None:
+    if function.batch_mode == "realtime":
+        return 'its batch_mode is "realtime"'
+    return None
+
+
+def _inside(
+    step: Runnable[Any, Any], where: tuple[str, ...], reason: str | None, above: tuple[int, ...]
+) -> Iterator[FunctionPlan]:
+    if not isinstance(step, RunnableLambda):
+        for part in _held(step):
+            yield from _found(part, where, reason or _obstacle(step), above)
+    for name in ("func", "afunc"):
+        function = vars(step).get(name)
+        if callable(function):
+            yield from _referred(step, function, where, reason, above)
+
+
+def _obstacle(step: Runnable[Any, Any]) -> str | None:
+    """Why a step does not pass a batch on as one."""
+    if isinstance(step, WholeBatch) or shape_of(step) is not None:
+        return None
+    if type(step).batch is Runnable.batch:
+        return f"{step.get_name()} calls it once for each row"
+    return f"{step.get_name()} has a batch of its own, which may call it once for each row"
+
+
+def _held(step: Runnable[Any, Any]) -> Iterator[Any]:
+    """What a step holds that may be or hold a Runnable."""
+    for value in list(vars(step).values()):
+        if isinstance(value, Runnable | list | tuple):
+            yield value
+        elif isinstance(value, dict):
+            # A node of a LangGraph graph is not a Runnable, and holds one.
+            yield {
+                key: part if isinstance(part, Runnable) else getattr(part, "bound", part)
+                for key, part in value.items()
+            }
+
+
+def _referred(
+    step: Runnable[Any, Any],
+    function: Callable[..., Any],
+    where: tuple[str, ...],
+    reason: str | None,
+    above: tuple[int, ...],
+) -> Iterator[FunctionPlan]:
+    """The Functions that a function refers to: it calls them, or else it returns them."""
+    names, known = references(function)
+    if not isinstance(step, RunnableLambda) or shape_of(step) is None or names & _CALLS:
+        reason = reason or f"{step.get_name()} calls it once for each row"
+    for part in known:
+        yield from _found(part, where, reason, above)
