@@ -104,7 +104,9 @@ def one_job(chain: Runnable[Any, Any]) -> OneJob:
     each row, and everything but batches is done by the pipeline as it is.
 
     ```python
-    judged = one_job(RunnablePassthrough.assign(verdict=qualify, topic=classify) | write_report)
+    from langchain_core.runnables import RunnablePassthrough
+
+    judged = one_job(RunnablePassthrough.assign(verdict=qualify, second=judge))
     judged.batch(rows)  # two jobs at the same time, however many rows there are
     ```
 
