@@ -13,7 +13,7 @@ from langchain_sutro._jobs.connection import Connection, asking, execute, traces
 from langchain_sutro._jobs.forms import asynchronous, synchronous
 from langchain_sutro._results import BatchResults
 from langchain_sutro._rows import RemoteTable, SpooledRows, open_table, spool_rows
-from langchain_sutro._service import PrivateFile, blocking, results_file, results_json
+from langchain_sutro._service import PrivateFile, blocking
 from langchain_sutro._tracing import JobTrace
 from langchain_sutro.errors import SutroJobCancelledError, SutroJobFailedError
 
@@ -137,11 +137,9 @@ def fetch_results(
         "job": job,
     }
     if rows is None or rows > _FEW_ROWS:
-        results = yield from _from_file(client, job_id, options, facts)
-        if results is not None:
-            return results
-    columns = yield from asking(client, results_json, job_id, options)
-    return BatchResults.from_columns(columns, **facts)
+        return (yield from _from_file(client, job_id, options, facts))
+    columns = yield from asking(client, _service.fetch_results, job_id, None, options)
+    return BatchResults.from_columns(columns or {}, **facts)
 
 
 afetch_results = asynchronous(fetch_results)
@@ -149,14 +147,17 @@ afetch_results = asynchronous(fetch_results)
 
 def _from_file(
     client: Connection, job_id: str, options: dict[str, bool], facts: dict[str, Any]
-) -> Steps[BatchResults | None]:
-    """The results by way of a private file; None where only JSON will do."""
+) -> Steps[BatchResults]:
+    """The results by way of a private file, or as JSON where there is none."""
     target: PrivateFile = yield blocking(PrivateFile)
-    results: BatchResults | None = None
+    results: BatchResults
     try:
-        if (yield from asking(client, results_file, job_id, target, options)):
+        columns = yield from asking(client, _service.fetch_results, job_id, target, options)
+        if columns is None:
             path = yield blocking(target.keep)
             results = yield blocking(BatchResults.from_parquet, path, **facts, delete=True)
+        else:
+            results = BatchResults.from_columns(columns, **facts)
     except BaseException as error:
         yield blocking(target.__exit__, type(error))
         raise

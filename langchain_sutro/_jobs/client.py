@@ -49,15 +49,21 @@ class SutroClient(Connection):
         api_key: Explicit key. Defaults to `SUTRO_API_KEY`, then the login file.
         api_url: Explicit URL of the deployment. Defaults to `SUTRO_API_URL`, then the login file.
         generation: Which HTTP API; `"auto"` decides by URL.
-        timeout: Seconds until a read gives up. Default: 100 for a run, 60 for other calls.
+        timeout: Seconds for a call as a whole: its repetitions, the pauses between them, and
+            answers that arrive byte by byte. By default each try has 100 seconds for a run and 60
+            for another call. A submission always has 10 seconds, because whoever gives up earlier
+            does not know whether there is a job. Results may take longer than this as a whole, as
+            long as 64 kB of them arrive within it.
         max_retries: Repetitions of what may safely be repeated.
         repeat_runs: Also repeat a real-time run after a 5xx or a broken connection, although it
             may already have been carried out and billed.
-        http_client: Used as it is for synchronous calls, and never closed here.
+        http_client: An `httpx.Client` or `httpx2.Client`, used for synchronous calls and never
+            closed here. What it sends by default (headers, cookies, parameters) and its event
+            hooks are for the deployment only; object storage is reached through its transports.
         http_async_client: The same for asynchronous calls.
 
     Raises:
-        SutroConfigurationError: An explicit URL may not be used.
+        SutroConfigurationError: An explicit URL may not be used, or a client is of another kind.
     """
 
     @synchronous
@@ -77,7 +83,7 @@ class SutroClient(Connection):
             input_data: Its input fields (mapping or pydantic model), or a text if it has one field.
             langsmith_metadata: Goes onto the call's LangSmith run, over that of the active trace.
             langsmith_tags: The same for tags.
-            timeout_seconds: Until the read gives up; default 100, above the service's own 90.
+            timeout_seconds: For the call as a whole; default 100, above the service's own 90.
             confidence_scoring: False saves the service the scoring; the confidence is then None.
 
         Returns:

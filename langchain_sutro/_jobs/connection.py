@@ -6,6 +6,8 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
+from pydantic import SecretStr
+
 from langchain_sutro import _service
 from langchain_sutro._service import (
     Generation,
@@ -15,6 +17,7 @@ from langchain_sutro._service import (
     Settings,
     Step,
     arun,
+    check_client,
     check_url,
     resolve,
     run,
@@ -24,10 +27,7 @@ from langchain_sutro._tracing import JobTraces
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import httpx
-    from pydantic import SecretStr
-
-    from langchain_sutro._service import Steps
+    from langchain_sutro._service import HTTPClient, Steps
 
 __all__ = ["Connection", "aexecute", "asking", "execute", "traces_of"]
 
@@ -47,12 +47,14 @@ class Connection:
         timeout: float | None = None,
         max_retries: int = 3,
         repeat_runs: bool = False,
-        http_client: httpx.Client | None = None,
-        http_async_client: httpx.AsyncClient | None = None,
+        http_client: HTTPClient | None = None,
+        http_async_client: HTTPClient | None = None,
     ) -> None:
         if api_url is not None:
             check_url(api_url, generation)
-        self._api_key = api_key
+        check_client(http_client, "http_client", asynchronous=False)
+        check_client(http_async_client, "http_async_client", asynchronous=True)
+        self._api_key = SecretStr(api_key) if isinstance(api_key, str) else api_key
         self._api_url = api_url
         self._generation = generation
         self._http_client = http_client

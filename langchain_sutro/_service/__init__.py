@@ -1,6 +1,7 @@
 """The service over HTTP: settings, connections, and each endpoint as an operation without I/O."""
 
 from langchain_sutro._service.cleanup import when_gone
+from langchain_sutro._service.clients import HTTPClient, check_client
 from langchain_sutro._service.driver import Operation, Session, arun, run
 from langchain_sutro._service.exchange import Policy, Service, endpoint, malformed, read
 from langchain_sutro._service.jobs import JobStatus, job_status, list_jobs
@@ -8,8 +9,7 @@ from langchain_sutro._service.json_values import dump_json, parse_json
 from langchain_sutro._service.part_file import PartFile
 from langchain_sutro._service.results import (
     PrivateFile,
-    results_file,
-    results_json,
+    fetch_results,
     results_link,
     results_saved,
 )
@@ -37,6 +37,7 @@ from langchain_sutro._service.watch import JobProgress, job_progress, wait_for_j
 
 __all__ = [
     "Generation",
+    "HTTPClient",
     "JobProgress",
     "JobRequest",
     "JobStatus",
@@ -56,11 +57,13 @@ __all__ = [
     "blocking",
     "cancel_job",
     "check_authentication",
+    "check_client",
     "check_name",
     "check_url",
     "dump_json",
     "endpoint",
     "fetch_job",
+    "fetch_results",
     "find_job",
     "get_quotas",
     "is_loopback",
@@ -73,8 +76,6 @@ __all__ = [
     "published_functions",
     "read",
     "resolve",
-    "results_file",
-    "results_json",
     "results_link",
     "results_saved",
     "run",

@@ -1,7 +1,7 @@
 """Connections of this process, shared by every client in it.
 
 httpcore's pool examines all its connections at the begin and end of each request, which grows with
-the square of the calls in flight. Here each connection is an httpx transport of its own, kept on a
+the square of the calls in flight. Here each connection is a pool of its own, kept on a
 stack per origin: a call takes the one used last, or opens one, and puts it back. Nothing is counted
 or polled, so many calls at once cost what few do.
 """
@@ -16,12 +16,13 @@ import weakref
 from collections import deque
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
-from urllib.request import getproxies, proxy_bypass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import httpcore
 import httpx
 
-from langchain_sutro.errors import SutroConfigurationError
+from langchain_sutro._service.deadlines import DeadlineBackend
+from langchain_sutro._service.surroundings import proxy_for, tls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -30,10 +31,8 @@ __all__ = ["AsyncStackTransport", "StackTransport", "async_transport", "sync_tra
 
 # Below the idle timeout of the usual load balancers (60 s), so that they do not close first.
 _KEEPALIVE_SECONDS = 50.0
-_ONE = httpx.Limits(
-    max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEPALIVE_SECONDS
-)
-
+_SWEEP_SECONDS = 5.0
+_backend = DeadlineBackend()
 _T = TypeVar("_T")
 _Origin = tuple[bytes, bytes, int | None]
 
@@ -41,10 +40,11 @@ _Origin = tuple[bytes, bytes, int | None]
 class _Stacks(Generic[_T]):
     """Idle transports by origin. Safe to use from several threads: a deque's ends are atomic."""
 
-    __slots__ = ("by_origin",)
+    __slots__ = ("by_origin", "swept")
 
     def __init__(self) -> None:
         self.by_origin: dict[_Origin, deque[tuple[float, _T]]] = {}
+        self.swept = 0.0
 
     def take(self, origin: _Origin) -> _T | None:
         try:
@@ -53,14 +53,18 @@ class _Stacks(Generic[_T]):
             return None
 
     def give(self, origin: _Origin, transport: _T) -> Iterator[_T]:
-        """Put one back; gives those that have been idle for too long, to be closed."""
+        """Put one back; gives those that have been idle for too long, to be closed.
+
+        Those of other origins are looked at now and then: nobody may ever call these again.
+        """
         now = time.monotonic()
         stack = self.by_origin.setdefault(origin, deque())
         stack.append((now, transport))
-        # Another thread may take what is looked at here.
-        with suppress(IndexError):
-            while stack[0][0] < now - _KEEPALIVE_SECONDS:
-                yield stack.popleft()[1]
+        yield from _idle(stack, now)
+        if now >= self.swept + _SWEEP_SECONDS:
+            self.swept = now
+            for other in list(self.by_origin.values()):
+                yield from _idle(other, now)
 
     def drain(self) -> Iterator[_T]:
         for stack in list(self.by_origin.values()):
@@ -68,14 +72,16 @@ class _Stacks(Generic[_T]):
                 yield stack.pop()[1]
 
 
+def _idle(stack: deque[tuple[float, _T]], now: float) -> Iterator[_T]:
+    """Those at the bottom of a stack that have been idle for too long."""
+    # Another thread may take what is looked at here.
+    with suppress(IndexError):
+        while stack[0][0] < now - _KEEPALIVE_SECONDS:
+            yield stack.popleft()[1]
+
+
 def _origin(url: httpx.URL) -> _Origin:
     return url.raw_scheme, url.raw_host, url.port
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    # Loading the certificate bundle takes 20-70 ms: once per process.
-    return httpx.create_ssl_context()
 
 
 @cache
@@ -85,45 +91,76 @@ def _no_tls() -> ssl.SSLContext:
 
 
 def _options(url: httpx.URL) -> tuple[ssl.SSLContext, httpx.Proxy | None]:
-    """TLS context and proxy of an origin, from the usual environment variables.
+    """TLS context and proxy of an origin, from the environment.
 
     Raises:
-        SutroConfigurationError: The proxy is none; it may hold a password, so it is not shown.
+        SutroConfigurationError: The environment names what cannot be used.
     """
-    proxies = getproxies()
-    named = proxies.get(url.scheme) or proxies.get("all")
-    if not named or proxy_bypass(url.host):
-        return (_tls() if url.scheme == "https" else _no_tls()), None
-    try:
-        # Without a scheme it is spoken to in HTTP, as by httpx and curl.
-        proxy = httpx.Proxy(named if "://" in named else f"http://{named}")
-    except (ValueError, httpx.InvalidURL):
-        raise SutroConfigurationError(
-            f"{url.scheme}_proxy or all_proxy names no proxy that can be used."
-        ) from None
-    return _tls(), proxy
+    proxy = proxy_for(url)
+    needed = url.scheme == "https" or proxy is not None
+    return (tls() if needed else _no_tls()), proxy
+
+
+_HTTP = (httpcore.ConnectionPool, httpcore.HTTPProxy, httpcore.SOCKSProxy)
+_ASYNC = (httpcore.AsyncConnectionPool, httpcore.AsyncHTTPProxy, httpcore.AsyncSOCKSProxy)
+_ONE: dict[str, Any] = {
+    "max_connections": 1,
+    "max_keepalive_connections": 1,
+    "keepalive_expiry": _KEEPALIVE_SECONDS,
+}
+
+
+def _connection(url: httpx.URL, kinds: tuple[Any, Any, Any], **options: Any) -> Any:
+    """A pool of one connection to an origin, of one of these kinds: direct, HTTP proxy, SOCKS."""
+    context, proxy = _options(url)
+    options |= {**_ONE, "ssl_context": context}
+    direct, over_http, over_socks = kinds
+    if proxy is None:
+        return direct(**options)
+    place = proxy.url
+    options |= {
+        "proxy_url": httpcore.URL(
+            scheme=place.raw_scheme, host=place.raw_host, port=place.port, target=place.raw_path
+        ),
+        "proxy_auth": proxy.raw_auth,
+    }
+    if place.scheme.startswith("socks"):
+        return over_socks(**options)
+    return over_http(proxy_headers=proxy.headers.raw, proxy_ssl_context=None, **options)
+
+
+def _for_core(request: httpx.Request) -> httpcore.Request:
+    url = request.url
+    return httpcore.Request(
+        request.method,
+        httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+        headers=request.headers.raw,
+        content=request.stream,
+        extensions=request.extensions,
+    )
 
 
 class StackTransport(httpx.BaseTransport):
     """Single-connection transports, taken last in, first out. Usable from any thread."""
 
     def __init__(self) -> None:
-        self._idle = _Stacks[httpx.HTTPTransport]()
+        self._idle = _Stacks[httpcore.ConnectionPool]()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; its connection returns to the stack when the response is closed."""
         origin = _origin(request.url)
         transport = self._idle.take(origin)
         if transport is None:
-            context, proxy = _options(request.url)
-            transport = httpx.HTTPTransport(verify=context, limits=_ONE, proxy=proxy)
+            transport = _connection(request.url, _HTTP, network_backend=_backend)
         try:
-            response = transport.handle_request(request)
+            answer = transport.handle_request(_for_core(request))
         except BaseException:
             transport.close()
             raise
-        response.stream = _Lease(response.stream, transport, origin, self._idle)
-        return response
+        lease = _Lease(answer.stream, transport, origin, self._idle)
+        return httpx.Response(
+            answer.status, headers=answer.headers, stream=lease, extensions=answer.extensions
+        )
 
     def close(self) -> None:
         """Close the idle connections; those in use close with their response."""
@@ -136,13 +173,13 @@ class _Lease(httpx.SyncByteStream):
 
     def __init__(
         self,
-        stream: httpx.SyncByteStream | httpx.AsyncByteStream,
-        transport: httpx.HTTPTransport,
+        stream: Any,
+        transport: httpcore.ConnectionPool,
         origin: _Origin,
-        idle: _Stacks[httpx.HTTPTransport],
+        idle: _Stacks[httpcore.ConnectionPool],
     ) -> None:
-        self._stream = cast("httpx.SyncByteStream", stream)
-        self._transport: httpx.HTTPTransport | None = transport
+        self._stream = stream
+        self._transport: httpcore.ConnectionPool | None = transport
         self._origin = origin
         self._idle = idle
 
@@ -153,7 +190,8 @@ class _Lease(httpx.SyncByteStream):
         transport, self._transport = self._transport, None
         if transport is not None:
             try:
-                self._stream.close()
+                if hasattr(self._stream, "close"):
+                    self._stream.close()
             except BaseException:
                 transport.close()
                 raise
@@ -165,7 +203,7 @@ class AsyncStackTransport(httpx.AsyncBaseTransport):
     """The same for the tasks of one event loop."""
 
     def __init__(self) -> None:
-        self._idle = _Stacks[httpx.AsyncHTTPTransport]()
+        self._idle = _Stacks[httpcore.AsyncConnectionPool]()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; its connection returns to the stack when the response is closed."""
@@ -175,16 +213,17 @@ class AsyncStackTransport(httpx.AsyncBaseTransport):
             if origin not in self._idle.by_origin:
                 # The first call of all reads the certificate bundle.
                 await asyncio.to_thread(_options, request.url)
-            context, proxy = _options(request.url)
-            transport = httpx.AsyncHTTPTransport(verify=context, limits=_ONE, proxy=proxy)
+            transport = _connection(request.url, _ASYNC)
         try:
-            response = await transport.handle_async_request(request)
+            answer = await transport.handle_async_request(_for_core(request))
         except BaseException:
             # Not put back: where it was cancelled, httpcore may take its connection for one in use.
             await transport.aclose()
             raise
-        response.stream = _AsyncLease(response.stream, transport, origin, self._idle)
-        return response
+        lease = _AsyncLease(answer.stream, transport, origin, self._idle)
+        return httpx.Response(
+            answer.status, headers=answer.headers, stream=lease, extensions=answer.extensions
+        )
 
     async def aclose(self) -> None:
         """Close the idle connections; those in use close with their response."""
@@ -197,24 +236,26 @@ class _AsyncLease(httpx.AsyncByteStream):
 
     def __init__(
         self,
-        stream: httpx.SyncByteStream | httpx.AsyncByteStream,
-        transport: httpx.AsyncHTTPTransport,
+        stream: Any,
+        transport: httpcore.AsyncConnectionPool,
         origin: _Origin,
-        idle: _Stacks[httpx.AsyncHTTPTransport],
+        idle: _Stacks[httpcore.AsyncConnectionPool],
     ) -> None:
-        self._stream = cast("httpx.AsyncByteStream", stream)
-        self._transport: httpx.AsyncHTTPTransport | None = transport
+        self._stream = stream
+        self._transport: httpcore.AsyncConnectionPool | None = transport
         self._origin = origin
         self._idle = idle
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._stream.__aiter__()
+        pieces: AsyncIterator[bytes] = self._stream.__aiter__()
+        return pieces
 
     async def aclose(self) -> None:
         transport, self._transport = self._transport, None
         if transport is not None:
             try:
-                await self._stream.aclose()
+                if hasattr(self._stream, "aclose"):
+                    await self._stream.aclose()
             except BaseException:
                 await transport.aclose()
                 raise

@@ -6,7 +6,14 @@ import re
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 
-from langchain_sutro._service.driver import Operation, Request, Response, Sleep, Timeout
+from langchain_sutro._service.driver import (
+    PACE,
+    Operation,
+    Request,
+    Response,
+    Sleep,
+    Timeout,
+)
 from langchain_sutro._service.exchange import (
     LONGEST_RETRY_AFTER,
     Service,
@@ -19,7 +26,6 @@ from langchain_sutro._service.exchange import (
 from langchain_sutro._service.settings import check_url
 from langchain_sutro.errors import (
     SutroAPIError,
-    SutroAuthenticationError,
     SutroConfigurationError,
     SutroConnectionError,
     SutroServerError,
@@ -34,6 +40,9 @@ __all__ = ["Download", "download_results", "results_url"]
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 # Fresh URLs for one download: each lives for an hour.
 _MOST_URLS = 4
+# What storages say of a signature that has expired, or of one whose object is gone.
+_REFUSALS = frozenset({400, 401, 403, 404, 410})
+_SECONDS = 60.0
 
 
 class Download:
@@ -176,22 +185,27 @@ def download_results(
     if service.settings.generation == "hosted":
         yield from _download_directly(service, job_id, download, options)
         return
-    for round_ in range(_MOST_URLS):
+    refused = 0
+    for _ in range(_MOST_URLS):
         answer = yield from results_url(
             service, job_id, **options, expires_in_seconds=expires_in_seconds
         )
-        try:
-            yield from _receive(service, answer["urls"]["get"], download)
-        except SutroAuthenticationError:
-            # Storage answers 403 to a signature that has expired.
-            if round_ == _MOST_URLS - 1:
-                raise
-        else:
+        refused = yield from _receive(service, answer["urls"]["get"], download)
+        if not refused:
             return
+    raise SutroAPIError(
+        f"The storage answered {refused} to download URLs that the service had just signed. The "
+        "API key is not concerned: the clock of one of them may be wrong, or the file is gone.",
+        status_code=refused,
+    )
 
 
-def _receive(service: Service, url: str, download: Download) -> Operation[None]:
-    """Read an object to its end; attempts that get further than any before do not count."""
+def _receive(service: Service, url: str, download: Download) -> Operation[int]:
+    """Read an object to its end; attempts that get much further than any before do not count.
+
+    Returns:
+        The status if the storage refuses the URL, for example because it has expired; otherwise 0.
+    """
     policy = service.policy
     attempt, furthest = 0, download.size
     while True:
@@ -200,9 +214,10 @@ def _receive(service: Service, url: str, download: Download) -> Operation[None]:
             "GET",
             url,
             headers=download.headers(),
-            timeout=Timeout() if policy.timeout is None else Timeout(read=policy.timeout),
+            timeout=Timeout(read=policy.timeout or _SECONDS),
             authorize=False,
             sink=download,
+            pace=PACE,
         )
         try:
             response: Response = yield request
@@ -211,16 +226,19 @@ def _receive(service: Service, url: str, download: Download) -> Operation[None]:
         else:
             if response.status in (200, 206):
                 if download.complete:
-                    return
+                    return 0
                 error = SutroConnectionError("The storage sent less than it announced.")
             else:
+                if response.status in _REFUSALS:
+                    return response.status
                 error = api_error(response, service.settings)
                 if response.status == 416:
                     download.restart()
                 elif not isinstance(error, SutroServerError) and response.status not in (408, 429):
                     raise error
         # A transfer that starts over each time gets further by chance only.
-        moved = download.resumable and download.size > furthest
+        step = min(PACE, (download.total or PACE) // 100)
+        moved = download.resumable and download.size >= furthest + max(step, 1)
         furthest = max(furthest, download.size)
         attempt = 0 if moved else attempt + 1
         asked = error.retry_after if isinstance(error, SutroAPIError) else None
@@ -244,7 +262,7 @@ def _download_directly(
     )
     headers = {"accept-encoding": "identity"}
     timeout = Timeout(read=service.policy.timeout or 300.0)
-    request = Request("GET", url, headers=headers, timeout=timeout, sink=download)
+    request = Request("GET", url, headers=headers, timeout=timeout, sink=download, pace=PACE)
     yield from send_request(service, request)
     if not download.complete:
         raise SutroConnectionError("The service sent less than it announced.")

@@ -8,26 +8,34 @@ paging are therefore written once, do no I/O of their own, and run on any clock.
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import httpx
 
+from langchain_sutro._redaction import shown
+from langchain_sutro._service.clients import library_of, request_for, transport_of
 from langchain_sutro._service.connections import async_transport, sync_transport
+from langchain_sutro._service.deadlines import Beside, Deadline
+from langchain_sutro._service.failures import broken, is_of_transport, late, was_sent
+from langchain_sutro._service.quiet_logs import quiet_logs
 from langchain_sutro._service.steps import adrive, drive
 from langchain_sutro._version import __version__
-from langchain_sutro.errors import SutroConfigurationError, SutroConnectionError, SutroTimeoutError
+from langchain_sutro.errors import SutroAPIError, SutroConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
+    from langchain_sutro._service.clients import HTTPClient
     from langchain_sutro._service.settings import Settings
 
 __all__ = [
+    "LARGEST_ANSWER",
+    "PACE",
     "Body",
     "Operation",
     "Request",
@@ -41,6 +49,12 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
+LARGEST_ANSWER = 32 * 2**20
+# Bytes that a long answer must bring within its timeout, to be given as much time again.
+PACE = 2**16
+# Of an answer that is an error, no more is looked at.
+_LARGEST_ERROR = 2**18
+_ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 _USER_AGENT = f"langchain-sutro/{__version__}"
 
 
@@ -73,11 +87,20 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """Seconds; None waits for ever."""
+    """Seconds; None waits for ever.
+
+    Attributes:
+        read: From the moment when the request begins to leave, or for a body of pieces when it has
+            left, until the answer has arrived as a whole.
+        connect: Until there is a connection.
+        write: Until a piece of the body has left.
+        whole: Whether `read` also covers all repetitions of the request and the pauses between.
+    """
 
     read: float | None = 60.0
     connect: float | None = 10.0
     write: float | None = 60.0
+    whole: bool = False
 
 
 @dataclass(slots=True)
@@ -92,6 +115,8 @@ class Request:
         timeout: Per connect, read and write.
         authorize: Whether the key goes along; never to object storage.
         sink: Takes the body of the answer piece by piece.
+        most: The length in bytes, decoded, from which an answer without a sink is refused.
+        pace: As many bytes of the answer earn it another `timeout.read`; None if none do.
     """
 
     method: str
@@ -101,6 +126,22 @@ class Request:
     timeout: Timeout = Timeout()
     authorize: bool = True
     sink: Sink | None = None
+    most: int = LARGEST_ANSWER
+    pace: int | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """Until the exchange has to be over; a body of pieces extends it as it leaves."""
+        timeout = self.timeout
+        return timeout.read if isinstance(self.content, bytes | None) else timeout.write
+
+    @property
+    def host(self) -> str:
+        """What messages show of the URL, which may be a secret."""
+        try:
+            return shown(_url(self.url).host)
+        except (httpx.InvalidURL, ValueError):
+            return "a URL that is not valid"
 
 
 @dataclass(slots=True)
@@ -149,150 +190,281 @@ class Session:
 
     Args:
         settings: Where to, and the key.
-        client: Used as it is for synchronous requests, and never closed here.
+        client: Used for synchronous requests, and never closed here.
         async_client: The same for asynchronous ones.
     """
 
     def __init__(
         self,
         settings: Settings,
-        client: httpx.Client | None = None,
-        async_client: httpx.AsyncClient | None = None,
+        client: HTTPClient | None = None,
+        async_client: HTTPClient | None = None,
     ) -> None:
         self.settings = settings
         self._client = client
         self._async_client = async_client
-        key = settings.api_key.get_secret_value()
-        self._authorization = f"Key {key}"
         self._origins = {_origin(settings.batch_url), _origin(settings.run_url)}
 
     def send(self, request: Request) -> Response:
         """Send one request from this thread.
 
         Raises:
-            SutroConnectionError: There was no complete answer.
+            SutroConnectionError: There was no complete answer in time.
+            SutroAPIError: The answer is too large, or encoded in a way that was not asked for.
         """
-        try:
-            sent = self._build(request, _SyncBody, self._client)
-            if self._client is None:
-                response = sync_transport().handle_request(sent)
-            else:
-                response = self._client.send(sent, stream=True, auth=None, follow_redirects=False)
+        deadline = Deadline(request.seconds)
+        with quiet_logs(self.settings.api_key.get_secret_value()), deadline.of_thread():
             try:
-                sink = request.sink
-                if sink is None or not sink.start(response.status_code, response.headers):
-                    content = response.read()
-                else:
-                    content = b""
-                    for piece in response.iter_raw():
-                        if not sink.write(piece):
-                            break
-            finally:
-                response.close()
-        except Exception as error:
-            if not _is_of_transport(error):
+                return self._exchange(request, deadline)
+            except Exception as error:
+                if deadline.passed and (isinstance(error, TimeoutError) or is_of_transport(error)):
+                    raise late(request.host, sent=was_sent(error)) from None
+                if is_of_transport(error):
+                    broken(error, request.host)
                 raise
-            _raise(error, request)
-        return Response(response.status_code, response.headers, content)
 
     async def asend(self, request: Request) -> Response:
         """Asynchronous form of `send`.
 
         Raises:
-            SutroConnectionError: There was no complete answer.
+            SutroConnectionError: There was no complete answer in time.
+            SutroAPIError: The answer is too large, or encoded in a way that was not asked for.
         """
-        try:
-            sent = self._build(request, _AsyncBody, self._async_client)
-            if self._async_client is None:
-                transport = await async_transport()
-                response = await transport.handle_async_request(sent)
-            else:
-                response = await self._async_client.send(
-                    sent, stream=True, auth=None, follow_redirects=False
-                )
+        deadline = Deadline(request.seconds)
+        with quiet_logs(self.settings.api_key.get_secret_value()):
             try:
-                sink = request.sink
-                if sink is None or not sink.start(response.status_code, response.headers):
-                    content = await response.aread()
-                else:
-                    content = b""
-                    async for piece in response.aiter_raw():
-                        if sink.blocks:
-                            more = await asyncio.to_thread(sink.write, piece)
-                        else:
-                            more = sink.write(piece)
-                        if not more:
-                            break
-            finally:
-                await response.aclose()
-        except Exception as error:
-            if not _is_of_transport(error):
+                async with asyncio.timeout(None) as scope:
+                    deadline.bind(scope)
+                    return await self._aexchange(request, deadline)
+            except Exception as error:
+                if scope.expired() and isinstance(error, TimeoutError):
+                    raise late(request.host) from None
+                if is_of_transport(error):
+                    broken(error, request.host)
                 raise
-            _raise(error, request)
-        return Response(response.status_code, response.headers, content)
+
+    def _exchange(self, request: Request, deadline: Deadline) -> Response:
+        beside = None if self._client is None else Beside(deadline)
+        do = beside.do if beside else _do
+        opened: list[httpx.Response] = []
+        try:
+            response = do(self._answer, request, deadline, opened)
+            sink = _sink(request, response)
+            pieces = _pieces(response, sink)
+            while (piece := do(next, pieces, None)) is not None:
+                if not sink.write(piece):
+                    break
+                deadline.received(len(piece), request.pace, request.timeout.read)
+                if deadline.passed:
+                    raise TimeoutError
+        finally:
+            if beside:
+                beside.end(partial(_close, opened))
+            else:
+                for each in opened:
+                    each.close()
+        return Response(response.status_code, response.headers, _content(sink))
+
+    async def _aexchange(self, request: Request, deadline: Deadline) -> Response:
+        response = await self._aanswer(request, deadline)
+        try:
+            sink = _sink(request, response)
+            async for piece in _apieces(response, sink):
+                if not (await _to_thread(sink.write, piece) if sink.blocks else sink.write(piece)):
+                    break
+                deadline.received(len(piece), request.pace, request.timeout.read)
+        finally:
+            await response.aclose()
+        return Response(response.status_code, response.headers, _content(sink))
+
+    def _answer(
+        self, request: Request, deadline: Deadline, opened: list[httpx.Response]
+    ) -> httpx.Response:
+        client = self._client
+        sent = self._build(request, _SyncBody(request, deadline), client)
+        if client is None:
+            response = sync_transport().handle_request(sent)
+        elif request.authorize:
+            response = client.send(sent, stream=True, auth=None, follow_redirects=False)
+        else:
+            transport = transport_of(client, sent.url) or sync_transport()
+            response = transport.handle_request(sent)
+        opened.append(response)
+        return response
+
+    async def _aanswer(self, request: Request, deadline: Deadline) -> httpx.Response:
+        client = self._async_client
+        sent = self._build(request, _AsyncBody(request, deadline), client)
+        if client is None:
+            return await (await async_transport()).handle_async_request(sent)
+        if not request.authorize:
+            transport = transport_of(client, sent.url) or await async_transport()
+            sending = transport.handle_async_request(sent)
+        else:
+            sending = client.send(sent, stream=True, auth=None, follow_redirects=False)
+        response: httpx.Response = await sending
+        return response
 
     def _build(
-        self,
-        request: Request,
-        wrap: type[_SyncBody | _AsyncBody],
-        client: httpx.Client | httpx.AsyncClient | None,
-    ) -> httpx.Request:
+        self, request: Request, pieces: _SyncBody | _AsyncBody, client: HTTPClient | None
+    ) -> Any:
         headers = {"user-agent": _USER_AGENT, "accept": "*/*", **request.headers}
         if request.authorize:
             if _origin(request.url) not in self._origins:
-                raise SutroConfigurationError("Refusing to send the API key to a different origin.")
-            headers["authorization"] = self._authorization
+                raise SutroConfigurationError("The key is not sent to an origin it is not for.")
+            headers["authorization"] = f"Key {self.settings.api_key.get_secret_value()}"
         content: Any = request.content
         if content is not None:
             headers["content-type"] = "application/json"
             if not isinstance(content, bytes):
                 headers["content-length"] = str(content.size)
-                content = wrap(content)
+                content = pieces
         timeout = request.timeout
+        connect = timeout.connect
+        if timeout.read is not None and (connect is None or connect >= timeout.read):
+            # Before the deadline, which would not say that nothing was sent.
+            connect = 0.9 * timeout.read
         limits = {
-            "connect": timeout.connect,
+            "connect": connect,
             "read": timeout.read,
             "write": timeout.write,
-            "pool": timeout.connect,
+            "pool": connect,
         }
+        options: dict[str, Any] = {"content": content, "extensions": {"timeout": limits}}
         if client is None:
-            return httpx.Request(
-                request.method,
-                _url(request.url),
-                headers=headers,
-                content=content,
-                extensions={"timeout": limits},
+            return httpx.Request(request.method, _url(request.url), headers=headers, **options)
+        if client.is_closed:
+            raise SutroConfigurationError(
+                "The HTTP client that was passed as http_client or http_async_client is closed."
             )
-        sent = client.build_request(
-            request.method,
-            request.url,
-            headers=headers,
-            content=content,
-            extensions={"timeout": limits},
-        )
+        # The client may know encodings whose expansion nobody bounds.
+        headers.setdefault("accept-encoding", "gzip, deflate")
         if not request.authorize:
-            # A default header of the caller's client would break the presigned URL, or leak.
-            sent.headers.pop("authorization", None)
-        return sent
+            # What the client adds to each request is for the deployment only.
+            kind = (library_of(client) or httpx).Request
+            return kind(request.method, request.url, headers=headers, **options)
+        return request_for(client, request.method, request.url, headers=headers, **options)
+
+
+def _do(work: Callable[..., _T], *args: Any) -> _T:
+    return work(*args)
+
+
+def _close(opened: list[httpx.Response]) -> None:
+    for response in opened:
+        # Whoever waited for the answer has it, or the reason why there is none.
+        with suppress(Exception):
+            response.close()
+
+
+class _Whole:
+    """Collects an answer."""
+
+    blocks = False
+
+    def __init__(self, request: Request, status: int) -> None:
+        self._status = status
+        self._most = request.most if status == 200 else _LARGEST_ERROR
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def start(self, status: int, headers: httpx.Headers) -> bool:
+        """Take anything, if it is encoded as it may be."""
+        encoding = headers.get("content-encoding", "").strip().lower()
+        if encoding not in _ENCODINGS:
+            raise SutroAPIError(
+                f"The service answered {status} in an encoding that was not asked for.",
+                status_code=status,
+            )
+        return True
+
+    def write(self, piece: bytes) -> bool:
+        self._size += len(piece)
+        if self._size <= self._most:
+            self._pieces.append(piece)
+            return True
+        if self._status == 200:
+            raise SutroAPIError(
+                f"The service's answer has more than {self._most / 2**20:g} MiB.", status_code=200
+            )
+        self._pieces.append(piece[: self._most - self._size])
+        return False
+
+    @property
+    def content(self) -> bytes:
+        return b"".join(self._pieces)
+
+
+def _sink(request: Request, response: httpx.Response) -> Sink:
+    """What takes the answer."""
+    sink = request.sink
+    if sink is None or not sink.start(response.status_code, response.headers):
+        sink = _Whole(request, response.status_code)
+        sink.start(response.status_code, response.headers)
+    return sink
+
+
+def _content(sink: Sink) -> bytes:
+    return sink.content if isinstance(sink, _Whole) else b""
+
+
+def _decoded(response: httpx.Response, sink: Sink) -> bool:
+    # A transport in memory has read its answer already.
+    return isinstance(sink, _Whole) or response.is_stream_consumed
+
+
+def _pieces(response: httpx.Response, sink: Sink) -> Iterator[bytes]:
+    return response.iter_bytes() if _decoded(response, sink) else response.iter_raw()
+
+
+def _apieces(response: httpx.Response, sink: Sink) -> AsyncIterator[bytes]:
+    return response.aiter_bytes() if _decoded(response, sink) else response.aiter_raw()
+
+
+async def _to_thread(take: Callable[[bytes], bool], piece: bytes) -> bool:
+    """Have a piece taken in a thread, and finished even if this task is cancelled meanwhile."""
+    taking = asyncio.ensure_future(asyncio.to_thread(take, piece))
+    try:
+        return await asyncio.shield(taking)
+    except asyncio.CancelledError:
+        await asyncio.wait([taking])
+        raise
 
 
 class _SyncBody(httpx.SyncByteStream):
-    def __init__(self, body: Body) -> None:
-        self._body = body
+    """The body of a request whose deadline moves as long as the body does."""
+
+    def __init__(self, request: Request, deadline: Deadline) -> None:
+        self._request = request
+        self._deadline = deadline
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._body.pieces()
+        for piece in _body(self._request).pieces():
+            yield piece
+            self._deadline.extend(self._request.timeout.write)
+        self._deadline.extend(self._request.timeout.read)
 
 
 class _AsyncBody(httpx.AsyncByteStream):
-    def __init__(self, body: Body) -> None:
-        self._body = body
+    """The same for an event loop."""
+
+    def __init__(self, request: Request, deadline: Deadline) -> None:
+        self._request = request
+        self._deadline = deadline
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        pieces = self._body.pieces()
+        pieces = _body(self._request).pieces()
         # Pieces come from a file: read them where that holds nobody up.
         while piece := await asyncio.to_thread(next, pieces, b""):
             yield piece
+            self._deadline.extend(self._request.timeout.write)
+        self._deadline.extend(self._request.timeout.read)
+
+
+def _body(request: Request) -> Body:
+    content = request.content
+    assert not isinstance(content, bytes | None)  # noqa: S101 - for the type checker
+    return content
 
 
 @lru_cache(maxsize=1024)
@@ -304,55 +476,3 @@ def _url(url: str) -> httpx.URL:
 def _origin(url: str) -> tuple[str, str, int | None]:
     parsed = httpx.URL(url)
     return parsed.scheme, parsed.host, parsed.port
-
-
-def _host(url: str) -> str:
-    return _url(url).host
-
-
-_NEVER_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-    httpx.InvalidURL,
-    httpx.LocalProtocolError,
-)
-
-
-def _is_of_transport(error: Exception) -> bool:
-    """Whether it comes from the connection, and not from a sink or a body."""
-    # httpx lets errors of the encryption through where it is asynchronous, and httpx-aiohttp some
-    # of aiohttp's own.
-    known = isinstance(error, httpx.HTTPError | httpx.InvalidURL | ssl.SSLError)
-    return known or type(error).__module__.partition(".")[0] == "aiohttp"
-
-
-def _broke_later(error: Exception) -> bool:
-    """Whether httpx-aiohttp calls it a failure to connect although the connection stood.
-
-    It does so for a connection that was dropped or reset after the request was sent. What it was
-    is the cause.
-    """
-    kinds = {kind.__name__ for kind in type(error.__cause__).__mro__}
-    connecting = kinds & {"ClientConnectorError", "ConnectionTimeoutError"}
-    return "ClientConnectionError" in kinds and not connecting
-
-
-def _raise(error: Exception, request: Request) -> NoReturn:
-    """Tell it in our terms; the URL may be a secret, so only its host is named."""
-    host = "a URL that is not valid" if isinstance(error, httpx.InvalidURL) else _host(request.url)
-    if isinstance(error, _NEVER_SENT) and _broke_later(error):
-        cause = type(error.__cause__).__name__
-        raise SutroConnectionError(f"No complete answer from {host}: {cause}.") from None
-    sent = not isinstance(error, _NEVER_SENT)
-    if isinstance(error, httpx.TimeoutException):
-        raise SutroTimeoutError(
-            f"{host} did not answer in time ({type(error).__name__}).", sent=sent
-        ) from None
-    reason = str(error) if isinstance(error, httpx.ConnectError) else ""
-    raise SutroConnectionError(
-        f"No complete answer from {host}: {type(error).__name__}{': ' if reason else ''}{reason}.",
-        sent=sent,
-    ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -100,7 +100,8 @@ class Policy:
 
     Attributes:
         max_retries: Repetitions after the first try.
-        timeout: Seconds until a read gives up; None for each operation's own default.
+        timeout: Seconds for a call as a whole, with its repetitions and pauses; None for each
+            operation's own default, which holds for each try.
         repeat_runs: Also repeat a real-time run that may already have been carried out, and billed.
         lookup_seconds: How long a submission without an answer is looked for; its job may be late.
         outage_seconds: How long an unreachable service is borne while a job runs there.
@@ -122,6 +123,16 @@ class Policy:
 
     def __post_init__(self) -> None:
         check_seconds("timeout", self.timeout)
+
+    def limits(self, default: float = 60.0) -> Timeout:
+        """The timeout of a call.
+
+        Args:
+            default: Seconds for each try, if `timeout` is None.
+        """
+        if self.timeout is None:
+            return Timeout(read=default)
+        return Timeout(read=self.timeout, whole=True)
 
     def backoff(self, attempt: int, *, first: float = 0.5, most: float = 8.0) -> float:
         """Seconds to wait after the attempt of this number, from 0."""
@@ -169,35 +180,68 @@ def send_request(
         SutroConnectionError: There was no complete answer.
     """
     policy = service.policy
+    end = _end(request.timeout, policy)
     attempt = 0
     while True:
-        pause = policy.pacer.not_before - policy.clock()
-        if pause > 0:
-            yield Sleep(pause + pause * 0.1 * policy.jitter())
+        yield from _pause(policy, end)
         failure: SutroConnectionError | SutroAPIError
         try:
-            response: Response = yield request
+            response: Response = yield _until(end, request, policy)
         except SutroConnectionError as error:
             failure = error
-            again = not error.sent or repeat is Repeat.READ or policy.repeat_runs
             delay = policy.backoff(attempt)
         else:
             if response.status == 200:
                 return response
             failure = api_error(response, service.settings)
-            again = response.status in _PASSING and (
-                response.status == 429 or repeat is Repeat.READ or policy.repeat_runs
-            )
             delay = policy.backoff(attempt) if failure.retry_after is None else failure.retry_after
-            again = again and delay <= LONGEST_RETRY_AFTER
-            if again and response.status == 429:
-                policy.pacer.not_before = max(policy.pacer.not_before, policy.clock() + delay)
-                delay = 0.0
-        if not again or attempt >= policy.max_retries:
+        late = delay > LONGEST_RETRY_AFTER or policy.clock() + delay >= end
+        if late or attempt >= policy.max_retries or not _may_repeat(failure, repeat, policy):
             raise failure
-        if delay:
+        if isinstance(failure, SutroRateLimitError):
+            policy.pacer.not_before = max(policy.pacer.not_before, policy.clock() + delay)
+        else:
             yield Sleep(delay)
         attempt += 1
+
+
+def _may_repeat(
+    failure: SutroConnectionError | SutroAPIError, repeat: Repeat, policy: Policy
+) -> bool:
+    harmless = repeat is Repeat.READ or policy.repeat_runs
+    if isinstance(failure, SutroConnectionError):
+        return harmless or not failure.sent
+    return failure.status_code == 429 or (harmless and failure.status_code in _PASSING)
+
+
+def _pause(policy: Policy, end: float) -> Operation[None]:
+    """Wait as long as the service asked of this key."""
+    pause = policy.pacer.not_before - policy.clock()
+    if pause <= 0:
+        return
+    if policy.clock() + pause >= end:
+        raise SutroRateLimitError(
+            f"Nothing was sent: the service asked this key to wait for another {pause:.1f} s, "
+            "which is longer than the timeout.",
+            status_code=429,
+            retry_after=pause,
+        )
+    yield Sleep(pause + pause * 0.1 * policy.jitter())
+
+
+def _until(end: float, request: Request, policy: Policy) -> Request:
+    """The request with no more time than is left."""
+    if end == float("inf"):
+        return request
+    seconds = max(end - policy.clock(), 0.001)
+    return replace(request, timeout=replace(request.timeout, read=seconds))
+
+
+def _end(timeout: Timeout, policy: Policy) -> float:
+    """When a call has to be over, on the policy's clock."""
+    if not timeout.whole or timeout.read is None:
+        return float("inf")
+    return policy.clock() + timeout.read
 
 
 def json_object(response: Response) -> dict[str, Any]:
@@ -339,6 +383,6 @@ def _retry_after(response: Response, fields: Mapping[str, Any]) -> float | None:
 
 def read(service: Service, url: str) -> Operation[dict[str, Any]]:
     """GET a JSON object, repeating what may pass."""
-    timeout = Timeout() if service.policy.timeout is None else Timeout(read=service.policy.timeout)
-    response = yield from send_request(service, Request("GET", url, timeout=timeout))
+    request = Request("GET", url, timeout=service.policy.limits())
+    response = yield from send_request(service, request)
     return json_object(response)

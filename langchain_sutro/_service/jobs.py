@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 
 from langchain_sutro._exports import exported_from
-from langchain_sutro._service.driver import Operation, Request, Sleep, Timeout
+from langchain_sutro._service.driver import PACE, Operation, Request, Sleep, Timeout
 from langchain_sutro._service.exchange import (
     Policy,
     Service,
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["JobStatus", "job_results", "job_status", "list_jobs", "when_ready"]
 
 _T = TypeVar("_T")
+_RESULTS_SECONDS = 300.0
+_LARGEST_RESULTS = 128 * 2**20
 
 
 @exported_from("langchain_sutro")
@@ -119,8 +121,15 @@ def job_results(
         }
     )
     url = endpoint(service.settings.batch_url, "job-results")
-    timeout = Timeout(read=service.policy.timeout or 300.0)
-    request = Request("POST", url, content, timeout=timeout)
+    # Many rows may take longer than the timeout, but no row may.
+    request = Request(
+        "POST",
+        url,
+        content,
+        timeout=Timeout(read=service.policy.timeout or _RESULTS_SECONDS),
+        most=_LARGEST_RESULTS,
+        pace=PACE,
+    )
     response = yield from send_request(service, request)
     return _columns(json_object(response).get("results"))
 

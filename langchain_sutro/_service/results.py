@@ -12,22 +12,37 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 from langchain_sutro._service.cleanup import when_gone
 from langchain_sutro._service.download import Download, download_results, results_url
 from langchain_sutro._service.jobs import job_results, when_ready
-from langchain_sutro.errors import SutroAPIError, SutroConnectionError
+from langchain_sutro.errors import (
+    SutroAPIError,
+    SutroAuthenticationError,
+    SutroConfigurationError,
+    SutroConnectionError,
+    SutroRateLimitError,
+)
 
 if TYPE_CHECKING:
     from langchain_sutro._service.driver import Operation
     from langchain_sutro._service.exchange import Service
 
-__all__ = ["PrivateFile", "results_file", "results_json", "results_link", "results_saved"]
+__all__ = ["PrivateFile", "fetch_results", "results_link", "results_saved"]
 
 _log = logging.getLogger(__name__)
+# Answers that say nothing about the results themselves, but that they cannot be had this way.
+_NOT_HERE = frozenset({404, 405, 410, 501})
+# There are no results yet, in any form.
+_NOT_YET = frozenset({409, 425})
+# What the service would answer to another call too.
+_OF_EVERYTHING = (SutroAuthenticationError, SutroRateLimitError)
 
 
 class PrivateFile(Download):
     """A temporary file that only this user can read; it goes unless it is kept."""
 
     def __init__(self) -> None:
-        handle, path = tempfile.mkstemp(prefix="langchain-sutro-", suffix=".parquet")
+        try:
+            handle, path = tempfile.mkstemp(prefix="langchain-sutro-", suffix=".parquet")
+        except OSError as error:
+            raise _not_stored(error) from None
         self._path = Path(path)
         self._open = os.fdopen(handle, "wb")
         self._kept = False
@@ -35,9 +50,23 @@ class PrivateFile(Download):
         self._unused = when_gone(self, _remove, self._open, self._path)
         super().__init__(self._open)
 
+    def write(self, piece: bytes) -> bool:
+        """As for every download.
+
+        Raises:
+            SutroConfigurationError: The disk is full, for example.
+        """
+        try:
+            return super().write(piece)
+        except OSError as error:
+            raise _not_stored(error) from None
+
     def keep(self) -> Path:
         """The finished file, which its new owner deletes."""
-        self._open.close()
+        try:
+            self._open.close()
+        except OSError as error:
+            raise _not_stored(error) from None
         self._kept = True
         return self._path
 
@@ -58,47 +87,78 @@ class PrivateFile(Download):
         await asyncio.to_thread(self.__exit__, kind)
 
 
+def _not_stored(error: OSError) -> SutroConfigurationError:
+    """The error for results that find no room on this machine."""
+    return SutroConfigurationError(
+        f"The results cannot be stored on this machine: {error.strerror or error}. Free some space "
+        "for temporary files, or set TMPDIR to another folder."
+    )
+
+
 def _remove(file: BinaryIO, path: Path) -> None:
     file.close()
     path.unlink(missing_ok=True)
 
 
-def results_file(
+def fetch_results(
     service: Service,
     job_id: str,
-    target: Download,
+    target: Download | None,
     options: dict[str, bool],
-) -> Operation[bool]:
-    """Receive the results as a file; False where only JSON will do."""
+) -> Operation[dict[str, list[Any]] | None]:
+    """The results of a job, which may lag behind its success.
 
-    def attempt() -> Operation[None]:
-        return download_results(service, job_id, target, **options)
+    Args:
+        service: The deployment, and how patiently it is called.
+        job_id: The job.
+        target: Takes them as a Parquet file; None to get them as JSON.
+        options: `include_inputs` and `include_cumulative_logprobs`.
 
-    try:
-        yield from when_ready(service.policy, attempt)
-    except SutroConnectionError as error:
-        # Object storage is another host, which this machine may not reach.
-        _log.warning("Fetching the results of %s as JSON: %s", job_id, error)
-        return False
-    except BaseException as error:
-        if isinstance(error, SutroAPIError) and error.status_code in (405, 501):
-            return False
-        error.add_note(_fetching(job_id))
-        raise
-    return True
+    Returns:
+        Columns, or None if the results are in the file. JSON, which every version of the official
+        SDK uses, is what is left where the service has no file, or its storage cannot be reached.
 
+    Raises:
+        SutroAPIError: There are no results.
+        SutroConnectionError: The service gave no complete answer.
+        SutroConfigurationError: This machine cannot store the file.
+    """
 
-def results_json(
-    service: Service, job_id: str, options: dict[str, bool]
-) -> Operation[dict[str, list[Any]]]:
-    def attempt() -> Operation[dict[str, list[Any]]]:
-        return job_results(service, job_id, **options)
+    def attempt() -> Operation[dict[str, list[Any]] | None]:
+        failure: SutroAPIError | SutroConnectionError | None = None
+        if target is not None:
+            failure = yield from _file(service, job_id, target, options)
+            if failure is None:
+                return None
+            _log.warning("Fetching the results of %s as JSON: %s", job_id, failure)
+        try:
+            return (yield from job_results(service, job_id, **options))
+        except SutroAPIError as error:
+            if failure is not None and error.status_code in _NOT_HERE:
+                raise failure from None
+            raise
 
     try:
         return (yield from when_ready(service.policy, attempt))
     except BaseException as error:
-        error.add_note(_fetching(job_id))
+        error.add_note(f"While fetching the results of {job_id}.")
         raise
+
+
+def _file(
+    service: Service, job_id: str, target: Download, options: dict[str, bool]
+) -> Operation[SutroAPIError | SutroConnectionError | None]:
+    """Receive the file; what went wrong if JSON may do."""
+    try:
+        yield from download_results(service, job_id, target, **options)
+    except SutroConnectionError as error:
+        # Object storage is another host, which this machine may not reach.
+        return error
+    except SutroAPIError as error:
+        if isinstance(error, _OF_EVERYTHING) or error.status_code in _NOT_YET:
+            raise
+        return error
+    return None
 
 
 def results_link(
@@ -115,7 +175,3 @@ def results_saved(
     yield from when_ready(
         service.policy, lambda: download_results(service, job_id, target, **options)
     )
-
-
-def _fetching(job_id: str) -> str:
-    return f"While fetching the results of {job_id}."

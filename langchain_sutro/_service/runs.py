@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from langchain_sutro._service.driver import Operation, Request, Timeout
+from langchain_sutro._service.driver import Operation, Request
 from langchain_sutro._service.exchange import (
     Repeat,
     Service,
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 # The service's deadline for a run is 90 s; the official SDK reads for 100 s.
-_RUN_TIMEOUT = Timeout(read=100.0)
+_RUN_SECONDS = 100.0
 
 
 def check_name(name: str) -> str:
@@ -67,11 +68,10 @@ def run_function(
         name: The published Function, without namespace and revision.
         input_json: The input, encoded.
         confidence_scoring: Sent only if false, so that older deployments accept the call.
-        timeout: Seconds until the read gives up, before the policy's.
+        timeout: Seconds for the call as a whole, before the policy's.
     """
     check_seconds("timeout", timeout)
-    seconds = service.policy.timeout if timeout is None else timeout
-    limits = _RUN_TIMEOUT if seconds is None else Timeout(read=seconds)
+    policy = service.policy if timeout is None else replace(service.policy, timeout=timeout)
     if service.settings.generation == "deployment":
         url = endpoint(service.settings.run_url, "functions", check_name(name), "run")
         flag = b"" if confidence_scoring else b',"confidence_scoring":false'
@@ -80,7 +80,7 @@ def run_function(
         url = endpoint(service.settings.run_url, "functions", "run")
         encoded_name = orjson.dumps(check_name(name))
         content = b'{"name":' + encoded_name + b',"input_data":' + input_json + b"}"
-    request = Request("POST", url, content, timeout=limits)
+    request = Request("POST", url, content, timeout=policy.limits(_RUN_SECONDS))
     try:
         response = yield from send_request(service, request, Repeat.RUN)
     except SutroNotFoundError as error:
@@ -114,7 +114,8 @@ def cancel_job(service: Service, job_id: str) -> Operation[dict[str, Any]]:
         if error.status_code != 405:
             raise
     # The oldest documentation has POST.
-    response = yield from send_request(service, Request("POST", url))
+    request = Request("POST", url, timeout=service.policy.limits())
+    response = yield from send_request(service, request)
     return json_object(response)
 
 

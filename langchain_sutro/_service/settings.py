@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 from urllib.parse import SplitResult, unquote
 
 import httpx
@@ -42,6 +42,8 @@ _HELP = (
 class Settings:
     """A resolved pair of deployment and key.
 
+    A pickle of it has no key.
+
     Attributes:
         generation: Which of the service's two HTTP APIs is spoken.
         batch_url: Base of the endpoints for jobs, without a trailing slash.
@@ -53,6 +55,16 @@ class Settings:
     batch_url: str
     run_url: str
     api_key: SecretStr
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A pickle may leave the process, so the key stays behind.
+        return Settings, (self.generation, self.batch_url, self.run_url, SecretStr(""))
+
+    def __copy__(self) -> Settings:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Settings:
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +183,11 @@ def _plain_host(parts: SplitResult) -> str:
     """The host as a name server would see it, so that no spelling slips past the checks."""
     host = unquote(parts.hostname or "").rstrip(".").lower()
     try:
-        host = host.encode("idna").decode() if not host.isascii() else host
+        # Also finds labels that are empty or too long.
+        named = host if ":" in host else host.encode("idna").decode()
     except UnicodeError:
         raise _no_name() from None
+    host = named
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise SutroConfigurationError(
             f"The deployment's URL must use https, since the key is sent to it; http is for "

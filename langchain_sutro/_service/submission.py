@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 
 __all__ = ["JobRequest", "Marker", "Rows", "Submitted", "find_job", "look_for", "submit_job"]
 
-# Reading a large submission takes the service a while.
-_SUBMIT_TIMEOUT = Timeout(read=300.0, write=120.0)
+# Reading a large submission takes the service a while, and whoever stops waiting for the answer
+# does not know whether there is a job.
+_SUBMIT_SECONDS, _SHORTEST_SUBMIT, _WRITE_SECONDS = 300.0, 10.0, 120.0
 _PAGE = 100
 _NAME_LENGTH = 45
 _DESCRIPTION_LENGTH = 512
@@ -291,7 +292,9 @@ def _post_once(service: Service, content: Body | bytes, marker: Marker) -> Opera
     with 429.
     """
     url = endpoint(service.settings.batch_url, "batch-inference")
-    request = Request("POST", url, content, timeout=_SUBMIT_TIMEOUT)
+    seconds = max(service.policy.timeout or _SUBMIT_SECONDS, _SHORTEST_SUBMIT)
+    timeout = Timeout(read=seconds, write=_WRITE_SECONDS)
+    request = Request("POST", url, content, timeout=timeout)
     cause: SutroError
     try:
         with _noting(marker, but=SutroError):

@@ -32,7 +32,7 @@ __all__ = ["JobProgress", "job_progress", "wait_for_job"]
 _FIRST_POLL = 0.1
 _STREAM_SECONDS = 30.0
 # How long a look may take, and may take even where less of the wait is left.
-_READ_SECONDS, _SHORTEST_READ = 60.0, 5.0
+_READ_SECONDS, _SHORTEST_READ = 60.0, 1.0
 
 
 @exported_from("langchain_sutro")
@@ -130,7 +130,7 @@ def wait_for_job(
             if status is JobStatus.SUCCEEDED:
                 return
             if status.ended:
-                raise (yield from _ending(service, job_id, status))
+                raise (yield from _ending(service, seconds, job_id, status))
         left = float("inf") if timeout is None else timeout - (policy.clock() - start)
         if left <= 0:
             raise SutroJobTimeoutError(
@@ -155,11 +155,14 @@ def _may_pass(error: SutroConnectionError | SutroAPIError) -> bool:
     return True
 
 
-def _ending(service: Service, job_id: str, status: JobStatus) -> Operation[SutroJobError]:
+def _ending(
+    service: Service, seconds: float, job_id: str, status: JobStatus
+) -> Operation[SutroJobError]:
     """The error for a job that did not succeed, with the service's reason if it gives one."""
     if status is JobStatus.CANCELLED:
         return SutroJobCancelledError(f"{job_id} was cancelled.", job_id=job_id)
     reason: Any = None
+    service = replace(service, policy=replace(service.policy, timeout=seconds))
     # The reason is only an explanation; that the job failed is certain.
     with suppress(SutroConnectionError, SutroAPIError):
         reason = (yield from fetch_job(service, job_id)).get("failure_reason")

@@ -37,6 +37,7 @@ from langchain_sutro.functions import (
     input_schema,
     marked_name,
     tool_name,
+    without_secrets_of_typos,
 )
 
 if TYPE_CHECKING:
@@ -115,7 +116,9 @@ class SutroJobToolkit(BaseToolkit):
         SutroConfigurationError: `root` is not a directory.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
+    )
 
     function: SutroFunction
     root: Path | None = None
@@ -133,6 +136,11 @@ class SutroJobToolkit(BaseToolkit):
     _actions: JobActions = PrivateAttr()
     _tools: list[BaseTool] = PrivateAttr()
     _decided: dict[str, bool] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hide_typos(cls, values: Any) -> Any:
+        return without_secrets_of_typos(cls, values)
 
     @model_validator(mode="after")
     def _make_tools(self) -> Self:

@@ -42,7 +42,7 @@ _TODO = "TODO: what it decides, and when to call it."
 class ManifestSettings(BaseModel):
     """How Functions are called; each is a field of `SutroFunction`. Keys and URLs are not."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, strict=True)
 
     timeout: float | None = Field(
         default=None, gt=0, allow_inf_nan=False, description="Seconds until a read times out."
@@ -67,7 +67,7 @@ class ManifestSettings(BaseModel):
 class ManifestFunction(BaseModel):
     """One published Function."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, strict=True)
 
     name: str = Field(min_length=1, description="The published name.")
     description: str = Field(
@@ -94,7 +94,12 @@ class ManifestFunction(BaseModel):
 class Manifest(BaseModel):
     """Functions of a project."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, title="Manifest of Sutro Functions")
+    model_config = ConfigDict(
+        extra="forbid",
+        hide_input_in_errors=True,
+        strict=True,
+        title="Manifest of Sutro Functions",
+    )
 
     schema_url: str | None = Field(
         default=None, alias="$schema", description="Where an editor finds this schema."

@@ -12,7 +12,13 @@ from langchain_sutro._jobs import SutroClient, aexecute, execute
 from langchain_sutro._service import endpoint, malformed, read
 from langchain_sutro.agents.manifest import load_manifest
 from langchain_sutro.errors import SutroConfigurationError, SutroNotFoundError
-from langchain_sutro.functions import SutroFunction, client_settings, marked_name, tool_name
+from langchain_sutro.functions import (
+    SutroFunction,
+    client_settings,
+    marked_name,
+    tool_name,
+    without_secrets_of_typos,
+)
 
 if TYPE_CHECKING:
     import os
@@ -64,12 +70,19 @@ class SutroToolkit(BaseToolkit):
             Function has no fields or description.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
+    )
 
     functions: list[SutroFunction]
     names: dict[str, str] = Field(default_factory=dict)
 
     _tools: list[SutroTool] = PrivateAttr()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hide_typos(cls, values: Any) -> Any:
+        return without_secrets_of_typos(cls, values)
 
     @model_validator(mode="after")
     def _make_tools(self) -> Self:

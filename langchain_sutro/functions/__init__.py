@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from langchain_sutro.functions.router import SutroRouter, chosen_branch
     from langchain_sutro.functions.row_outcomes import RowOutcomes
     from langchain_sutro.functions.runs import CallRuns
-    from langchain_sutro.functions.settings import client_settings
+    from langchain_sutro.functions.settings import client_settings, without_secrets_of_typos
     from langchain_sutro.functions.tool import SutroTool
     from langchain_sutro.functions.tool_base import TracedTool, correctable_errors, short_answer
     from langchain_sutro.functions.tool_names import marked_name, tool_name
@@ -82,6 +82,7 @@ __all__ = [
     "tool_name",
     "untraced_job",
     "verdict_key",
+    "without_secrets_of_typos",
     "worth_retrying",
 ]
 
@@ -112,6 +113,7 @@ __getattr__, __dir__ = lazy_exports(
         "RowOutcomes": "row_outcomes",
         "CallRuns": "runs",
         "client_settings": "settings",
+        "without_secrets_of_typos": "settings",
         "SutroTool": "tool",
         "TracedTool": "tool_base",
         "correctable_errors": "tool_base",

@@ -37,7 +37,7 @@ class SutroAssign(RunnableSerializable[dict[str, Any], dict[str, Any]]):
             names to the row's, or a callable on the row. None passes the whole row.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     bound: Runnable[Any, Any]
     key: str

@@ -9,7 +9,6 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-import httpx
 from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from pydantic import (
@@ -39,7 +38,14 @@ from langchain_sutro._rows import (
     SpooledRows,
     model_of,
 )
-from langchain_sutro._service import Generation, JobProgress, JobRequest, Submitted, check_name
+from langchain_sutro._service import (
+    Generation,
+    HTTPClient,
+    JobProgress,
+    JobRequest,
+    Submitted,
+    check_name,
+)
 from langchain_sutro._tracing import (
     JobTrace,
     TraceContext,
@@ -54,7 +60,7 @@ from langchain_sutro.functions.checked_rows import CheckedRow, check_rows, rows_
 from langchain_sutro.functions.interface import answer_form
 from langchain_sutro.functions.row_batch import RowBatch
 from langchain_sutro.functions.runs import CallRuns
-from langchain_sutro.functions.settings import client_settings
+from langchain_sutro.functions.settings import client_settings, without_secrets_of_typos
 from langchain_sutro.functions.untraced import arun_once, run_once, untraced_job
 from langchain_sutro.functions.whole_batch import WholeBatch, abatch_with_runs, batch_with_runs
 
@@ -104,10 +110,12 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         sutro_api_key: Defaults to `SUTRO_API_KEY`, then the login file.
         api_url: Defaults to `SUTRO_API_URL`, then the login file.
         generation: Which of the service's HTTP APIs to use; `"auto"` decides by the URL.
-        timeout: Read timeout in seconds. Defaults to 100 for a run and 60 for other calls.
+        timeout: Seconds for a call as a whole, however slowly its answer arrives; see
+            `SutroClient`. Defaults to 100 for each try of a run and 60 for that of another call.
         max_retries: How often a request that is safe to repeat is repeated.
         rate_limiter: Limits real-time runs.
-        http_client: Used as it is for synchronous calls, and never closed.
+        http_client: An `httpx.Client` or `httpx2.Client`, used for synchronous calls and never
+            closed.
         http_async_client: The same for asynchronous calls.
         confidence_scoring: False skips the confidence scoring of real-time runs.
         job_priority: 0 for prototyping, 1 for production.
@@ -130,7 +138,11 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
     """
 
     model_config = ConfigDict(
-        arbitrary_types_allowed=True, populate_by_name=True, extra="forbid", protected_namespaces=()
+        arbitrary_types_allowed=True,
+        populate_by_name=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        protected_namespaces=(),
     )
 
     function: str
@@ -146,8 +158,8 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
     timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     max_retries: int = Field(default=3, ge=0)
     rate_limiter: BaseRateLimiter | None = Field(default=None, exclude=True)
-    http_client: httpx.Client | None = Field(default=None, exclude=True)
-    http_async_client: httpx.AsyncClient | None = Field(default=None, exclude=True)
+    http_client: HTTPClient | None = Field(default=None, exclude=True)
+    http_async_client: HTTPClient | None = Field(default=None, exclude=True)
     confidence_scoring: bool = True
     job_priority: Literal[0, 1] = 0
     batch_mode: Literal["job", "realtime"] = "job"
@@ -169,6 +181,11 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
 
     def __init__(self, function: str, **kwargs: Any) -> None:
         super().__init__(function=function, **kwargs)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hide_typos(cls, values: Any) -> Any:
+        return without_secrets_of_typos(cls, values)
 
     @model_validator(mode="after")
     def _validate(self) -> SutroFunction:

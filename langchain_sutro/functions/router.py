@@ -15,6 +15,7 @@ from langchain_sutro.errors import LowConfidenceError, SutroConfigurationError, 
 from langchain_sutro.functions.assign import SutroAssign
 from langchain_sutro.functions.checked_rows import rows_of_batch
 from langchain_sutro.functions.row_outcomes import RowOutcomes
+from langchain_sutro.functions.settings import without_secrets_of_typos
 from langchain_sutro.functions.verdicts import by_verdict, verdict_key
 from langchain_sutro.functions.whole_batch import abatch_with_runs, batch_with_runs
 
@@ -52,12 +53,19 @@ class SutroRouter(RunnableSerializable[dict[str, Any], Any]):
             fallback.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
+    )
 
     judge: SutroAssign
     branches: dict[str | bool | int, Runnable[Any, Any]]
     fallback: Runnable[Any, Any] | None = None
     min_confidence: float | None = Field(default=None, ge=0, le=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hide_typos(cls, values: Any) -> Any:
+        return without_secrets_of_typos(cls, values)
 
     @model_validator(mode="after")
     def _check(self) -> SutroRouter:

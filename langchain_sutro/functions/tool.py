@@ -42,7 +42,11 @@ from langchain_sutro.functions.interface import (
     input_schema,
     payload_function,
 )
-from langchain_sutro.functions.settings import client_settings, without_client_settings
+from langchain_sutro.functions.settings import (
+    client_settings,
+    without_client_settings,
+    without_secrets_of_typos,
+)
 from langchain_sutro.functions.tool_base import (
     SutroToolError,
     TracedTool,
@@ -105,7 +109,9 @@ class SutroTool(WholeBatch, TracedTool):
             that of the Function. Any field name works, including `config`, `runtime` and `self`.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
+    )
 
     function: PublishedFunction
     # Kept as JSON schema: langchain-core and langgraph inject values into fields of a pydantic
@@ -144,7 +150,7 @@ class SutroTool(WholeBatch, TracedTool):
                 "decides when to call it."
             )
         values["metadata"] = {"sutro_function": function.function, **(values.get("metadata") or {})}
-        return values
+        return cast("dict[str, Any]", without_secrets_of_typos(cls, values))
 
     @model_validator(mode="after")
     def _validate(self) -> SutroTool:

@@ -15,7 +15,7 @@ from langchain_sutro.errors import SutroError
 from tests.support.tool_calls import LEAD, both_ways, call, run
 
 PROMPT = "You are a judge, and this is the secret prompt."
-HTTP = {"max_retries": 0, "timeout": 0.3, "poll_interval": 0.1}
+HTTP = {"max_retries": 0, "timeout": 1.0, "poll_interval": 0.1}
 
 
 class Lead(BaseModel):
@@ -77,7 +77,7 @@ FAULTS = {
     "401": {"status": 401, "json": {"detail": "no"}},
     "429": {"status": 429},
     "502": {"status": 502, "html": "<h1>Bad gateway</h1>"},
-    "timeout": {"delay": 0.6},
+    "timeout": {"delay": 1.6},
     "cut off": {"truncate": "connection"},
     "reset": {"reset": "after"},
 }

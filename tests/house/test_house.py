@@ -54,6 +54,7 @@ DISTRIBUTIONS = {
 # Part of what another required package is, so that they need no line of their own.
 BROUGHT = {
     "anyio",  # starlette
+    "httpcore",  # httpx
     "langgraph",  # langchain
     "numpy",  # pandas, scikit-learn
     "pydantic_core",  # pydantic

@@ -215,21 +215,18 @@ class _Story:
         """All rows, in order, or a typed error."""
         service = self.service
         target = Download(content := io.BytesIO())
-        operation = _results.results_file(
+        operation = _results.fetch_results(
             _exchange.Service(self.settings, self.policy), job.job_id, target, dict(_RESULTS)
         )
         try:
-            if self.drive(operation, 20_000):
-                come, versions = content.getvalue(), range(service.storage.version, 0, -1)
-                whole = any(come == file(version, job.rows) for version in versions)
-                check(whole, "a file arrives whole, and all of it is of one object")
-                return
-            operation = _results.results_json(
-                _exchange.Service(self.settings, self.policy), job.job_id, dict(_RESULTS)
-            )
             columns = self.drive(operation, 20_000)
         except (SutroAPIError, SutroConnectionError):
             check(not self.no_faults, "results come without faults")
+            return
+        if columns is None:
+            come, versions = content.getvalue(), range(service.storage.version, 0, -1)
+            whole = any(come == file(version, job.rows) for version in versions)
+            check(whole, "a file arrives whole, and all of it is of one object")
         else:
             check(columns["outputs"] == outputs(job.rows), "no row is lost or moved")
 
