@@ -71,7 +71,13 @@ def submit(
     wire = rows.url if isinstance(rows, RemoteTable) else rows
     trace = trace or JobTrace()
     submitted = yield from asking(
-        client, _service.submit_job, request, wire, reuse=reuse, token=token or trace.token
+        client,
+        _service.submit_job,
+        request,
+        wire,
+        reuse=reuse,
+        token=token or trace.token,
+        run=trace.run_id,
     )
     traces_of(client).add(submitted, trace)
     return submitted

@@ -3,16 +3,19 @@
 from langchain_sutro._results.batch import BatchResults, usd
 from langchain_sutro._results.confidence import check_min_confidence, is_confident
 from langchain_sutro._results.labels import LabelCounts
+from langchain_sutro._results.model import AnsweringModel, model_warnings
 from langchain_sutro._results.payload import FunctionResult, answer_fields, parse_output_model
 from langchain_sutro._results.sdk_frame import results_frame
 
 __all__ = [
+    "AnsweringModel",
     "BatchResults",
     "FunctionResult",
     "LabelCounts",
     "answer_fields",
     "check_min_confidence",
     "is_confident",
+    "model_warnings",
     "parse_output_model",
     "results_frame",
     "usd",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from langchain_sutro._exports import exported_from
 from langchain_sutro._results import frames
 from langchain_sutro._results.labels import LabelCounts
+from langchain_sutro._results.model import AnsweringModel, model_warnings
 from langchain_sutro._results.payload import FunctionResult, row_result
 from langchain_sutro._results.result_columns import (
     CONFIDENCE,
@@ -48,6 +49,10 @@ class BatchSummary:
         input_tokens: The job's total, if known.
         output_tokens: The job's total, if known.
         cost: The job's total in USD, if known.
+        models: What answered, as far as the service says it of its jobs: the model, its source and
+            the Function's revision.
+        warnings: What to know before relying on the figures, such as that the jobs of one table
+            were answered by different models.
     """
 
     rows: int
@@ -57,6 +62,8 @@ class BatchSummary:
     input_tokens: int | None
     output_tokens: int | None
     cost: float | None
+    models: tuple[AnsweringModel, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @exported_from("langchain_sutro")
@@ -214,7 +221,24 @@ class BatchResults:
             input_tokens=self._total("input_tokens"),
             output_tokens=self._total("output_tokens"),
             cost=self._total("job_cost"),
+            models=self._models,
+            warnings=model_warnings(self._models, "The table"),
         )
+
+    @property
+    def totals(self) -> dict[str, Any]:
+        """`input_tokens`, `output_tokens` and `job_cost` in USD of all jobs, None if not known."""
+        return {name: self._total(name) for name in ("input_tokens", "output_tokens", "job_cost")}
+
+    @property
+    def model(self) -> AnsweringModel | None:
+        """The model that answered all rows; None if it is not known, or there were several."""
+        return self._models[0] if len(self._models) == 1 else None
+
+    @property
+    def _models(self) -> tuple[AnsweringModel, ...]:
+        found = (AnsweringModel.of((job or {}).get("function")) for job in self._jobs)
+        return tuple(dict.fromkeys(one for one in found if one is not None))
 
     @property
     def carried(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import orjson
 from pydantic import BaseModel, RootModel, ValidationError
 
 from langchain_sutro._exports import exported_from
+from langchain_sutro._results.model import AnsweringModel
 from langchain_sutro._rows import incoming_names
 from langchain_sutro._service import parse_json
 from langchain_sutro.errors import SutroAPIError, SutroError, SutroRowError
@@ -95,6 +96,11 @@ class FunctionResult(dict[str, Any]):
         """The service's id of this call."""
         value: str | None = self.get("request_id", self.get("run_id"))
         return value
+
+    @property
+    def model(self) -> AnsweringModel | None:
+        """The model that answered, its source and the Function's revision; None if not known."""
+        return AnsweringModel.of(self.get("function"))
 
     def without_prompt(self) -> FunctionResult:
         """A copy without `usage.system_prompt`, the Function's own prompt."""

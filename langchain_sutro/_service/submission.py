@@ -104,6 +104,10 @@ class JobRequest:
 
     def prefix(self, marker: Marker) -> bytes:
         """The request's JSON up to its inputs; every optional field is sent, as the SDK does."""
+        description = f"{self.description} {marker}" if self.description else str(marker)
+        if len(description) > _DESCRIPTION_LENGTH:
+            # There is room for a marker without a run.
+            description = f"{self.description} {replace(marker, run='')}"
         fields: dict[str, Any] = {
             "model": self.function,
             "job_priority": self.job_priority,
@@ -114,7 +118,7 @@ class JobRequest:
             "random_seed_per_input": False,
             "truncate_rows": False,
             "name": self.job_name,
-            "description": f"{self.description} {marker}" if self.description else str(marker),
+            "description": description,
         }
         if self.id_column is not None:
             fields["id_column_name"] = self.id_column
@@ -156,6 +160,7 @@ def submit_job(
     *,
     reuse: timedelta | None = None,
     token: str | None = None,
+    run: str | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Operation[Submitted]:
     """Submit a job, or find the one that was submitted before.
@@ -167,6 +172,7 @@ def submit_job(
         reuse: Take a job of at most this age with the same Function, rows and options, unless it
             failed or was cancelled.
         token: For the job's description, where it must be known beforehand.
+        run: For the job's description, the hexadecimal id of its LangSmith run.
         now: The time, with a zone.
 
     Raises:
@@ -180,10 +186,10 @@ def submit_job(
     if isinstance(rows, str):
         # The signature of a presigned URL differs each time, its object does not.
         sha256 = hashlib.sha256(rows.partition("?")[0].encode()).hexdigest()
-        marker = Marker.new(request.fingerprint(sha256), token)
+        marker = Marker.new(request.fingerprint(sha256), token, run)
         content = request.prefix(marker) + orjson.dumps(rows) + b"}"
     else:
-        marker = Marker.new(request.fingerprint(rows.sha256), token)
+        marker = Marker.new(request.fingerprint(rows.sha256), token, run)
         content = _RowsBody(request.prefix(marker), rows)
     if reuse is not None:
         try:
@@ -261,28 +267,33 @@ class Marker:
     Attributes:
         token: Unique to one submission.
         fingerprint: Equal for equal Function, data and options.
+        run: The hexadecimal id of the job's LangSmith run, if the token is not that.
     """
 
     token: str
     fingerprint: str = ""
+    run: str = ""
 
     @classmethod
-    def new(cls, fingerprint: str = "", token: str | None = None) -> Marker:
+    def new(cls, fingerprint: str = "", token: str | None = None, run: str | None = None) -> Marker:
         """A marker, by default with a fresh token."""
-        return cls(token or uuid.uuid4().hex, fingerprint)
+        return cls(token or uuid.uuid4().hex, fingerprint, run or "")
 
     @classmethod
     def find(cls, description: object) -> Marker | None:
         """The marker in a description, if there is one."""
         found = _MARKER.search(description) if isinstance(description, str) else None
-        return cls(found[1], found[2] or "") if found else None
+        return cls(found[1], found[2] or "", found[3] or "") if found else None
 
     def __str__(self) -> str:
         same = f" same={self.fingerprint}" if self.fingerprint else ""
-        return f"[langchain-sutro token={self.token}{same}]"
+        run = f" run={self.run}" if self.run else ""
+        return f"[langchain-sutro token={self.token}{same}{run}]"
 
 
-_MARKER = re.compile(r"\[langchain-sutro token=([0-9a-f]{32})(?: same=([0-9a-f]{1,64}))?\]")
+_MARKER = re.compile(
+    r"\[langchain-sutro token=([0-9a-f]{32})(?: same=([0-9a-f]{1,64}))?(?: run=([0-9a-f]{32}))?\]"
+)
 
 
 def _post_once(service: Service, content: Body | bytes, marker: Marker) -> Operation[str]:

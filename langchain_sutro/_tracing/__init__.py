@@ -1,15 +1,13 @@
 """LangSmith: the active trace's metadata and tags, and the runs of calls, jobs and rows."""
 
-from langchain_sutro._tracing.call_run import (
-    client_run,
-    own_run,
-    quiet_when_local,
-    tracing_is_on,
-)
+from langchain_sutro._tracing.background import wait_for_job_traces
+from langchain_sutro._tracing.call_run import client_run, own_run, quiet_when_local
 from langchain_sutro._tracing.context import TraceContext, active_context
+from langchain_sutro._tracing.guard import attempt
 from langchain_sutro._tracing.ids import stable_id
 from langchain_sutro._tracing.job_run import JobTrace
-from langchain_sutro._tracing.job_traces import JobTraces, job_trace, wait_for_job_traces
+from langchain_sutro._tracing.job_traces import JobTraces, job_trace
+from langchain_sutro._tracing.place import tracing_is_on
 from langchain_sutro._tracing.privacy import (
     run_inputs,
     traced_inputs,
@@ -19,10 +17,17 @@ from langchain_sutro._tracing.privacy import (
 from langchain_sutro._tracing.row_runs import row_run
 from langchain_sutro._tracing.row_sample import TraceRows, check_trace_rows
 from langchain_sutro._tracing.run_facts import (
+    add_facts,
     call_facts,
     function_metadata,
-    record_facts,
+    job_usage,
+    model_facts,
     row_facts,
+)
+from langchain_sutro._tracing.shown import (
+    config_showing,
+    manager_showing,
+    without_ambient_context,
 )
 
 __all__ = [
@@ -31,14 +36,19 @@ __all__ = [
     "TraceContext",
     "TraceRows",
     "active_context",
+    "add_facts",
+    "attempt",
     "call_facts",
     "check_trace_rows",
     "client_run",
+    "config_showing",
     "function_metadata",
     "job_trace",
+    "job_usage",
+    "manager_showing",
+    "model_facts",
     "own_run",
     "quiet_when_local",
-    "record_facts",
     "row_facts",
     "row_run",
     "run_inputs",
@@ -47,5 +57,6 @@ __all__ = [
     "traced_outputs",
     "tracing_is_on",
     "wait_for_job_traces",
+    "without_ambient_context",
     "without_secrets",
 ]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from os import environ
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._tracing.context import TraceContext, active_context
+from langchain_sutro._tracing.context import active_context, tracers
+from langchain_sutro._tracing.guard import attempt, made
+from langchain_sutro._tracing.place import find_place
 from langchain_sutro._tracing.privacy import run_inputs, traced_outputs
-from langchain_sutro._tracing.run_facts import call_facts, function_metadata, record_facts
+from langchain_sutro._tracing.run_facts import add_facts, call_facts, function_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,20 +21,7 @@ if TYPE_CHECKING:
 
     from langchain_sutro._results import FunctionResult
 
-__all__ = ["ClientRun", "client_run", "own_run", "quiet_when_local", "tracing_is_on"]
-
-
-def tracing_is_on() -> bool:
-    """Whether a run made now would be sent; loads LangSmith only if it may have been set up."""
-    if "langsmith.run_helpers" not in sys.modules and not any(
-        environ.get(f"{name}_{switch}") == "true"
-        for name in ("LANGSMITH", "LANGCHAIN")
-        for switch in ("TRACING", "TRACING_V2")
-    ):
-        return False
-    from langsmith.utils import tracing_is_enabled  # noqa: PLC0415 - 100 ms, for those who trace
-
-    return tracing_is_enabled() is True
+__all__ = ["ClientRun", "client_run", "own_run", "quiet_when_local"]
 
 
 @contextmanager
@@ -63,35 +52,21 @@ def own_run(run_manager: BaseRunManager) -> RunTree | None:
         current = get_current_run_tree()
         if current is not None and str(current.id) == wanted:
             return current
-    tracers = sys.modules.get("langchain_core.tracers.langchain")
-    for handler in run_manager.handlers if tracers is not None else ():
-        if isinstance(handler, tracers.LangChainTracer):  # type: ignore[union-attr]
-            run: RunTree | None = handler.run_map.get(wanted)
-            if run is not None:
-                return run
-    return None
+    found = (tracer.run_map.get(wanted) for tracer in tracers(run_manager))
+    return next(filter(None, found), None)
 
 
 class ClientRun:
     """The run of a call made outside LangChain. Without a run, its methods do nothing."""
 
-    def __init__(self, run: RunTree | None, function: str, context: TraceContext) -> None:
+    def __init__(self, run: RunTree | None = None) -> None:
         self._run = run
-        self._function = function
-        self._context = context
 
     def finish(self, result: FunctionResult) -> None:
         """Write the result and its facts on the run."""
-        if self._run is None:
-            return
-        record_facts(
-            self._run,
-            function=self._function,
-            context=self._context,
-            usage=result.usage,
-            facts=call_facts(result),
-        )
-        self._run.end(outputs=traced_outputs(result))
+        if self._run is not None:
+            add_facts(self._run, call_facts(result))
+            self._run.end(outputs=traced_outputs(result))
 
 
 @contextmanager
@@ -110,19 +85,25 @@ def client_run(
         metadata: Overrides that of the active trace.
         tags: Placed before those of the active trace.
     """
-    if not tracing_is_on():
-        yield ClientRun(None, function, TraceContext())
+    place = find_place()
+    if place is None:
+        yield ClientRun()
         return
-    from langsmith.run_helpers import trace  # noqa: PLC0415 - 100 ms, for those who trace
+    context = active_context(place.config, place.manager, metadata=metadata, tags=tags)
+    run = made(partial(place.run, function, "llm", run_inputs(inputs)))
+    if run is None:
+        yield ClientRun()
+        return
+    add_facts(run, {**context.metadata, **function_metadata(function)})
+    run.tags = context.tags
+    attempt(run.post)
+    from langsmith.run_helpers import tracing_context  # noqa: PLC0415 - loaded already
 
-    context = active_context(metadata=metadata, tags=tags)
-    with trace(
-        function,
-        "llm",
-        inputs=run_inputs(inputs),
-        metadata={**context.metadata, **function_metadata(function)},
-        tags=context.tags,
-    ) as run:
-        # A parent's model is not this call's, whether the call succeeds or fails.
-        record_facts(run, function=function, context=context)
-        yield ClientRun(run, function, context)
+    try:
+        with tracing_context(parent=run, client=run.ls_client, replicas=run.replicas):
+            yield ClientRun(run)
+    except BaseException as error:
+        run.end(error=f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        attempt(run.patch)

@@ -14,22 +14,36 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from langchain_sutro._exports import exported_from
-from langchain_sutro._tracing.privacy import is_secret_name, is_secret_value, json_safe
+from langchain_sutro._tracing.privacy import is_secret, is_secret_value, json_safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from langchain_core.callbacks import BaseRunManager
+    from langchain_core.callbacks import BaseCallbackManager, BaseRunManager
     from langchain_core.runnables import RunnableConfig
+    from langchain_core.tracers.langchain import LangChainTracer
 
-__all__ = ["TraceContext", "active_context"]
+__all__ = [
+    "TraceContext",
+    "active_context",
+    "bookkeeping",
+    "configured_project",
+    "framework_tags",
+    "stored_context",
+    "tracers",
+]
 
-# Keys that frameworks add for themselves. Passed on, `ls_provider` and `usage_metadata` of a parent
-# would make this call look like the parent's model, and be counted twice.
-_FRAMEWORK_KEYS = re.compile(
-    r"__.*|ls_.*|lc_.*|langgraph_.*|checkpoint_.*|LANGSMITH_.*|LANGCHAIN_.*|"
-    r"revision_id|usage_metadata|runtime|"
-    r"sutro_(?:function|request_id|job_id|row_index|confidence)"
+# Keys that frameworks add for themselves, which say nothing about what the user does.
+_BOOKKEEPING = re.compile(
+    r"__.*|lc_.*|langgraph_.*|checkpoint_.*|LANGSMITH_.*|LANGCHAIN_.*|revision_id|runtime"
+)
+# What a parent says of its own model. Passed on, it would make this call look like that model's,
+# and be counted twice.
+_OF_A_MODEL = re.compile(r"ls_.*|usage_metadata")
+_OF_A_RUN = re.compile(
+    r"sutro_(?:function|request_id|job_id|job_reused|row_index|rows_traced|rows_total|usage_rows|"
+    r"confidence|model|model_source|revision|trace_rows|langsmith_project|input_tokens|"
+    r"output_tokens|cost_usd)"
 )
 _FRAMEWORK_TAGS = re.compile(r"(?:seq:step|map:key|graph:step|retry:attempt|langsmith):.*")
 
@@ -45,7 +59,7 @@ class TraceContext:
 
 def active_context(
     config: RunnableConfig | None = None,
-    run_manager: BaseRunManager | None = None,
+    manager: BaseCallbackManager | None = None,
     *,
     metadata: Mapping[str, Any] | None = None,
     tags: Sequence[str] | None = None,
@@ -56,9 +70,8 @@ def active_context(
 
     Args:
         config: LangChain's config of the call.
-        run_manager: The manager of the call's run.
-        metadata: Explicit metadata, which overrides the trace's; keys that look secret are left
-            out.
+        manager: The callback manager that LangChain makes of that config.
+        metadata: Explicit metadata, which overrides the trace's; what looks secret is left out.
         tags: Explicit tags, which come first.
         enabled: If False, only the explicit metadata and tags are used.
         hook: May rename or remove what was read.
@@ -76,12 +89,40 @@ def active_context(
                 if isinstance(value, str | int | float | bool)
             }
             _add(found, names, scalars, None)
-        if run_manager is not None:
-            _add(found, names, run_manager.metadata, run_manager.tags)
+        if manager is not None:
+            _add(found, names, manager.metadata, manager.tags)
+            for tracer in tracers(manager):
+                _add(found, names, tracer.tracing_metadata, tracer.tags)
         for more, others in _langsmith_context():
             _add(found, names, more, others)
     context = TraceContext(found, list(names))
     return context if hook is None else hook(context)
+
+
+def tracers(manager: BaseCallbackManager | BaseRunManager) -> list[LangChainTracer]:
+    """The LangSmith tracers among the handlers of a callback manager or a run's manager."""
+    loaded = sys.modules.get("langchain_core.tracers.langchain")
+    if loaded is None:
+        return []
+    return [one for one in manager.handlers if isinstance(one, loaded.LangChainTracer)]
+
+
+def bookkeeping(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What frameworks put into a run's metadata for their own use, such as LangGraph's node."""
+    return {key: value for key, value in (metadata or {}).items() if _BOOKKEEPING.fullmatch(key)}
+
+
+def framework_tags(tags: Iterable[str] | None) -> list[str]:
+    """What frameworks put among a run's tags, such as `seq:step:1`."""
+    return [tag for tag in tags or () if isinstance(tag, str) and _FRAMEWORK_TAGS.fullmatch(tag)]
+
+
+def stored_context(metadata: Mapping[str, Any] | None, tags: Iterable[str] | None) -> TraceContext:
+    """The context that an earlier process wrote on a run."""
+    found: dict[str, Any] = {}
+    names: dict[str, None] = {}
+    _add(found, names, metadata, tags)
+    return TraceContext(found, list(names))
 
 
 def _add(
@@ -96,7 +137,7 @@ def _add(
     for key, value in (metadata or {}).items():
         if not isinstance(key, str) or value is None or key in found:
             continue
-        if not (_drops(key, explicit) or is_secret_value(value)):
+        if not (_drops(key, explicit) or is_secret(key, value)):
             found[key] = json_safe(value)
     for tag in tags or ():
         if not isinstance(tag, str) or is_secret_value(tag):
@@ -107,7 +148,9 @@ def _add(
 
 @lru_cache(maxsize=2048)
 def _drops(key: str, explicit: bool) -> bool:
-    return is_secret_name(key) or (not explicit and _FRAMEWORK_KEYS.fullmatch(key) is not None)
+    return not explicit and any(
+        pattern.fullmatch(key) for pattern in (_BOOKKEEPING, _OF_A_MODEL, _OF_A_RUN)
+    )
 
 
 def _langsmith_context() -> Iterator[tuple[Mapping[str, Any] | None, Iterable[str] | None]]:
@@ -126,9 +169,19 @@ def _langsmith_context() -> Iterator[tuple[Mapping[str, Any] | None, Iterable[st
 
 
 def _process_defaults() -> tuple[Mapping[str, Any] | None, Iterable[str] | None]:
+    return _configured("_GLOBAL_METADATA"), _configured("_GLOBAL_TAGS")
+
+
+def configured_project() -> str | None:
+    """The project that `langsmith.configure` set for the process."""
+    project: str | None = _configured("_GLOBAL_PROJECT_NAME")
+    return project
+
+
+def _configured(name: str) -> Any:
     """What `langsmith.configure` set for the process; LangSmith has no public getter for it."""
     try:
         from langsmith._internal import _context  # noqa: PLC0415 - private: see the docstring
     except ImportError:
-        return None, None
-    return getattr(_context, "_GLOBAL_METADATA", None), getattr(_context, "_GLOBAL_TAGS", None)
+        return None
+    return getattr(_context, name, None)

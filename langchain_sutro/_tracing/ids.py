@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 from uuid import UUID
 
-__all__ = ["aware", "stable_id"]
+__all__ = ["aware", "stable_id", "time_of"]
 
 
 def aware(moment: datetime) -> datetime:
@@ -28,3 +28,8 @@ def stable_id(start: datetime, *parts: object) -> UUID:
     number = int.from_bytes(digest[:10], "big") | int(aware(start).timestamp() * 1000) << 80
     number = number & ~(0xF << 76) | 7 << 76
     return UUID(int=number & ~(0x3 << 62) | 0x2 << 62)
+
+
+def time_of(run_id: UUID) -> datetime:
+    """When a UUID of version 7 was made, to the millisecond."""
+    return datetime.fromtimestamp((run_id.int >> 80) / 1000, UTC)

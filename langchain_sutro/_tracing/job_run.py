@@ -4,33 +4,39 @@ from __future__ import annotations
 
 import logging
 import time
+import uuid
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
+from threading import Lock, main_thread
 from typing import TYPE_CHECKING, Any
 
 from langchain_sutro._rows import SpooledRows
 from langchain_sutro._tracing.context import TraceContext
+from langchain_sutro._tracing.guard import attempt
 from langchain_sutro._tracing.ids import aware, stable_id
 from langchain_sutro._tracing.privacy import run_inputs, traced_outputs
 from langchain_sutro._tracing.row_runs import row_run
 from langchain_sutro._tracing.row_sample import choose_rows
+from langchain_sutro._tracing.run_facts import add_facts, job_usage, model_facts, row_facts
+from langchain_sutro._tracing.stored_runs import lacks
 from langchain_sutro.errors import SutroError, SutroRowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from langsmith import Client
     from langsmith.run_trees import RunTree
 
     from langchain_sutro._results import BatchResults, FunctionResult
     from langchain_sutro._rows import RemoteTable
     from langchain_sutro._service import Submitted
+    from langchain_sutro._tracing.row_sample import TracedRows
 
-__all__ = ["THREAD_KEYS", "JobTrace"]
+__all__ = ["JobTrace"]
 
 logger = logging.getLogger(__name__)
 
-# LangSmith sums the cost of a thread over the runs that share one of these.
-THREAD_KEYS = ("thread_id", "session_id", "conversation_id")
 # LangSmith's client queues at most 10,000 runs, so its queue is flushed after each portion.
 _PORTION = 250
 _SECONDS = 10.0
@@ -42,6 +48,7 @@ class JobTrace:
     Attributes:
         token: The submission's token, from which other processes find the run; None without a
             run.
+        run_id: The run's id, if it is not the token.
     """
 
     def __init__(
@@ -52,50 +59,74 @@ class JobTrace:
         context: TraceContext | None = None,
         rows: SpooledRows | RemoteTable | None = None,
         cap: int = 0,
-        posted: bool = False,
+        given_id: bool = False,
+        reused: bool = False,
+        stored: bool = False,
     ) -> None:
         self.token = None if run is None else run.id.hex
+        self.run_id: str | None = None
+        if run is not None and given_id:
+            # Its user may give it twice, and a token names one submission for ever.
+            self.token, self.run_id = uuid.uuid4().hex, run.id.hex
         self._run = run
         self._function = function
         self._context = context or TraceContext()
         self._rows = rows if isinstance(rows, SpooledRows) else None
         self._cap = cap
-        self._posted = posted
+        self._created = self._stored = stored
+        self._reused = reused
         self._ended = False
+        self._lock = Lock()
 
     def submitted(self, job: Submitted) -> None:
         """Create the job's run, which stays open until the job's results are fetched."""
-        if self._run is None:
+        run = self._run
+        if run is None:
             return
-        self._run.inputs["job_id"] = job.job_id
-        facts = {"sutro_job_id": job.job_id, "sutro_job_reused": True if job.reused else None}
-        self._add(facts)
-        self._run.post()
-        self._posted = True
+        run.inputs["job_id"] = job.job_id
+        self._reused = job.reused
+        add_facts(
+            run,
+            {"sutro_job_id": job.job_id, "sutro_job_reused": True if job.reused else None},
+        )
+        self._created = attempt(run.post)
 
-    def failed(self, error: BaseException) -> None:
-        """End the job's run as an error: it was not submitted, failed or was cancelled."""
-        if self._run is None or self._ended:
-            return
-        self._ended = True
-        self._run.end(error=f"{type(error).__name__}: {error}")
-        if self._posted:
-            self._run.patch()
-        else:
-            self._run.post()
+    def refused(self, error: BaseException) -> None:
+        """Write the run of a job that was not submitted."""
+        if self._run is not None and self.claim():
+            self._run.end(error=_said(error))
+            attempt(self._run.post)
 
     def claim(self) -> bool:
-        """Whether the rows are not written yet. True once only: the caller then writes them."""
-        free = self._run is not None and not self._ended
-        self._ended = True
+        """Whether the trace is still to be completed. The caller, and nobody else, then does."""
+        with self._lock:
+            free = self._run is not None and not self._ended
+            self._ended = True
         return free
+
+    def through(self, client: Client | None) -> None:
+        """Complete the trace with another client, such as one that hides inputs and outputs."""
+        run = self._run
+        if run is not None and client is not None and run.client is not client:
+            run.ls_client = client
+            self._stored = False
 
     def forget_rows(self) -> None:
         """Free the memory of the inputs, which the rows' runs will then lack."""
         self._rows = None
 
+    def fail(self, error: BaseException) -> None:
+        """End the job's run as an error: it failed or was cancelled."""
+        if self._run is None:
+            return
+        self._create(time.monotonic() + _SECONDS)
+        self._run.end(error=_said(error))
+        self._ended = attempt(self._run.patch)
+
     def write(self, results: BatchResults, fetch: Callable[[], Any]) -> None:
         """Write the rows' runs and end the job's run, in this thread.
+
+        What LangSmith refuses is written by the next call with these results.
 
         Args:
             results: The job's results.
@@ -105,30 +136,82 @@ class JobTrace:
         if run is None:
             return
         deadline = time.monotonic() + _SECONDS
+        self._create(deadline)
+        job = _job_object(fetch)
+        usage = {} if self._reused else job_usage(job, len(results))
         end = datetime.now(UTC)
         scan = choose_rows(results, self._cap, deadline)
-        written = 0
         try:
-            for index, given, result in self._with_inputs(scan.chosen):
-                self._write_row(run, index, given, result, results.job_id, end)
-                written += 1
-                if written % _PORTION == 0:
-                    run.client.flush(timeout=max(0.0, deadline - time.monotonic()))
-                    if time.monotonic() >= deadline:
-                        break
-        finally:
-            total = len(results)
-            self._add({"sutro_rows_traced": written, "sutro_rows_total": total, **_totals(fetch)})
-            run.end(outputs={"rows": total, **scan.outputs()}, end_time=end)
-            run.patch()
+            written, refused = self._write_rows(run, results, scan, usage, end, deadline)
+        except BaseException:
+            self._ended = False
+            raise
+        add_facts(
+            run,
+            {
+                "sutro_rows_traced": written,
+                "sutro_rows_total": len(results),
+                **_totals(job),
+                **model_facts(results.model),
+                # Without a run of a row, the job's own run has nothing below it to be added up.
+                **({} if written else usage),
+            },
+        )
+        run.end(outputs={"rows": len(results), **scan.outputs()}, end_time=end)
+        self._ended = attempt(run.patch) and not refused and self._is_there(deadline)
+        if self._ended:
             self.forget_rows()
-        if written < scan.count or scan.cut:
+        if not refused and (written < scan.count or scan.cut):
             logger.warning(
                 "%s: %d of %d rows were traced; LangSmith took too long for the others.",
                 results.job_id,
                 written,
-                total,
+                len(results),
             )
+
+    def _create(self, deadline: float) -> None:
+        """Create the job's run again if LangSmith has refused it, or lost it on the way."""
+        run = self._run
+        if run is None or self._stored:
+            return
+        if self._created:
+            _flush(run.client, deadline)
+            if not lacks(run, deadline):
+                return
+        self._created = attempt(run.post)
+        # Together with its update, the client would send it as one creation, which LangSmith
+        # rejects as a whole if it has one already.
+        _flush(run.client, deadline)
+
+    def _is_there(self, deadline: float) -> bool:
+        """Whether LangSmith has the job's run with its end, as far as that can be known."""
+        if self._run is None:
+            return True
+        _flush(self._run.client, deadline)
+        return not lacks(self._run, deadline, end=True)
+
+    def _write_rows(
+        self,
+        run: RunTree,
+        results: BatchResults,
+        scan: TracedRows,
+        usage: Mapping[str, Any],
+        end: datetime,
+        deadline: float,
+    ) -> tuple[int, bool]:
+        """The number of rows written, and whether LangSmith refused one."""
+        written = 0
+        for index, given, result in self._with_inputs(scan.chosen):
+            row = self._row(run, index, given, result, results, end)
+            add_facts(row, {} if written else usage)
+            if not attempt(row.post):
+                return written, True
+            written += 1
+            if written % _PORTION == 0:
+                _flush(run.client, deadline)
+                if time.monotonic() >= deadline:
+                    break
+        return written, False
 
     def _with_inputs(
         self, chosen: Iterable[tuple[int, Any]]
@@ -146,57 +229,60 @@ class JobTrace:
             for index, result in portion:
                 yield index, run_inputs(given.get(index, {"row_index": index})), result
 
-    def _write_row(
+    def _row(
         self,
         parent: RunTree,
         index: int,
         inputs: dict[str, Any],
         result: FunctionResult | SutroRowError,
-        job_id: str | None,
+        results: BatchResults,
         end: datetime,
-    ) -> None:
+    ) -> RunTree:
         start = min(aware(parent.start_time) + timedelta(microseconds=index + 1), end)
         error, outputs = None, None
         if isinstance(result, SutroRowError):
             error = str(result)
         else:
             outputs = traced_outputs(result)
-        known = self._context.metadata
-        row_run(
-            index,
-            result,
+        return row_run(
+            row_facts(results.job_id, index, result, results.model),
             function=self._function,
-            job_id=job_id,
-            run_id=stable_id(start, job_id, index),
+            run_id=stable_id(start, results.job_id, index),
             inputs=inputs,
             outputs=outputs,
             error=error,
             start=start,
             end=end,
-            context=TraceContext({key: known[key] for key in THREAD_KEYS if key in known}),
+            context=self._context,
             parent_run=parent,
             client=parent.client,
             project_name=parent.session_name,
             replicas=parent.replicas,
-        ).post()
-
-    def _add(self, facts: Mapping[str, Any]) -> None:
-        if self._run is not None:
-            known = {key: value for key, value in facts.items() if value is not None}
-            extra = self._run.extra or {}
-            metadata = {**extra.get("metadata", {}), **known}
-            self._run.extra = {**extra, "metadata": metadata}
+        )
 
 
-def _totals(fetch: Callable[[], Any]) -> dict[str, Any]:
-    """The job's tokens and cost, under keys that LangSmith does not sum with those of the rows."""
-    named = {
-        "input_tokens": "sutro_input_tokens",
-        "output_tokens": "sutro_output_tokens",
-        "job_cost": "sutro_cost_usd",
-    }
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _flush(client: Client, deadline: float) -> None:
+    # Once the main thread has ended, the client's own threads have too.
+    left = max(0.0, deadline - time.monotonic()) if main_thread().is_alive() else 0.0
+    attempt(partial(client.flush, timeout=left))
+
+
+def _job_object(fetch: Callable[[], Any]) -> dict[str, Any]:
     try:
-        job = fetch() or {}
+        return fetch() or {}
     except SutroError:
-        job = {}
-    return {ours: job.get(theirs) for theirs, ours in named.items()}
+        return {}
+
+
+def _totals(job: Mapping[str, Any]) -> dict[str, Any]:
+    """The job's tokens and cost for its own run, under keys that LangSmith does not add up."""
+    named = {
+        "sutro_input_tokens": "input_tokens",
+        "sutro_output_tokens": "output_tokens",
+        "sutro_cost_usd": "job_cost",
+    }
+    return {ours: job.get(theirs) for ours, theirs in named.items()}

@@ -7,22 +7,29 @@ Rows are written once, in the background: tracing neither delays results nor mak
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
-from langchain_sutro._exports import exported_from
 from langchain_sutro._rows import SpooledRows
-from langchain_sutro._tracing.adoption import CAP, PROJECT, complete_trace
-from langchain_sutro._tracing.call_run import tracing_is_on
+from langchain_sutro._tracing.adoption import CAP, PROJECT, Adoption, job_name
+from langchain_sutro._tracing.background import in_background
 from langchain_sutro._tracing.context import TraceContext, active_context
-from langchain_sutro._tracing.job_run import THREAD_KEYS, JobTrace
+from langchain_sutro._tracing.guard import made
+from langchain_sutro._tracing.job_run import JobTrace
+from langchain_sutro._tracing.place import (
+    find_place,
+    named_client,
+    named_replicas,
+    tracing_is_forbidden,
+    tracing_is_on,
+)
 from langchain_sutro._tracing.privacy import traced_inputs
-from langchain_sutro._tracing.row_sample import TraceRows, check_trace_rows
-from langchain_sutro._tracing.run_facts import function_metadata
+from langchain_sutro._tracing.row_sample import DEFAULT_ROWS, TraceRows, check_trace_rows
+from langchain_sutro._tracing.run_facts import add_facts, function_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,37 +40,15 @@ if TYPE_CHECKING:
     from langchain_sutro._results import BatchResults
     from langchain_sutro._rows import RemoteTable
     from langchain_sutro._service import Submitted
+    from langchain_sutro._tracing.place import Place
 
-__all__ = [
-    "JobTrace",
-    "JobTraces",
-    "job_trace",
-    "wait_for_job_traces",
-]
-
-logger = logging.getLogger(__name__)
+__all__ = ["JobTraces", "job_trace"]
 
 _HEAD = 3
 _MOST_TRACES, _MOST_TABLES = 256, 32
 
-_pending: set[Future[None]] = set()
-
-
-@exported_from("langchain_sutro")
-def wait_for_job_traces(timeout: float | None = None) -> bool:
-    """Wait until the traces of all jobs whose results were fetched are written.
-
-    Ordinary programs need not call this: the interpreter waits for the traces when it exits. In a
-    process that is frozen instead, such as a serverless function, call it and then flush
-    LangSmith's client.
-
-    Args:
-        timeout: Seconds; None waits as long as it takes, which is bounded for each job.
-
-    Returns:
-        Whether all are written.
-    """
-    return not wait(set(_pending), timeout).not_done
+# The open traces of this process by the tokens of their jobs, whichever client submitted these.
+_by_token: WeakValueDictionary[str, JobTrace] = WeakValueDictionary()
 
 
 @contextmanager
@@ -76,7 +61,7 @@ def job_trace(
     tags: Sequence[str] | None = None,
     forward: bool = True,
     hook: Callable[[TraceContext], TraceContext] | None = None,
-    cap: TraceRows = 1000,
+    cap: TraceRows = DEFAULT_ROWS,
 ) -> Iterator[JobTrace]:
     """A job's run around its submission, nested under the active run.
 
@@ -91,22 +76,30 @@ def job_trace(
         cap: See `check_trace_rows`.
     """
     most = check_trace_rows(cap)
-    place = _place(config)
+    place = find_place(config)
     trace = JobTrace()
     if place is not None:
-        make, full = place
-        context = active_context(full, metadata=metadata, tags=tags, enabled=forward, hook=hook)
-        run = _job_run(make, function, rows, context, most)
-        trace = JobTrace(run, function=function, context=context, rows=rows, cap=most)
+        context = active_context(
+            place.config, place.manager, metadata=metadata, tags=tags, enabled=forward, hook=hook
+        )
+        run = made(partial(_job_run, place, function, rows, context, most))
+        trace = JobTrace(
+            run,
+            function=function,
+            context=context,
+            rows=rows,
+            cap=most,
+            given_id=bool((place.config or {}).get("run_id")),
+        )
     try:
         yield trace
     except BaseException as error:
-        trace.failed(error)
+        trace.refused(error)
         raise
 
 
 def _job_run(
-    make: Callable[..., RunTree],
+    place: Place,
     function: str,
     rows: SpooledRows | RemoteTable,
     context: TraceContext,
@@ -115,51 +108,15 @@ def _job_run(
     inputs: dict[str, Any] = {"function": function}
     if isinstance(rows, SpooledRows):
         inputs |= {"rows": rows.count, "first_rows": traced_inputs(rows.head(_HEAD))}
-    run = make(name=f"Sutro batch {function}", run_type="chain", inputs=inputs)
+    config = place.config or {}
+    run = place.run(
+        config.get("run_name") or job_name(function), "chain", inputs, config.get("run_id")
+    )
     facts = {"sutro_function": function, CAP: cap, PROJECT: run.session_name}
     versions = {"lc_versions": function_metadata(function)["lc_versions"]}
-    # A child run inherits all of its parent's metadata, even tokens and the model's name.
-    before = (run.extra or {}).get("metadata", {})
-    thread = {key: before[key] for key in THREAD_KEYS if key in before}
-    run.extra = {
-        **(run.extra or {}),
-        "metadata": {**thread, **context.metadata, **versions, **facts},
-    }
-    run.tags = context.tags
+    add_facts(run, {**context.metadata, **versions, **facts})
+    run.tags = list(context.tags)
     return run
-
-
-def _place(
-    config: RunnableConfig | None,
-) -> tuple[Callable[..., RunTree], RunnableConfig] | None:
-    """Creates a run where LangChain and LangSmith would put one now; and the merged config."""
-    if config is None and not tracing_is_on():
-        return None
-    from langchain_core.runnables.config import (  # noqa: PLC0415 - for those who trace
-        ensure_config,
-        get_callback_manager_for_config,
-    )
-    from langchain_core.tracers.langchain import LangChainTracer  # noqa: PLC0415
-    from langsmith.run_helpers import get_tracing_context  # noqa: PLC0415
-    from langsmith.run_trees import RunTree  # noqa: PLC0415
-
-    if get_tracing_context()["enabled"] == "local":
-        return None
-    config = ensure_config(config)
-    manager = get_callback_manager_for_config(config)
-    tracer = next((one for one in manager.handlers if isinstance(one, LangChainTracer)), None)
-    if tracer is None:
-        return None
-    parent = tracer.run_map.get(str(manager.parent_run_id)) or RunTree.from_runnable_config(
-        {"callbacks": manager}
-    )
-    if parent is not None:
-        return parent.create_child, config
-
-    def make_root(**parts: Any) -> RunTree:
-        return RunTree(client=tracer.client, project_name=tracer.project_name, **parts)
-
-    return make_root, config
 
 
 class JobTraces:
@@ -177,6 +134,7 @@ class JobTraces:
         trace.submitted(job)
         if trace.token is None:
             return
+        _by_token[trace.token] = trace
         with self._lock:
             self._known[job.job_id] = trace
             if len(self._known) > _MOST_TRACES:
@@ -185,7 +143,7 @@ class JobTraces:
                 old.forget_rows()
 
     def failed(self, job_id: str, error: BaseException, fetch: Callable[[], Any]) -> None:
-        """End a job's run as an error.
+        """End a job's run as an error, in the background.
 
         Args:
             job_id: The job.
@@ -193,42 +151,36 @@ class JobTraces:
             fetch: Returns the service's job object, whose description has the token of a
                 submission by another process.
         """
-        trace = self._known.get(job_id)
-        if trace is not None:
-            trace.failed(error)
-        elif tracing_is_on():
-            _in_background(complete_trace, fetch, error, None)
+        self._complete(job_id, error, None, fetch)
 
     def completed(self, job_id: str, results: BatchResults, fetch: Callable[[], Any]) -> None:
-        """Write the runs of a job's rows and end its run, in a background thread.
+        """Write the runs of a job's rows and end its run, in the background.
 
         Args:
             job_id: The job.
             results: Its results.
             fetch: Returns the service's job object, with tokens and cost.
         """
+        self._complete(job_id, None, results, fetch)
+
+    def _complete(
+        self,
+        job_id: str,
+        error: BaseException | None,
+        results: BatchResults | None,
+        fetch: Callable[[], Any],
+    ) -> None:
+        if tracing_is_forbidden():
+            # Not even a run that is open already may get these results.
+            return
         trace = self._known.get(job_id)
-        if trace is not None:
-            if trace.claim():
-                _in_background(trace.write, results, fetch)
-        elif tracing_is_on():
-            _in_background(complete_trace, fetch, None, results)
-
-
-def _in_background(work: Any, *args: Any) -> None:
-    """Run work in a thread that the interpreter joins while LangSmith's own thread is still alive.
-
-    Each piece of work has its own pool, so no thread stays behind and forking is safe.
-    """
-    pool = ThreadPoolExecutor(1, thread_name_prefix="sutro-job-trace")
-    future = pool.submit(_guarded, work, *args)
-    _pending.add(future)
-    future.add_done_callback(_pending.discard)
-    pool.shutdown(wait=False)
-
-
-def _guarded(work: Any, *args: Any) -> None:
-    try:
-        work(*args)
-    except Exception as error:  # noqa: BLE001 - a trace must not fail anything
-        logger.warning("A job's trace is incomplete: %s", type(error).__name__)
+        if trace is None:
+            if tracing_is_on():
+                adoption = Adoption(fetch, _by_token, named_client(), named_replicas())
+                in_background(partial(adoption.complete, error, results))
+        elif trace.claim():
+            trace.through(named_client())
+            if error is not None:
+                in_background(partial(trace.fail, error))
+            elif results is not None:
+                in_background(partial(trace.write, results, fetch))

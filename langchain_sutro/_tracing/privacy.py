@@ -15,10 +15,12 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from langchain_sutro._redaction import has_secret, mask_secrets
 from langchain_sutro._results import FunctionResult
 from langchain_sutro._rows import SECRETS
 
 __all__ = [
+    "is_secret",
     "is_secret_name",
     "is_secret_value",
     "json_safe",
@@ -28,14 +30,30 @@ __all__ = [
     "without_secrets",
 ]
 
-_SECRET_NAMES = re.compile(
-    r"(?i).*(?:api[_-]?key|authori[sz]ation|passw|passphrase|secret|credential|cookie|bearer|"
-    r"private[_-]?key|(?:access|refresh|auth|session|id)[_-]?token).*|(?:.*[_-])?(?:token|jwt|pwd)"
+# The words of a name that make its value a secret. A token is one unless it is counted or special.
+_SECRET_WORD = re.compile(
+    r"passwords?|passwd|passphrases?|passcode|pwd|secrets?|credentials?|creds|cookies?|"
+    r"authori[sz]ation|bearer|dsn|jwt|apikeys?|t?otp"
 )
-_SECRET_VALUES = re.compile(
-    r"(?is)\s*(?:sk[-_]|lsv2_|ghp_|github_pat_|xox[a-z]-|bearer |key sk).*|"
-    r".*[?&](?:x-(?:amz|goog)-|sig=|signature=).*"
+_SECRET_PAIRS = re.compile(
+    r"(?:api|private|access|account|signing|encryption|master|service|subscription|license|ssh|"
+    r"function) keys?|"
+    r"(?:connection|conn|connect) (?:string|str|uri|url)"
 )
+_COUNTED = re.compile(
+    r"max|min|num|no?|per|stop|eos|bos|pad|unk|mask|sep|cls|special|first|last|next|prev|previous|"
+    r"new|total|input|output|prompt|completion|image|start|end|begin"
+)
+# Words that are written as one.
+_RUN_TOGETHER = re.compile(
+    r"(?i)apikeys?(?![a-z])|(?:access|private|secret|account|signing)key|clientsecret|"
+    r"(?:access|auth|refresh|session|bearer|api)token|connectionstring|passphrase|passw(?:or)?d"
+)
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+# In a URL, each parameter of the query is looked at by itself: not every query is a secret.
+_PARAMETERS = re.compile(r"[?&#;]")
+# What is looked at in one go; secrets that cross its end lie in the next part too.
+_PART, _OVERLAP = 2000, 500
 _DEPTH, _ITEMS, _TEXT = 4, 64, 1000
 # Real metadata is never nested this deeply, but it may contain itself.
 _DEEPEST = 32
@@ -48,13 +66,29 @@ _HOLDING = (dict, list, tuple, set, frozenset, Mapping)
 
 @lru_cache(maxsize=2048)
 def is_secret_name(name: str) -> bool:
-    """Whether a value of this name is likely a secret."""
-    return _SECRET_NAMES.fullmatch(name) is not None
+    """Whether a value of this name is likely a secret.
+
+    Args:
+        name: In any spelling, such as `db_password`, `clientSecret` or `X-Api-Key`.
+    """
+    words = [word.lower() for word in _WORDS.findall(name)]
+    if any(map(_SECRET_WORD.fullmatch, words)) or _SECRET_PAIRS.search(" ".join(words)):
+        return True
+    if words[-1:] == ["token"] and not (len(words) > 1 and _COUNTED.fullmatch(words[-2])):
+        return True
+    return _RUN_TOGETHER.search(name) is not None
 
 
 def is_secret_value(value: Any) -> bool:
-    """Whether a value is likely a key, a token or a presigned URL."""
-    return isinstance(value, str) and _SECRET_VALUES.fullmatch(value) is not None
+    """Whether a text contains a key, a token, a password in a URL, or a presigned URL."""
+    return isinstance(value, str) and _has_secret(value)
+
+
+@lru_cache(maxsize=4096)
+def _has_secret(text: str) -> bool:
+    plain = _PARAMETERS.sub(" ", text)
+    starts = range(0, max(len(plain) - _OVERLAP, 1), _PART - _OVERLAP)
+    return any(has_secret(plain[start : start + _PART]) for start in starts)
 
 
 def without_secrets(value: Any, depth: int = 0) -> Any:
@@ -67,9 +101,16 @@ def without_secrets(value: Any, depth: int = 0) -> Any:
         return {
             name: without_secrets(item, depth + 1)
             for name, item in value.items()
-            if not is_secret_name(str(name)) and not is_secret_value(item)
+            if not is_secret(name, item)
         }
     return [without_secrets(item, depth + 1) for item in value if not is_secret_value(item)]
+
+
+def is_secret(name: Any, value: Any) -> bool:
+    """Whether an entry of a mapping is likely a secret, by its name or by its value."""
+    if value is None or isinstance(value, bool):
+        return is_secret_value(name)
+    return is_secret_name(str(name)) or is_secret_value(name) or is_secret_value(value)
 
 
 def json_safe(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one line for each type
@@ -91,7 +132,7 @@ def json_safe(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one line fo
         return {
             str(name): json_safe(item, depth + 1)
             for name, item in items
-            if not is_secret_name(str(name)) and not is_secret_value(item)
+            if not is_secret(name, item)
         }
     if depth < _DEPTH and isinstance(value, list | tuple | set | frozenset):
         items = list(value)[:_ITEMS]
@@ -121,7 +162,7 @@ def _traced_mapping(value: Mapping[Any, Any], depth: int) -> Mapping[Any, Any]:
         if name in value and (name == "base64" or not _MEDIA_KEYS.isdisjoint(value)):
             return {**value, name: _placeholder(value, value[name])}
     if "url" in value and is_secret_value(value["url"]):
-        return {**value, "url": value["url"].partition("?")[0] + "?…"}
+        return {**value, "url": mask_secrets(value["url"])}
     if all(map(_is_shown, value.values())):
         return value
     return {key: traced_inputs(part, depth + 1) for key, part in value.items()}

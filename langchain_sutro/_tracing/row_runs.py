@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._tracing.run_facts import record_facts, row_facts
+from langchain_sutro._tracing.run_facts import add_facts, function_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,18 +13,15 @@ if TYPE_CHECKING:
 
     from langsmith.run_trees import RunTree
 
-    from langchain_sutro._results import FunctionResult
     from langchain_sutro._tracing.context import TraceContext
 
 __all__ = ["row_run"]
 
 
 def row_run(
-    row_index: int,
-    outcome: FunctionResult | Exception,
+    facts: Mapping[str, Any],
     *,
     function: str,
-    job_id: str | None,
     run_id: UUID,
     inputs: Mapping[str, Any],
     outputs: Mapping[str, Any] | None,
@@ -38,10 +35,8 @@ def row_run(
     """The `llm` run of one row of a job, not sent yet.
 
     Args:
-        row_index: The row's index.
-        outcome: Its result or error, for the facts.
+        facts: From `row_facts`.
         function: The Function's name.
-        job_id: The job; None if the row was not sent.
         run_id: From `stable_id`.
         inputs: From `run_inputs`.
         outputs: None if the row failed.
@@ -63,8 +58,8 @@ def row_run(
         error=error,
         start_time=start,
         end_time=end,
+        tags=list(context.tags),
         **place,
     )
-    facts = row_facts(job_id, row_index, outcome)
-    record_facts(run, function=function, context=context, facts=facts)
+    add_facts(run, {**context.metadata, **function_metadata(function), **facts})
     return run

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
     from langchain_sutro._results import BatchResults
 
-__all__ = ["TraceRows", "TracedRows", "check_trace_rows", "choose_rows"]
+__all__ = ["DEFAULT_ROWS", "TraceRows", "TracedRows", "check_trace_rows", "choose_rows"]
 
 TraceRows = int | Literal["all"]
 
+DEFAULT_ROWS = 1000
 # A trace holds 25,000 runs (LangSmith's limit), and may contain more than the job.
 _MOST_ROWS = 20_000
 
@@ -66,7 +67,10 @@ class TracedRows:
             return {}
         known: dict[str, Any] = {"errors": self.errors}
         if self.labels:
-            known["answers"] = {str(label): count for label, count in self.labels.items()}
+            # Not as keys, which LangSmith's anonymizer does not look at.
+            known["answers"] = [
+                {"answer": label, "rows": count} for label, count in self.labels.items()
+            ]
         return known
 
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._tracing.privacy import without_secrets
 from langchain_sutro._version import __version__
 
 if TYPE_CHECKING:
     from langsmith.run_trees import RunTree
 
-    from langchain_sutro._results import FunctionResult
-    from langchain_sutro._tracing.context import TraceContext
+    from langchain_sutro._results import AnsweringModel, FunctionResult
 
-__all__ = ["call_facts", "function_metadata", "record_facts", "row_facts"]
+__all__ = [
+    "add_facts",
+    "call_facts",
+    "function_metadata",
+    "job_usage",
+    "model_facts",
+    "row_facts",
+    "usage_facts",
+]
 
 # `langsmith.LS_MESSAGE_VIEW_EXCLUDE`: keeps judges and classifiers out of the view of a chat.
 _VIEW_EXCLUDE = "ls_message_view_exclude"
@@ -38,72 +44,89 @@ def function_metadata(function: str, model: str | None = None) -> dict[str, Any]
 
 def call_facts(result: FunctionResult) -> dict[str, Any]:
     """What a real-time call adds to its run's metadata."""
-    return {"sutro_request_id": result.request_id, "sutro_confidence": result.confidence}
+    return {
+        "sutro_request_id": result.request_id,
+        "sutro_confidence": result.confidence,
+        **model_facts(result.model),
+        **usage_facts(result.usage),
+    }
 
 
-def row_facts(job_id: str | None, row_index: int, outcome: object) -> dict[str, Any]:
+def row_facts(
+    job_id: str | None, row_index: int, outcome: object, model: AnsweringModel | None = None
+) -> dict[str, Any]:
     """What a row of a job adds to its run's metadata.
 
     Args:
         job_id: The job.
         row_index: The row's index among those that the caller passed.
         outcome: The row's `FunctionResult`, or its error.
+        model: What answered the job, unless the row says it itself.
     """
     return {
         "sutro_job_id": job_id,
         "sutro_row_index": row_index,
         "sutro_confidence": getattr(outcome, "confidence", None),
+        **model_facts(getattr(outcome, "model", None) or model),
     }
 
 
-def record_facts(
-    run: RunTree,
-    *,
-    function: str,
-    context: TraceContext,
-    usage: Mapping[str, Any] | None = None,
-    facts: Mapping[str, Any] | None = None,
-    model: str | None = None,
-) -> None:
-    """Add a call's facts to its run, and remove what looks like a secret.
+def model_facts(model: AnsweringModel | None) -> dict[str, Any]:
+    """The model that answered, as far as the service says."""
+    if model is None:
+        return {}
+    return {
+        "sutro_model": model.name,
+        "sutro_model_source": model.source,
+        "sutro_revision": model.revision,
+    }
 
-    The metadata is replaced, not changed in place: the run manager shares the old dict.
+
+def usage_facts(usage: Any) -> dict[str, Any]:
+    """Tokens and cost of a call under the key whose figures LangSmith adds up.
 
     Args:
-        run: The call's own run.
-        function: The Function's name.
-        context: Metadata and tags of the active trace.
-        usage: As the service sent it; tokens and cost in USD are taken.
-        facts: From `call_facts` or `row_facts`; None values are left out.
-        model: As for `function_metadata`.
+        usage: As the service sent it; invalid values are left out.
     """
-    before = without_secrets((run.extra or {}).get("metadata", {}))
-    before.pop("usage_metadata", None)
-    ours = function_metadata(function, model)
-    versions = before.get("lc_versions")
-    if isinstance(versions, Mapping):
-        ours["lc_versions"] = {**versions, **ours["lc_versions"]}
-    known = {key: value for key, value in (facts or {}).items() if value is not None}
-    metadata = {**before, **context.metadata, **ours, **known}
-    tokens = _usage(usage)
-    if tokens:
-        metadata["usage_metadata"] = tokens
-    run.extra = {**(run.extra or {}), "metadata": metadata}
-    run.tags = list(dict.fromkeys(without_secrets([*(run.tags or []), *context.tags])))
-
-
-def _usage(usage: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The service's usage under the keys that LangSmith accepts; invalid values are left out."""
     if not isinstance(usage, Mapping):
         return {}
-    found: dict[str, Any] = {}
-    for name in ("input_tokens", "output_tokens"):
-        value = usage.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-            found[name] = value
+    return _usage(usage.get("input_tokens"), usage.get("output_tokens"), usage.get("cost_usd"))
+
+
+def job_usage(job: Mapping[str, Any] | None, rows: int) -> dict[str, Any]:
+    """Tokens and cost of a whole job, for one of its runs.
+
+    The service counts them for the job and not for a row. LangSmith adds up what its runs say, so
+    exactly one of them has the job's totals.
+
+    Args:
+        job: The service's job object.
+        rows: The number of rows that the figures are of.
+    """
+    known = job or {}
+    found = _usage(known.get("input_tokens"), known.get("output_tokens"), known.get("job_cost"))
+    return {**found, "sutro_usage_rows": rows} if found else {}
+
+
+def add_facts(run: RunTree, facts: Mapping[str, Any]) -> None:
+    """Add facts to a run's metadata; None values are left out.
+
+    The metadata is replaced, not changed in place: LangChain's run manager shares the old dict.
+    """
+    known = {key: value for key, value in facts.items() if value is not None}
+    extra = run.extra or {}
+    run.extra = {**extra, "metadata": {**(extra.get("metadata") or {}), **known}}
+
+
+def _usage(input_tokens: Any, output_tokens: Any, cost: Any) -> dict[str, Any]:
+    counts = {"input_tokens": input_tokens, "output_tokens": output_tokens}
+    found: dict[str, Any] = {
+        name: count
+        for name, count in counts.items()
+        if isinstance(count, int) and not isinstance(count, bool) and count >= 0
+    }
     if found:
         found["total_tokens"] = sum(found.values())
-    cost = usage.get("cost_usd")
     if isinstance(cost, int | float) and not isinstance(cost, bool) and 0 <= cost < float("inf"):
         found["total_cost"] = cost
-    return found
+    return {"usage_metadata": found} if found else {}

@@ -44,12 +44,14 @@ class JobNote:
         function: The Function's name.
         rows_sha256: The SHA-256 digest of its rows.
         started_at: When the job was started, in ISO format. The runs of its rows start then.
+        reused: Whether it is the job of an earlier submission, which paid for it.
     """
 
     token: str
     function: str
     rows_sha256: str
     started_at: str
+    reused: bool = False
 
     @property
     def started(self) -> datetime:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from langchain_sutro._results import BatchResults
     from langchain_sutro._rows import SpooledRows
+    from langchain_sutro._service import Submitted
     from langchain_sutro.functions import SutroFunction
 
 __all__ = ["EvaluatedRows", "JobOptions", "run_job"]
@@ -55,6 +56,7 @@ class EvaluatedRows:
         started: When the job was submitted.
         ended: When its results were fetched.
         resumed: Whether an earlier call may have submitted a job for these rows.
+        reused: Whether the job is that of another experiment, whose cost it is.
         job_rows: The index in the job of each row that was sent.
     """
 
@@ -65,6 +67,7 @@ class EvaluatedRows:
     started: datetime
     ended: datetime
     resumed: bool
+    reused: bool
     job_rows: dict[int, int]
 
     @property
@@ -100,7 +103,7 @@ def run_job(
     note, started = experiment.note(name), datetime.now(UTC)
     rows, inputs, encoded = yield blocking(_encode, function, make_rows)
     job_rows = {index: place for place, index in enumerate(rows.open)}
-    results, known = None, note
+    results, known, reused = None, note, False
     if encoded is not None:
         with encoded:
             if note is not None and note.rows_sha256 != encoded.sha256:
@@ -111,6 +114,7 @@ def run_job(
                     )
                 known = None
             job, started = yield from _job(experiment, name, function, encoded, known, options)
+            reused = job.reused
         results = yield _results(job, function, options)
         yield blocking(rows.put, results)
     return EvaluatedRows(
@@ -121,6 +125,7 @@ def run_job(
         started=started,
         ended=datetime.now(UTC),
         resumed=note is not None,
+        reused=reused,
         job_rows=job_rows,
     )
 
@@ -156,13 +161,15 @@ def _job(
     if note is None or job_id is None:
         started_at = datetime.now(UTC).isoformat()
         note = JobNote(uuid.uuid4().hex, function.function, rows.sha256, started_at)
-        job_id = yield from _submit(experiment, name, function, rows, note, options)
+        submitted = yield from _submit(experiment, name, function, rows, note, options)
+        job_id, note = submitted.job_id, replace(note, reused=submitted.reused)
     job = SutroJob(
         job_id,
         client=function.client,
         function=function.function,
         rows=rows.count,
         token=note.token,
+        reused=note.reused,
         poll_interval=function.poll_interval,
         on_interrupt=function.on_interrupt,
     )
@@ -192,7 +199,7 @@ def _submit(
     rows: SpooledRows,
     note: JobNote,
     options: JobOptions,
-) -> Steps[str]:
+) -> Steps[Submitted]:
     """Submit a job whose token is noted first, so that the job is found whatever happens."""
     yield blocking(experiment.keep_note, name, note)
     priority = function.job_priority if options.priority is None else options.priority
@@ -200,7 +207,7 @@ def _submit(
     call = (JobRequest(function.function, priority), rows)
     client = function.client
     try:
-        submitted = yield Step(
+        submitted: Submitted = yield Step(
             partial(submit, client, *call, reuse=reuse, token=note.token),
             partial(asubmit, client, *call, reuse=reuse, token=note.token),
         )
@@ -209,8 +216,9 @@ def _submit(
         yield blocking(experiment.keep_note, name, None)
         raise
     if submitted.reused:
-        yield blocking(experiment.keep_note, name, replace(note, token=submitted.token))
-    return str(submitted.job_id)
+        earlier = replace(note, token=submitted.token, reused=True)
+        yield blocking(experiment.keep_note, name, earlier)
+    return submitted
 
 
 def _results(job: SutroJob, function: SutroFunction, options: JobOptions) -> Step[BatchResults]:

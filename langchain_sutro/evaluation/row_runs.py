@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from langchain_sutro._tracing import (
     TraceContext,
     active_context,
+    job_usage,
+    row_facts,
     row_run,
     run_inputs,
     traced_outputs,
@@ -113,10 +115,8 @@ class _RowRuns:
         start = done.started + timedelta(microseconds=index)
         known = {**self.context.metadata, **metadata}
         return row_run(
-            index,
-            value if failed else done.outcomes[index],
+            self._facts(index, value if failed else done.outcomes[index]),
             function=done.function.function,
-            job_id=done.job_id,
             run_id=run_id,
             name=self.name[:128],
             inputs=run_inputs(inputs),
@@ -131,6 +131,16 @@ class _RowRuns:
             reference_example_id=reference_example_id,
             client=self.experiment.client,
         )
+
+    def _facts(self, index: int, outcome: Any) -> dict[str, Any]:
+        """The facts of a row, and with the first row of the job those of the whole job."""
+        done = self.done
+        if done.results is None:
+            return row_facts(done.job_id, index, outcome)
+        facts = row_facts(done.job_id, index, outcome, done.results.model)
+        if done.reused or index != min(done.job_rows):
+            return facts
+        return {**facts, **job_usage(done.results.totals, len(done.results))}
 
     def _value(self, index: int) -> Any:
         """What the user of the Function gets for a row: a value or an error."""

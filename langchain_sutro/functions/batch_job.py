@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.callbacks.manager import adispatch_custom_event, dispatch_custom_event
 
 from langchain_sutro._jobs import afetch_results, fetch_results
+from langchain_sutro.errors import SutroError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,6 +42,8 @@ class BatchJob:
         listener: Called with the progress of the job.
         progress: Whether to show a bar.
         config: A config whose run the progress events belong to: that of the first row.
+        priced: Whether to find out the job's tokens and cost, for the runs of its rows. A job that
+            is reused has been paid and counted before.
     """
 
     function: str
@@ -49,6 +53,7 @@ class BatchJob:
     listener: Callable[[JobProgress], Any] | None
     progress: bool
     config: RunnableConfig
+    priced: bool = False
     _events: set[asyncio.Future[Any]] = field(default_factory=set, init=False)
 
     def run(self, rows: SpooledRows, finish: Callable[[str, BatchResults], _T]) -> _T:
@@ -81,7 +86,8 @@ class BatchJob:
             # What a listener raises is raised here.
             await asyncio.gather(*self._events)
             results = await afetch_results(
-                self.client, job.job_id, rows=job.rows, function=self.function
+                self.client, job.job_id, rows=job.rows, function=self.function,
+                job=await self._ajob_object(job),
             )
             return finish(job.job_id, results)
 
@@ -89,8 +95,26 @@ class BatchJob:
         """Wait for a job that was submitted; otherwise as `run`."""
         job.wait(None, progress=self.progress, on_progress=self._on_progress)
         with job.fetching():
-            results = fetch_results(self.client, job.job_id, rows=job.rows, function=self.function)
+            results = fetch_results(
+                self.client,
+                job.job_id,
+                rows=job.rows,
+                function=self.function,
+                job=self._job_object(job),
+            )
             return finish(job.job_id, results)
+
+    def _job_object(self, job: SutroJob) -> dict[str, Any] | None:
+        with suppress(SutroError):
+            if self.priced and not job.reused:
+                return self.client.fetch_job(job.job_id)
+        return None
+
+    async def _ajob_object(self, job: SutroJob) -> dict[str, Any] | None:
+        with suppress(SutroError):
+            if self.priced and not job.reused:
+                return await self.client.afetch_job(job.job_id)
+        return None
 
     def _on_progress(self, known: JobProgress) -> None:
         """Pass progress on to the listener and to every callback handler."""

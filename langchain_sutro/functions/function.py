@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import timedelta
-from functools import partial
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from langchain_core.rate_limiters import BaseRateLimiter
@@ -53,7 +53,7 @@ from langchain_sutro._tracing import (
     call_facts,
     check_trace_rows,
     job_trace,
-    quiet_when_local,
+    own_run,
 )
 from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.functions.checked_rows import CheckedRow, check_rows, rows_of_batch
@@ -310,10 +310,10 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
 
         def call(_: Any, run_manager: CallbackManagerForChainRun) -> Any:
             payload = run_once(self, row.sent(), **options)
-            return self._finish(payload, runs, full, run_manager)
+            return self._finish(payload, runs, run_manager)
 
         call.__signature__ = _CALL  # type: ignore[attr-defined]
-        with quiet_when_local():
+        with runs.started():
             return self._call_with_config(call, row.shown, full, run_type="llm")
 
     async def ainvoke(
@@ -330,10 +330,10 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
 
         async def call(_: Any, run_manager: AsyncCallbackManagerForChainRun) -> Any:
             payload = await arun_once(self, row.sent(), **options)
-            return self._finish(payload, runs, full, run_manager)
+            return self._finish(payload, runs, run_manager)
 
         call.__signature__ = _CALL  # type: ignore[attr-defined]
-        with quiet_when_local():
+        with runs.started():
             return await self._acall_with_config(call, row.shown, full, run_type="llm")
 
     def batch(
@@ -374,14 +374,16 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         def call(managers: Sequence[BaseRunManager], configs: list[RunnableConfig]) -> list[Any]:
             return self._row_batch(rows, runs, managers, configs, return_exceptions).run()
 
-        return batch_with_runs(
-            self,
-            call,
-            [row.shown for row in rows],
-            runs.configs(config, len(inputs)),
-            return_exceptions=return_exceptions,
-            run_type="llm",
-        )
+        configs = runs.configs(config, len(inputs))
+        with runs.started():
+            return batch_with_runs(
+                self,
+                call,
+                [row.shown for row in rows],
+                configs,
+                return_exceptions=return_exceptions,
+                run_type="llm",
+            )
 
     async def abatch(
         self,
@@ -407,14 +409,16 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         ) -> list[Any]:
             return await self._row_batch(rows, runs, managers, configs, return_exceptions).arun()
 
-        return await abatch_with_runs(
-            self,
-            call,
-            [row.shown for row in rows],
-            runs.configs(config, len(inputs)),
-            return_exceptions=return_exceptions,
-            run_type="llm",
-        )
+        configs = runs.configs(config, len(inputs))
+        with runs.started():
+            return await abatch_with_runs(
+                self,
+                call,
+                [row.shown for row in rows],
+                configs,
+                return_exceptions=return_exceptions,
+                run_type="llm",
+            )
 
     def batch_as_completed(
         self,
@@ -560,8 +564,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
             answer_form(self),
             runs,
             managers,
-            configs,
-            untraced_job(self, configs[0]),
+            untraced_job(self, configs[0], priced=any(map(own_run, managers))),
             return_exceptions,
         )
 
@@ -646,7 +649,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
             client=self._client,
             checkpoint=checkpoint,
             reuse=self.reuse_jobs,
-            trace=partial(self._job_trace, config=config),
+            trace=self._job_traces(config),
             poll_interval=self.poll_interval,
             on_interrupt=self.on_interrupt,
         )
@@ -676,6 +679,14 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
     async def _asubmit(self, rows: SpooledRows) -> SutroJob:
         submitted = await asubmit(self._client, self._request(), rows, reuse=self.reuse_jobs)
         return self._job(submitted, rows)
+
+    def _job_traces(
+        self, config: RunnableConfig | None
+    ) -> Callable[[SpooledRows], AbstractContextManager[JobTrace]]:
+        """The traces of several jobs, of which the first has the `run_id` of the config."""
+        later = {name: value for name, value in (config or {}).items() if name != "run_id"}
+        configs = chain([config], repeat(None if config is None else later))
+        return lambda rows: self._job_trace(rows, cast("RunnableConfig | None", next(configs)))
 
     def _job_trace(
         self, rows: SpooledRows | RemoteTable, config: RunnableConfig | None = None
@@ -726,17 +737,11 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         self,
         payload: dict[str, Any],
         runs: CallRuns,
-        config: RunnableConfig,
         run_manager: BaseRunManager,
     ) -> Any:
         """The result of a call, whose facts are written onto its run."""
         result = FunctionResult(payload).without_prompt()
-        runs.record(
-            run_manager,
-            config,
-            usage=result.usage,
-            facts=call_facts(result),
-        )
+        runs.record(run_manager, call_facts(result))
         return answer_form(self).of(result)
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_sutro._rows import spool_rows
-from langchain_sutro._tracing import row_facts
+from langchain_sutro._tracing import job_usage, row_facts
 from langchain_sutro.errors import SutroError, SutroInputError, SutroValidationError
 from langchain_sutro.functions.row_outcomes import RowOutcomes
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from langchain_core.callbacks import BaseRunManager
-    from langchain_core.runnables import RunnableConfig
 
     from langchain_sutro._jobs import SutroJob
     from langchain_sutro._results import BatchResults
@@ -41,7 +40,6 @@ class RowBatch:
         form: The form of the outcomes.
         runs: Writes the facts of each row onto its run.
         managers: The run manager of each row.
-        configs: The config of each row's children.
         job: Runs the rows that can be sent.
         return_exceptions: Whether a bad row keeps its error while the others are sent.
     """
@@ -50,7 +48,6 @@ class RowBatch:
     form: AnswerForm
     runs: CallRuns
     managers: Sequence[BaseRunManager]
-    configs: Sequence[RunnableConfig]
     job: BatchJob
     return_exceptions: bool
 
@@ -117,13 +114,13 @@ class RowBatch:
 
     def _finish(self, rows: RowOutcomes, job_id: str, results: BatchResults) -> list[Any]:
         outcomes = []
+        usage = job_usage(results.totals, len(results))
         for place, (index, result) in enumerate(zip(rows.open, results, strict=True)):
             outcomes.append(self._outcome(result, job_id, place))
-            self.runs.record(
-                self.managers[index],
-                self.configs[index],
-                facts=row_facts(job_id, index, result),
-            )
+            facts = row_facts(job_id, index, result, results.model)
+            if self.runs.record(self.managers[index], {**facts, **usage}):
+                # Once for the whole job.
+                usage = {}
         rows.put(outcomes)
         return rows.outcomes
 

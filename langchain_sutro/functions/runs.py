@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.runnables import RunnableConfig, ensure_config
-from langchain_core.runnables.config import get_config_list
+from langchain_core.runnables.config import get_callback_manager_for_config, get_config_list
 
 from langchain_sutro._tracing import (
     active_context,
+    add_facts,
+    config_showing,
     function_metadata,
+    manager_showing,
     own_run,
-    record_facts,
-    without_secrets,
+    quiet_when_local,
+    without_ambient_context,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from langchain_core.callbacks import BaseRunManager
+    from langchain_core.callbacks import BaseCallbackManager, BaseRunManager, CallbackManager
 
     from langchain_sutro._tracing import TraceContext
 
@@ -28,74 +32,76 @@ __all__ = ["CallRuns"]
 
 @dataclass(frozen=True)
 class CallRuns:
-    """What a Function writes onto the runs of its calls.
+    """What the runs of a Function's calls show.
 
     Attributes:
         function: The Function's name.
         metadata: Its own metadata.
         tags: Its own tags.
-        forward: Whether the context of the active trace is written too.
+        forward: Whether the context of the active trace is shown too.
         hook: Changes that context beforehand.
         model: LangSmith's name for the model; by default the Function's name.
     """
 
     function: str
-    metadata: dict[str, Any] | None
-    tags: list[str] | None
-    forward: bool
-    hook: Callable[[TraceContext], TraceContext] | None
+    metadata: dict[str, Any] | None = None
+    tags: list[str] | None = None
+    forward: bool = True
+    hook: Callable[[TraceContext], TraceContext] | None = None
     model: str | None = None
 
+    @contextmanager
+    def started(self) -> Iterator[None]:
+        """Around what LangChain does with a config of `config` or `configs`."""
+        with quiet_when_local(), without_ambient_context():
+            yield
+
     def config(self, config: RunnableConfig | None) -> RunnableConfig:
-        """The config of a call with what is known beforehand, so that every tracer sees it."""
-        config = ensure_config(config)
-        # LangChain posts these when the run starts, and they cannot be cleaned afterwards.
-        given = config["metadata"] | (self.metadata or {})
-        config["metadata"] = without_secrets(given) | function_metadata(self.function, self.model)
-        if self.tags:
-            config["tags"] = [*config["tags"], *self.tags]
-        if config["tags"]:
-            config["tags"] = without_secrets(config["tags"])
-        return config
+        """The config of a call, whose run shows what it may from its start, to every tracer."""
+        full = ensure_config(config)
+        manager = get_callback_manager_for_config(full)
+        if not manager.handlers:
+            return full
+        own = function_metadata(self.function, self.model)
+        return config_showing(full, manager, self._context(full, manager), own)
 
     def configs(
         self, config: RunnableConfig | list[RunnableConfig] | None, rows: int
     ) -> list[RunnableConfig]:
         """The same for each row of a batch."""
-        return [self.config(one) for one in get_config_list(config, rows)]
+        if isinstance(config, list):
+            return [self.config(one) for one in get_config_list(config, rows)]
+        # Rows of one config show the same, which is then found out once.
+        shown = self.config(get_config_list(config, rows)[0])
+        later = {name: value for name, value in shown.items() if name != "run_id"}
+        return [shown, *(cast("RunnableConfig", dict(later)) for _ in range(1, rows))]
 
-    def record(
-        self,
-        run_manager: BaseRunManager,
-        config: RunnableConfig,
-        *,
-        usage: Mapping[str, Any] | None = None,
-        facts: Mapping[str, Any],
-    ) -> None:
-        """Write the active trace's context and a call's facts onto its run, if it has one.
+    def manager(self, manager: BaseCallbackManager) -> CallbackManager:
+        """A callback manager for a tool of the Function, whose runs show what they may."""
+        return manager_showing(manager, self._context(None, manager))
+
+    def record(self, run_manager: BaseRunManager, facts: Mapping[str, Any]) -> bool:
+        """Write a call's facts onto its run.
 
         Args:
             run_manager: That of the call's run.
-            config: That of the call.
-            usage: As the service sent it.
             facts: Such as `sutro_request_id`.
+
+        Returns:
+            Whether the call has a run.
         """
         run = own_run(run_manager)
         if run is None:
-            return
-        context = active_context(
+            return False
+        add_facts(run, facts)
+        return True
+
+    def _context(self, config: RunnableConfig | None, manager: BaseCallbackManager) -> TraceContext:
+        return active_context(
             config,
-            run_manager,
+            manager,
             metadata=self.metadata,
             tags=self.tags,
             enabled=self.forward,
             hook=self.hook,
-        )
-        record_facts(
-            run,
-            function=self.function,
-            context=context,
-            usage=usage,
-            facts=facts,
-            model=self.model,
         )

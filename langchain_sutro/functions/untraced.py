@@ -44,12 +44,15 @@ async def arun_once(function: PublishedFunction, encoded: bytes, **options: Any)
     )
 
 
-def untraced_job(function: PublishedFunction, config: RunnableConfig) -> BatchJob:
+def untraced_job(
+    function: PublishedFunction, config: RunnableConfig, *, priced: bool = False
+) -> BatchJob:
     """The job of a batch of a Function.
 
     Args:
         function: What to run.
         config: A config whose run the progress events belong to.
+        priced: Whether to find out the job's tokens and cost.
     """
     private: Any = function
     return BatchJob(
@@ -60,4 +63,5 @@ def untraced_job(function: PublishedFunction, config: RunnableConfig) -> BatchJo
         private.on_progress,
         private.progress,
         config,
+        priced,
     )

@@ -21,10 +21,12 @@ from langsmith._internal import _context
 from langsmith.utils import ContextThreadPoolExecutor
 
 from langchain_sutro import SutroClient, SutroFunction
+from langchain_sutro._results import FunctionResult
 from langchain_sutro._tracing import (
     TraceContext,
     active_context,
-    record_facts,
+    add_facts,
+    call_facts,
     traced_inputs,
     without_secrets,
 )
@@ -319,7 +321,8 @@ def test_a_hook_may_rename_and_drop():
     "key",
     [
         "api_key", "OPENAI_API_KEY", "authorization", "password", "client_secret", "access_token",
-        "cookie", "token", "credentials", "private_key", "x-api-key", "hf_token", "db_pwd",
+        "cookie", "token", "credentials", "private_key", "x-api-key", "hf_token", "db_pwd", "dsn",
+        "SENTRY_DSN", "clientSecret", "idToken", "PGPASSWORD", "connectionString", "openaiapikey",
     ],
 )  # fmt: skip
 def test_keys_that_look_secret_are_dropped(key):
@@ -331,10 +334,16 @@ def test_keys_that_look_secret_are_dropped(key):
 @pytest.mark.parametrize(
     "value",
     [
-        "sk-abcdef",
-        " sk-abcdef\n",
-        "Bearer abc",
-        "lsv2_pt_x",
+        "sk_live_0123456789abcdef",
+        " sk-0123456789abcdef0123456789abcdef\n",
+        "Bearer a8f5f167f44f4964e6c998dee827110c",
+        "Authorization: Bearer a8f5f167f44f4964e6c998dee827110c",
+        "lsv2_pt_0123456789abcdef0123456789abcdef_0123456789",
+        "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+        "AKIAIOSFODNN7EXAMPLE",
+        "postgresql://app:hunter2@db.internal:5432/leads",
+        "redis://:hunter2@cache:6379/0",
+        "Server=db;User Id=sa;Password=hunter2;",
         "https://b.example/k?X-Amz-Signature=1",
         "see\nhttps://b.example/k?a=1&X-Goog-Signature=1",
     ],
@@ -343,6 +352,34 @@ def test_values_that_look_secret_are_dropped(value):
     assert active_context(metadata={"harmless": value}).metadata == {}
     assert active_context(metadata={"list": [value, ("a", value)]}).metadata == {"list": [["a"]]}
     assert active_context(tags=[value, "b"]).tags == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("locale", "sk-SK"),
+        ("role", "secretary"),
+        ("secretary", "Ms Bearer"),
+        ("max_token", 512),
+        ("eos_token", "</s>"),
+        ("tokenizer", "sk-learn"),
+        ("keyword", "token"),
+        ("has_password", True),
+        ("page", "https://leads.example/list?page=2&sort=asc#top"),
+        ("run", "550e8400-e29b-41d4-a716-446655440000"),
+        ("digest", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
+    ],
+)
+def test_what_only_resembles_a_secret_is_kept(key, value):
+    assert active_context(metadata={key: value}).metadata == {key: value}
+    if isinstance(value, str):
+        assert active_context(tags=[value]).tags == [value]
+
+
+def test_a_secret_in_a_long_text_or_as_a_key_is_found():
+    key = "sk_live_0123456789abcdef"
+    assert active_context(metadata={"log": "fine " * 5000 + key}).metadata == {}
+    assert active_context(metadata={"by": {key: 1, "a": 2}}).metadata == {"by": {"a": 2}}
 
 
 def test_metadata_that_holds_itself_ends():
@@ -403,11 +440,10 @@ usage_keys = st.sampled_from(["input_tokens", "output_tokens", "cost_usd", "x"])
 @given(st.dictionaries(usage_keys, anything))
 def test_odd_usage_never_fails_and_never_lies(usage):
     class Run:
-        extra = {"metadata": {"usage_metadata": {"input_tokens": 7}, "kept": 1}}
-        tags = None
+        extra = {"metadata": {"kept": 1}}
 
     run = Run()
-    record_facts(run, function="f", context=TraceContext(), usage=usage)
+    add_facts(run, call_facts(FunctionResult(usage=usage)))
     found = run.extra["metadata"].get("usage_metadata", {})
     assert set(found) <= {"input_tokens", "output_tokens", "total_tokens", "total_cost"}
     assert all(value >= 0 for value in found.values())

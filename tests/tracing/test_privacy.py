@@ -29,16 +29,23 @@ ROW = {
         ["data:application/pdf;base64," + "REVG" * 500],
     ),
 }
+# As each of these would look, with something in it to search for.
 SECRETS = {
     "customer": "acme",
     "api_key": "hush-1",
     "x-api-key": "hush-2",
-    "harmless": "sk-hush-3\n",
-    "nested": {"password": "hush-4", "list": ["Bearer hush-5", {"github_token": "hush-6"}]},
-    "tuple": ("lsv2_hush-7", "fine"),
+    "harmless": "sk-hush3a0123456789abcdef0123456789abcd\n",
+    "nested": {
+        "password": "hush-4",
+        "list": ["Bearer hush5a0123456789", {"github_token": "hush-6"}],
+    },
+    "tuple": ("lsv2_pt_hush7a0123456789abcdef0123456789abcdef", "fine"),
     "url": "see\nhttps://b.example/k?a=1&X-Goog-Signature=hush-8",
+    "dsn": "hush-10",
+    "store": "postgresql://app:hush-11@db.internal/leads",
+    "header": "Authorization: Bearer hush12a0123456789",
 }
-TAGS = ["nightly", "sk-hush-9"]
+TAGS = ["nightly", "sk_live_hush9a0123456789"]
 
 
 @pytest.fixture(scope="module")
