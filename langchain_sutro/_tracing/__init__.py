@@ -2,7 +2,12 @@
 
 from langchain_sutro._tracing.background import wait_for_job_traces
 from langchain_sutro._tracing.call_run import client_run, own_run, quiet_when_local
-from langchain_sutro._tracing.context import TraceContext, active_context
+from langchain_sutro._tracing.context import (
+    TraceContext,
+    active_context,
+    decided,
+    manager_of,
+)
 from langchain_sutro._tracing.guard import attempt
 from langchain_sutro._tracing.ids import stable_id
 from langchain_sutro._tracing.job_run import JobTrace
@@ -42,9 +47,11 @@ __all__ = [
     "check_trace_rows",
     "client_run",
     "config_showing",
+    "decided",
     "function_metadata",
     "job_trace",
     "job_usage",
+    "manager_of",
     "manager_showing",
     "model_facts",
     "own_run",

@@ -19,7 +19,7 @@ from langchain_sutro._tracing.privacy import is_secret, is_secret_value, json_sa
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from langchain_core.callbacks import BaseCallbackManager, BaseRunManager
+    from langchain_core.callbacks import BaseCallbackManager, BaseRunManager, CallbackManager
     from langchain_core.runnables import RunnableConfig
     from langchain_core.tracers.langchain import LangChainTracer
 
@@ -28,7 +28,10 @@ __all__ = [
     "active_context",
     "bookkeeping",
     "configured_project",
+    "decided",
     "framework_tags",
+    "is_decided",
+    "manager_of",
     "stored_context",
     "tracers",
 ]
@@ -45,6 +48,8 @@ _OF_A_RUN = re.compile(
     r"confidence|model|model_source|revision|trace_rows|langsmith_project|input_tokens|"
     r"output_tokens|cost_usd)"
 )
+# LangChain passes names like this on and shows them nowhere.
+_DECIDED = "__sutro_trace_context_decided"
 _FRAMEWORK_TAGS = re.compile(r"(?:seq:step|map:key|graph:step|retry:attempt|langsmith):.*")
 
 
@@ -76,6 +81,9 @@ def active_context(
         enabled: If False, only the explicit metadata and tags are used.
         hook: May rename or remove what was read.
     """
+    if is_decided(config):
+        config = metadata = tags = hook = None
+        enabled = True
     found: dict[str, Any] = {}
     names: dict[str, None] = {}
     _add(found, names, metadata, tags, explicit=True)
@@ -97,6 +105,32 @@ def active_context(
             _add(found, names, more, others)
     context = TraceContext(found, list(names))
     return context if hook is None else hook(context)
+
+
+def decided(config: RunnableConfig) -> RunnableConfig:
+    """The config of what is called by a run for which the context has been decided already.
+
+    Its callback manager has what may be shown, and the config the rest, which is not looked at: a
+    hook is not asked twice.
+    """
+    configurable = {**config.get("configurable", {}), _DECIDED: True}
+    return {**config, "metadata": {}, "tags": [], "configurable": configurable}
+
+
+def is_decided(config: RunnableConfig | None) -> bool:
+    """Whether a config is from `decided`."""
+    return config is not None and _DECIDED in config.get("configurable", {})
+
+
+def manager_of(config: RunnableConfig) -> CallbackManager:
+    """The callback manager that LangChain makes of a config, which is complete."""
+    from langchain_core.runnables.config import (  # noqa: PLC0415 - for those who trace
+        get_callback_manager_for_config,
+    )
+
+    if is_decided(config):
+        config = {**config, "metadata": {}, "tags": [], "configurable": {}}
+    return get_callback_manager_for_config(config)
 
 
 def tracers(manager: BaseCallbackManager | BaseRunManager) -> list[LangChainTracer]:

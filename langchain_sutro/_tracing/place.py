@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from os import environ
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._tracing.context import configured_project, tracers
+from langchain_sutro._tracing.context import configured_project, manager_of, tracers
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import BaseCallbackManager
@@ -110,14 +110,11 @@ def find_place(config: RunnableConfig | None = None) -> Place | None:
         return None
     if config is None and _LANGCHAIN not in sys.modules:
         return _langsmith_place()
-    from langchain_core.runnables.config import (  # noqa: PLC0415 - for those who trace
-        ensure_config,
-        get_callback_manager_for_config,
-    )
+    from langchain_core.runnables import ensure_config  # noqa: PLC0415 - for those who trace
     from langsmith.run_trees import RunTree  # noqa: PLC0415
 
     config = ensure_config(config)
-    manager = get_callback_manager_for_config(config)
+    manager = manager_of(config)
     tracer = next(iter(tracers(manager)), None)
     if tracer is None:
         return None

@@ -18,7 +18,6 @@ from langchain_core.callbacks import (  # langchain-core resolves them
     CallbackManagerForToolRun,  # noqa: TC002
 )
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import patch_config
 from langchain_core.tools import BaseTool
 from langchain_core.tools.base import BaseToolkit
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
@@ -33,15 +32,18 @@ from langchain_sutro.errors import SutroInputError
 from langchain_sutro.functions import (
     SutroFunction,
     TracedTool,
+    child_config,
     correctable_errors,
     input_schema,
     marked_name,
     tool_name,
     without_secrets_of_typos,
+    tool_runs,
 )
 
 if TYPE_CHECKING:
     from langchain_sutro._rows import SpooledRows
+    from langchain_sutro.functions import CallRuns
 
 __all__ = ["SutroJobToolkit"]
 
@@ -179,6 +181,7 @@ class SutroJobToolkit(BaseToolkit):
             metadata={"sutro_function": self.function.function},
             arguments=arguments,
             action=action,
+            shown=tool_runs(self.function),
         )
 
     def _named(self, name: str) -> str:
@@ -256,6 +259,12 @@ class _JobTool(TracedTool):
     args_schema: dict[str, Any]
     arguments: type[BaseModel] = Field(exclude=True)
     action: _Action = Field(exclude=True, repr=False)
+    # `CallRuns`, which pydantic need not understand.
+    shown: Any = Field(exclude=True, repr=False)
+
+    def _runs(self) -> CallRuns:
+        runs: CallRuns = self.shown
+        return runs
 
     def _run(
         self,
@@ -266,7 +275,7 @@ class _JobTool(TracedTool):
         for_model: bool,
     ) -> Outcome:
         with correctable_errors(for_model=for_model):
-            child = patch_config(config, callbacks=run_manager.get_child())
+            child = child_config(config, run_manager.get_child())
             return run_steps(self.action(arguments, child))
 
     async def _arun(
@@ -278,7 +287,7 @@ class _JobTool(TracedTool):
         for_model: bool,
     ) -> Outcome:
         with correctable_errors(for_model=for_model):
-            child = patch_config(config, callbacks=run_manager.get_child())
+            child = child_config(config, run_manager.get_child())
             return await arun_steps(self.action(arguments, child))
 
     def _to_args_and_kwargs(

@@ -33,7 +33,13 @@ if TYPE_CHECKING:
     from langchain_sutro.functions.runs import CallRuns
     from langchain_sutro.functions.settings import client_settings, without_secrets_of_typos
     from langchain_sutro.functions.tool import SutroTool
-    from langchain_sutro.functions.tool_base import TracedTool, correctable_errors, short_answer
+    from langchain_sutro.functions.tool_base import (
+        TracedTool,
+        child_config,
+        correctable_errors,
+        short_answer,
+        tool_runs,
+    )
     from langchain_sutro.functions.tool_names import marked_name, tool_name
     from langchain_sutro.functions.untraced import arun_once, run_once, untraced_job
     from langchain_sutro.functions.verdicts import by_verdict, result_verdict, verdict_key
@@ -65,6 +71,7 @@ __all__ = [
     "by_verdict",
     "check_row",
     "chosen_branch",
+    "child_config",
     "client_settings",
     "correctable_errors",
     "event",
@@ -80,6 +87,7 @@ __all__ = [
     "run_once",
     "short_answer",
     "tool_name",
+    "tool_runs",
     "untraced_job",
     "verdict_key",
     "without_secrets_of_typos",
@@ -116,8 +124,10 @@ __getattr__, __dir__ = lazy_exports(
         "without_secrets_of_typos": "settings",
         "SutroTool": "tool",
         "TracedTool": "tool_base",
+        "child_config": "tool_base",
         "correctable_errors": "tool_base",
         "short_answer": "tool_base",
+        "tool_runs": "tool_base",
         "marked_name": "tool_names",
         "tool_name": "tool_names",
         "arun_once": "untraced",

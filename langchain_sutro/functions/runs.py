@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.runnables import RunnableConfig, ensure_config
-from langchain_core.runnables.config import get_callback_manager_for_config, get_config_list
+from langchain_core.runnables.config import get_config_list
 
 from langchain_sutro._tracing import (
     active_context,
     add_facts,
     config_showing,
     function_metadata,
+    manager_of,
     manager_showing,
     own_run,
     quiet_when_local,
@@ -59,7 +60,7 @@ class CallRuns:
     def config(self, config: RunnableConfig | None) -> RunnableConfig:
         """The config of a call, whose run shows what it may from its start, to every tracer."""
         full = ensure_config(config)
-        manager = get_callback_manager_for_config(full)
+        manager = manager_of(full)
         if not manager.handlers:
             return full
         own = function_metadata(self.function, self.model)
@@ -76,9 +77,11 @@ class CallRuns:
         later = {name: value for name, value in shown.items() if name != "run_id"}
         return [shown, *(cast("RunnableConfig", dict(later)) for _ in range(1, rows))]
 
-    def manager(self, manager: BaseCallbackManager) -> CallbackManager:
+    def manager(
+        self, manager: BaseCallbackManager, config: RunnableConfig | None
+    ) -> CallbackManager:
         """A callback manager for a tool of the Function, whose runs show what they may."""
-        return manager_showing(manager, self._context(None, manager))
+        return manager_showing(manager, self._context(config, manager))
 
     def record(self, run_manager: BaseRunManager, facts: Mapping[str, Any]) -> bool:
         """Write a call's facts onto its run.

@@ -17,7 +17,6 @@ from langchain_core.callbacks import (
     CallbackManagerForToolRun,
 )
 from langchain_core.runnables import RunnableConfig  # noqa: TC002 - langchain-core resolves it
-from langchain_core.runnables.config import patch_config
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -34,7 +33,6 @@ from langchain_sutro._exports import exported_from
 from langchain_sutro._results import parse_output_model
 from langchain_sutro._rows import InputSchema
 from langchain_sutro._service import dump_json
-from langchain_sutro._tracing import quiet_when_local
 from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.functions.checked_rows import rows_of_batch
 from langchain_sutro.functions.interface import (
@@ -50,8 +48,10 @@ from langchain_sutro.functions.settings import (
 from langchain_sutro.functions.tool_base import (
     SutroToolError,
     TracedTool,
+    child_config,
     correctable_errors,
     short_answer,
+    tool_runs,
 )
 from langchain_sutro.functions.tool_names import check_tool_name, tool_name
 from langchain_sutro.functions.tool_runs import ToolRuns
@@ -59,6 +59,8 @@ from langchain_sutro.functions.whole_batch import WholeBatch
 
 if TYPE_CHECKING:
     from langchain_core.messages import ToolCall
+
+    from langchain_sutro.functions.runs import CallRuns
 
 __all__ = ["SutroArtifact", "SutroTool", "SutroToolError", "tool_name"]
 
@@ -197,6 +199,9 @@ class SutroTool(WholeBatch, TracedTool):
         super().__setstate__({**state, "__pydantic_private__": {"_tool_call_schema_memo": None}})
         self._prepare()
 
+    def _runs(self) -> CallRuns:
+        return tool_runs(self.function)
+
     @property
     def sutro_api_key(self) -> SecretStr | None:
         """The key, if it was passed or found in the environment; it is masked."""
@@ -210,7 +215,7 @@ class SutroTool(WholeBatch, TracedTool):
         *,
         for_model: bool,
     ) -> tuple[str, SutroArtifact]:
-        child = patch_config(config, callbacks=run_manager.get_child())
+        child = child_config(config, run_manager.get_child())
         with correctable_errors(for_model=for_model, hint=_HINT):
             return self._outcome(self._judge.invoke(row, child))
 
@@ -222,7 +227,7 @@ class SutroTool(WholeBatch, TracedTool):
         *,
         for_model: bool,
     ) -> tuple[str, SutroArtifact]:
-        child = patch_config(config, callbacks=run_manager.get_child())
+        child = child_config(config, run_manager.get_child())
         with correctable_errors(for_model=for_model, hint=_HINT):
             return self._outcome(await self._judge.ainvoke(row, child))
 
@@ -273,8 +278,8 @@ class SutroTool(WholeBatch, TracedTool):
         inputs = rows_of_batch(inputs)
         if not inputs:
             return []
-        runs = ToolRuns(self, inputs, config, return_exceptions=return_exceptions)
-        with quiet_when_local():
+        runs = ToolRuns(self, self._runs(), inputs, config, return_exceptions=return_exceptions)
+        with runs.started():
             managers = [
                 CallbackManager.configure(**scope).on_tool_start(**start)
                 for scope, start in runs.starts()
@@ -306,8 +311,8 @@ class SutroTool(WholeBatch, TracedTool):
         inputs = rows_of_batch(inputs)
         if not inputs:
             return []
-        runs = ToolRuns(self, inputs, config, return_exceptions=return_exceptions)
-        with quiet_when_local():
+        runs = ToolRuns(self, self._runs(), inputs, config, return_exceptions=return_exceptions)
+        with runs.started():
             managers = [
                 await AsyncCallbackManager.configure(**scope).on_tool_start(**start)
                 for scope, start in runs.starts()

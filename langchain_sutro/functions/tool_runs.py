@@ -8,14 +8,17 @@ from langchain_core.messages import ToolMessage
 from langchain_core.runnables.config import get_config_list, patch_config
 from langchain_core.tools import ToolException
 
-from langchain_sutro._tracing import traced_inputs, without_secrets
+from langchain_sutro._tracing import decided, manager_of, traced_inputs
 from langchain_sutro.functions.row_outcomes import RowOutcomes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from langchain_core.runnables import RunnableConfig
     from langchain_core.tools import BaseTool
+
+    from langchain_sutro.functions.runs import CallRuns
 
 __all__ = ["ToolRuns"]
 
@@ -25,6 +28,7 @@ class ToolRuns:
 
     Args:
         tool: The tool.
+        runs: What its runs show.
         inputs: Rows or `ToolCall`s.
         config: One for all, or one for each.
         return_exceptions: Whether errors stay in their places; otherwise the first is raised.
@@ -33,29 +37,35 @@ class ToolRuns:
     def __init__(
         self,
         tool: BaseTool,
+        runs: CallRuns,
         inputs: Sequence[Any],
         config: RunnableConfig | list[RunnableConfig] | None,
         *,
         return_exceptions: bool,
     ) -> None:
         self._tool = tool
+        self._runs = runs
         self._calls = [_split(one) for one in inputs]
         self._configs = get_config_list(config, len(inputs))
+        self._managers = [runs.manager(manager_of(one), one) for one in self._configs]
         self._return_exceptions = return_exceptions
         self._rows = RowOutcomes(len(inputs))
+
+    def started(self) -> AbstractContextManager[None]:
+        """Around what LangChain does with the runs."""
+        return self._runs.started()
 
     def starts(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         """For each input the arguments of a callback manager, and of its `on_tool_start`."""
         tool = self._tool
-        for (arguments, call_id), config in zip(self._calls, self._configs, strict=True):
+        each = zip(self._calls, self._configs, self._managers, strict=True)
+        for (arguments, call_id), config, manager in each:
             shown = traced_inputs(arguments)
             scope = {
-                "inheritable_callbacks": config.get("callbacks"),
+                "inheritable_callbacks": manager,
                 "local_callbacks": tool.callbacks,
                 "verbose": tool.verbose,
-                "inheritable_tags": without_secrets(config.get("tags")),
                 "local_tags": tool.tags,
-                "inheritable_metadata": without_secrets(config.get("metadata")),
                 "local_metadata": tool.metadata,
             }
             start = {
@@ -82,7 +92,7 @@ class ToolRuns:
                 if not self._handled(error):
                     raise error
         configs = [
-            patch_config(self._configs[index], callbacks=managers[index].get_child())
+            decided(patch_config(self._configs[index], callbacks=managers[index].get_child()))
             for index in self._rows.open
         ]
         return rows, configs

@@ -26,7 +26,8 @@ OURS = {
     "ls_provider", "ls_model_name", "ls_message_view_exclude", "lc_versions", "usage_metadata",
     "sutro_function", "sutro_request_id", "sutro_job_id", "sutro_row_index", "sutro_confidence",
     "sutro_trace_rows", "sutro_langsmith_project", "sutro_rows_traced", "sutro_rows_total",
-    "sutro_input_tokens", "sutro_output_tokens", "sutro_cost_usd",
+    "sutro_input_tokens", "sutro_output_tokens", "sutro_cost_usd", "sutro_usage_rows",
+    "sutro_model", "sutro_model_source", "sutro_revision",
 }  # fmt: skip
 FRAMEWORKS = ("langgraph_", "checkpoint_", "LANGSMITH_", "LANGCHAIN_", "ls_", "__", "revision_id")
 
