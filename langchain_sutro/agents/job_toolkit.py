@@ -36,9 +36,9 @@ from langchain_sutro.functions import (
     correctable_errors,
     input_schema,
     marked_name,
+    runs_of_tool,
     tool_name,
     without_secrets_of_typos,
-    tool_runs,
 )
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class SutroJobToolkit(BaseToolkit):
             metadata={"sutro_function": self.function.function},
             arguments=arguments,
             action=action,
-            shown=tool_runs(self.function),
+            shown=runs_of_tool(self.function),
         )
 
     def _named(self, name: str) -> str:

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
         TracedTool,
         child_config,
         correctable_errors,
+        runs_of_tool,
         short_answer,
-        tool_runs,
     )
     from langchain_sutro.functions.tool_names import marked_name, tool_name
     from langchain_sutro.functions.untraced import arun_once, run_once, untraced_job
@@ -85,9 +85,9 @@ __all__ = [
     "retry_pause",
     "retrying",
     "run_once",
+    "runs_of_tool",
     "short_answer",
     "tool_name",
-    "tool_runs",
     "untraced_job",
     "verdict_key",
     "without_secrets_of_typos",
@@ -127,7 +127,7 @@ __getattr__, __dir__ = lazy_exports(
         "child_config": "tool_base",
         "correctable_errors": "tool_base",
         "short_answer": "tool_base",
-        "tool_runs": "tool_base",
+        "runs_of_tool": "tool_base",
         "marked_name": "tool_names",
         "tool_name": "tool_names",
         "arun_once": "untraced",

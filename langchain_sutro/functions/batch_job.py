@@ -86,7 +86,10 @@ class BatchJob:
             # What a listener raises is raised here.
             await asyncio.gather(*self._events)
             results = await afetch_results(
-                self.client, job.job_id, rows=job.rows, function=self.function,
+                self.client,
+                job.job_id,
+                rows=job.rows,
+                function=self.function,
                 job=await self._ajob_object(job),
             )
             return finish(job.job_id, results)

@@ -50,8 +50,8 @@ from langchain_sutro.functions.tool_base import (
     TracedTool,
     child_config,
     correctable_errors,
+    runs_of_tool,
     short_answer,
-    tool_runs,
 )
 from langchain_sutro.functions.tool_names import check_tool_name, tool_name
 from langchain_sutro.functions.tool_runs import ToolRuns
@@ -200,7 +200,7 @@ class SutroTool(WholeBatch, TracedTool):
         self._prepare()
 
     def _runs(self) -> CallRuns:
-        return tool_runs(self.function)
+        return runs_of_tool(self.function)
 
     @property
     def sutro_api_key(self) -> SecretStr | None:

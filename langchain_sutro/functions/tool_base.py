@@ -28,8 +28,8 @@ __all__ = [
     "TracedTool",
     "child_config",
     "correctable_errors",
+    "runs_of_tool",
     "short_answer",
-    "tool_runs",
 ]
 
 _CORRECTABLE = (SutroInputError, SutroValidationError, LowConfidenceError)
@@ -113,7 +113,7 @@ class TracedTool(BaseTool):
         return dict(traced_inputs(tool_input))
 
 
-def tool_runs(function: PublishedFunction) -> CallRuns:
+def runs_of_tool(function: PublishedFunction) -> CallRuns:
     """What the runs of a tool of this Function show."""
     # Fields of `SutroFunction` which the protocol leaves out.
     fields: Any = function
