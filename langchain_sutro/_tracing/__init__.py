@@ -28,6 +28,7 @@ from langchain_sutro._tracing.run_facts import (
     job_usage,
     model_facts,
     row_facts,
+    usage_facts,
 )
 from langchain_sutro._tracing.shown import (
     config_showing,
@@ -63,6 +64,7 @@ __all__ = [
     "traced_inputs",
     "traced_outputs",
     "tracing_is_on",
+    "usage_facts",
     "wait_for_job_traces",
     "without_ambient_context",
     "without_secrets",

@@ -9,13 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_sutro._rows import encode_row, spool_rows
-from langchain_sutro._tracing import row_facts
+from langchain_sutro._tracing import job_usage, own_run, row_facts
 from langchain_sutro.decisions.at_once import all_at_once_async
 from langchain_sutro.errors import SutroDecisionError, SutroError, SutroInputError
 from langchain_sutro.functions import RowOutcomes, untraced_job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from langchain_core.callbacks import BaseRunManager
     from langchain_core.runnables import RunnableConfig
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from langchain_sutro._results import BatchResults
     from langchain_sutro._rows import SpooledRows
     from langchain_sutro.decisions.plan import Plan
-    from langchain_sutro.functions import CallRuns, SutroFunction
+    from langchain_sutro.functions import BatchJob, CallRuns, SutroFunction
 
 __all__ = ["DecisionBatch"]
 
@@ -40,11 +40,13 @@ class _Group:
         function: The Function.
         rows: The rows, encoded.
         places: For each row, the index of its request, and of the call in the request's plan.
+        spent: Tokens and cost of its job, as far as known.
     """
 
     function: SutroFunction
     rows: list[Any] = field(default_factory=list)
     places: list[tuple[int, int]] = field(default_factory=list)
+    spent: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class DecisionBatch:
                 partial answer.
         """
         requests, plans, groups = self._prepare()
-        jobs = [untraced_job(group.function, self.configs[0]) for group, _ in groups]
+        jobs = [self._job(group) for group, _ in groups]
         waiting: deque[SutroJob | SutroError] = deque()
         results: list[list[_Result]] = []
         try:
@@ -106,7 +108,7 @@ class DecisionBatch:
 
         async def one(group: _Group, rows: SpooledRows) -> list[_Result]:
             try:
-                job = untraced_job(group.function, self.configs[0])
+                job = self._job(group)
                 done: Any = await job.arun(rows, _taken)
             except SutroError as error:
                 if not self.return_exceptions:
@@ -117,6 +119,10 @@ class DecisionBatch:
         works = [partial(one, group, rows) for group, rows in groups]
         results = await all_at_once_async(works, max(len(works), 1))
         return self._finish(requests, plans, [group for group, _ in groups], results)
+
+    def _job(self, group: _Group) -> BatchJob:
+        priced = any(map(own_run, self.managers))
+        return untraced_job(group.function, self.configs[0], priced=priced)
 
     def _kept(self, work: Callable[[], Any]) -> Any:
         """What a piece of work returns; its error if a request may keep it."""
@@ -151,9 +157,12 @@ class DecisionBatch:
             for (request, place), result in zip(group.places, rows, strict=True):
                 found[request][place] = result
         outcomes = []
+        usage = _usage(groups)
         for index, plan, calls in zip(requests.open, plans, found, strict=True):
             outcomes.append(self._outcome(plan, [result for _, result in calls]))
-            self._record(index, plan, calls)
+            if self._record(index, plan, calls, usage):
+                # Once for all jobs.
+                usage = {}
         requests.put(outcomes)
         return requests.outcomes
 
@@ -163,20 +172,33 @@ class DecisionBatch:
         except SutroError as error:
             return error
 
-    def _record(self, index: int, plan: Plan, calls: list[_Result]) -> None:
+    def _record(
+        self, index: int, plan: Plan, calls: list[_Result], usage: Mapping[str, Any]
+    ) -> bool:
         jobs = [job_id for job_id, _ in calls if job_id is not None]
         facts = row_facts(", ".join(dict.fromkeys(jobs)) or None, index, None)
         facts |= plan.facts([result for _, result in calls])
-        self.runs.record(self.managers[index], self.configs[index], facts=facts)
+        return self.runs.record(self.managers[index], {**facts, **usage})
 
 
-def _taken(job_id: str, results: BatchResults) -> tuple[str, list[Any]]:
-    return job_id, list(results)
+def _taken(job_id: str, results: BatchResults) -> tuple[str, list[Any], dict[str, Any]]:
+    return job_id, list(results), results.totals
 
 
-def _rows(group: _Group, done: tuple[str, list[Any]] | SutroError) -> list[_Result]:
+def _usage(groups: Sequence[_Group]) -> dict[str, Any]:
+    """Tokens and cost of all jobs, each only if it is known of all."""
+    names = {name for group in groups for name in group.spent}
+    each: dict[str, list[Any]] = {
+        name: [group.spent.get(name) for group in groups] for name in names
+    }
+    known = {name: sum(found) for name, found in each.items() if None not in found}
+    return job_usage(known, sum(len(group.rows) for group in groups))
+
+
+def _rows(group: _Group, done: tuple[str, list[Any], dict[str, Any]] | SutroError) -> list[_Result]:
     """The results of a group; the error of its job for each row."""
     if isinstance(done, SutroError):
         return [(getattr(done, "job_id", None), done)] * len(group.rows)
-    job_id, rows = done
+    job_id, rows, spent = done
+    group.spent.update(spent)
     return [(job_id, row) for row in rows]

@@ -15,7 +15,7 @@ from langchain_sutro._exports import exported_from
 from langchain_sutro._results import FunctionResult
 from langchain_sutro._rows import dump_row, model_of
 from langchain_sutro._service import Generation
-from langchain_sutro._tracing import TraceContext, quiet_when_local, traced_inputs
+from langchain_sutro._tracing import TraceContext, traced_inputs, usage_facts
 from langchain_sutro.decisions.at_once import all_at_once, all_at_once_async
 from langchain_sutro.decisions.decision_function import DecisionFunction
 from langchain_sutro.decisions.jobs import DecisionBatch
@@ -229,9 +229,9 @@ class SutroDecisionModel(WholeBatch, BaseDecisionModel):
         def call(_: Any, run_manager: CallbackManagerForChainRun) -> Any:
             plan = self._plan(input, dump_row)
             results = self._results(plan, self._limit(full))
-            return self._answer(plan, results, runs, full, run_manager)
+            return self._answer(plan, results, runs, run_manager)
 
-        with quiet_when_local():
+        with runs.started():
             response: ClassifierResponse = self._call_with_config(
                 call, traced_inputs(input), full, run_type="llm"
             )
@@ -250,9 +250,9 @@ class SutroDecisionModel(WholeBatch, BaseDecisionModel):
         async def call(_: Any, run_manager: AsyncCallbackManagerForChainRun) -> Any:
             plan = self._plan(input, dump_row)
             results = await self._aresults(plan, self._limit(full))
-            return self._answer(plan, results, runs, full, run_manager)
+            return self._answer(plan, results, runs, run_manager)
 
-        with quiet_when_local():
+        with runs.started():
             response: ClassifierResponse = await self._acall_with_config(
                 call, traced_inputs(input), full, run_type="llm"
             )
@@ -292,14 +292,16 @@ class SutroDecisionModel(WholeBatch, BaseDecisionModel):
         def call(managers: Sequence[BaseRunManager], configs: list[RunnableConfig]) -> list[Any]:
             return self._batch(inputs, runs, managers, configs, return_exceptions).run()
 
-        return batch_with_runs(
-            self,
-            call,
-            [traced_inputs(one) for one in inputs],
-            [_as_chat(one) for one in runs.configs(config, len(inputs))],
-            return_exceptions=return_exceptions,
-            run_type="llm",
-        )
+        configs = [_as_chat(one) for one in runs.configs(config, len(inputs))]
+        with runs.started():
+            return batch_with_runs(
+                self,
+                call,
+                [traced_inputs(one) for one in inputs],
+                configs,
+                return_exceptions=return_exceptions,
+                run_type="llm",
+            )
 
     async def abatch(
         self,
@@ -323,14 +325,16 @@ class SutroDecisionModel(WholeBatch, BaseDecisionModel):
         ) -> list[Any]:
             return await self._batch(inputs, runs, managers, configs, return_exceptions).arun()
 
-        return await abatch_with_runs(
-            self,
-            call,
-            [traced_inputs(one) for one in inputs],
-            [_as_chat(one) for one in runs.configs(config, len(inputs))],
-            return_exceptions=return_exceptions,
-            run_type="llm",
-        )
+        configs = [_as_chat(one) for one in runs.configs(config, len(inputs))]
+        with runs.started():
+            return await abatch_with_runs(
+                self,
+                call,
+                [traced_inputs(one) for one in inputs],
+                configs,
+                return_exceptions=return_exceptions,
+                run_type="llm",
+            )
 
     def batch_as_completed(
         self,
@@ -419,11 +423,10 @@ class SutroDecisionModel(WholeBatch, BaseDecisionModel):
         plan: Plan,
         results: list[FunctionResult],
         runs: CallRuns,
-        config: RunnableConfig,
         run_manager: BaseRunManager,
     ) -> ClassifierResponse:
         """The response to a request, whose facts are written onto its run."""
-        runs.record(run_manager, config, usage=total_usage(results), facts=plan.facts(results))
+        runs.record(run_manager, {**plan.facts(results), **usage_facts(total_usage(results))})
         return plan.response(self.model, results)
 
     def _batch(

@@ -64,7 +64,14 @@ async def test_each_request_of_a_batch_is_a_run_with_its_jobs(
         metadata = run["extra"]["metadata"]
         assert set(metadata["sutro_job_id"].split(", ")) == jobs
         assert metadata["sutro_confidence"] == 0.8
-        assert "usage_metadata" not in metadata
+    # LangSmith adds up what the runs say, and the service counts for whole jobs.
+    [usage] = [
+        run["extra"]["metadata"]["usage_metadata"]
+        for run in found
+        if "usage_metadata" in run["extra"]["metadata"]
+    ]
+    assert usage["input_tokens"] == sum(job["input_tokens"] for job in new_jobs())
+    assert usage["total_cost"] == pytest.approx(sum(job["job_cost"] for job in new_jobs()))
     assert sorted(run["extra"]["metadata"]["sutro_row_index"] for run in found) == [0, 1, 2]
 
 
