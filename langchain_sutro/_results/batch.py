@@ -72,8 +72,8 @@ class BatchResults:
 
     Iterating yields one item per input row: a `FunctionResult`, or the `SutroRowError` of a row
     without a usable output, as `batch(return_exceptions=True)` returns them. Rows are parsed when
-    they are accessed, and a file is read in pieces. Create it with `from_columns` or
-    `from_parquet`.
+    they are accessed, and a file is read in pieces. A pickle holds the whole table. Create it with
+    `from_columns` or `from_parquet`.
 
     Attributes:
         job_id: The job; None if there are several.
@@ -114,14 +114,14 @@ class BatchResults:
             job_id: The job.
             function: The Function.
             generation: The generation of the service.
-            expected_rows: The number of input rows, if known.
+            expected_rows: The number of input rows; by default that of the job object, if known.
             job: The job object, for tokens and cost.
 
         Raises:
             SutroJobError: Outputs are missing, or are not one for each row.
         """
         part = ResultColumns.from_columns(columns, job_id)
-        _check_count(part, expected_rows)
+        _check_count(part, expected_rows, job)
         return cls([part], function=function, generation=generation, jobs=[job])
 
     @classmethod
@@ -143,7 +143,7 @@ class BatchResults:
             job_id: The job.
             function: The Function.
             generation: The generation of the service.
-            expected_rows: The number of input rows, if known.
+            expected_rows: The number of input rows; by default that of the job object, if known.
             job: The job object, for tokens and cost.
             delete: Whether the file is deleted once nothing refers to these results any more.
 
@@ -151,7 +151,7 @@ class BatchResults:
             SutroJobError: It is not a Parquet file, or does not have one output for each row.
         """
         part = ResultColumns.from_parquet(Path(path), job_id, delete=delete)
-        _check_count(part, expected_rows)
+        _check_count(part, expected_rows, job)
         return cls([part], function=function, generation=generation, jobs=[job])
 
     @classmethod
@@ -167,6 +167,13 @@ class BatchResults:
             generation=results[0].generation,
             jobs=[job for result in results for job in result._jobs],  # noqa: SLF001 - ours
         )
+
+    def __copy__(self) -> BatchResults:
+        # It does not change, and its file goes when nothing refers to it any more.
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> BatchResults:
+        return self
 
     def __len__(self) -> int:
         return self._columns.count
@@ -405,7 +412,10 @@ def _confidence(one: FunctionResult | SutroRowError) -> str:
     return "" if known is None else f"{known:.4g}"
 
 
-def _check_count(part: ResultColumns, expected: int | None) -> None:
+def _check_count(part: ResultColumns, expected: int | None, job: Mapping[str, Any] | None) -> None:
+    if expected is None and job is not None:
+        known = job.get("num_rows")
+        expected = known if isinstance(known, int) and not isinstance(known, bool) else None
     if expected is not None and part.count != expected:
         raise SutroJobError(
             f"The job has {part.count:,} results for {expected:,} rows, so which belongs to which "

@@ -17,7 +17,7 @@ from pydantic import BaseModel, RootModel, ValidationError
 from langchain_sutro._exports import exported_from
 from langchain_sutro._results.model import AnsweringModel
 from langchain_sutro._rows import incoming_names
-from langchain_sutro._service import parse_json
+from langchain_sutro._service import dump_json, parse_json
 from langchain_sutro.errors import SutroAPIError, SutroError, SutroRowError
 
 __all__ = [
@@ -136,7 +136,7 @@ def row_result(
 
     Args:
         output: The row's output: a string, which is JSON if the Function has a schema; None if the
-            row failed. A parsed value is used as it is.
+            row failed. A parsed value is used as it is; bytes are read as UTF-8.
         confidence: Its confidence score, if there is one.
         generation: `"deployment"`: `output` and `confidence`. `"hosted"`: `response` if there is
             one field besides the rationale, else `output`; with `confidence` and `rationale`.
@@ -148,9 +148,12 @@ def row_result(
         The result, or the error that says why there is none; the error is not raised.
     """
     try:
-        value = parse_output(output) if isinstance(output, str) else output
+        output = output.decode() if isinstance(output, bytes) else output
+        value = parse_output(output) if isinstance(output, str) else parsed(output)
         value, reasoning = unwrap(value)
-    except ValueError:
+    except UnicodeDecodeError:
+        return _row_error("has an output that is not valid UTF-8", job_id, row_index)
+    except (ValueError, RecursionError):
         return _row_error("has an output that is not valid JSON", job_id, row_index)
     if value is None:
         return _row_error("has no output", job_id, row_index)
@@ -162,6 +165,15 @@ def row_result(
     if reasoning is not None:
         result["reasoning_content"] = reasoning
     return result
+
+
+def parsed(value: Any) -> Any:
+    """A value that was parsed already, if it is not nested too deeply.
+
+    Raises:
+        ValueError: It is.
+    """
+    return parse_json(dump_json(value)) if isinstance(value, dict | list) else value
 
 
 def parse_output(text: str) -> Any:

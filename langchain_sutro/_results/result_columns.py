@@ -8,8 +8,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import orjson
-
+from langchain_sutro._results.cells import cells, scores, strings, text_array
 from langchain_sutro._service import when_gone
 from langchain_sutro.errors import SutroJobError
 
@@ -58,6 +57,8 @@ class ResultColumns:
         self.job_id = job_id
         self.names: list[str] = list(schema.names)
         self.count = count
+        if len(set(self.names)) < len(self.names):
+            raise SutroJobError("Two columns of the results have the same name.", job_id=job_id)
         self.output = _output_name(self.names, job_id)
         self._schema = schema
         self._table = table
@@ -81,9 +82,7 @@ class ResultColumns:
         if len({len(values) for values in given.values()}) != 1:
             raise SutroJobError("The results' columns differ in length.", job_id=job_id)
         arrays = {
-            name: pa.array(map(_text, values), pa.large_string())
-            if name == output
-            else _array(name, values)
+            name: text_array(values) if name == output else _array(name, values)
             for name, values in given.items()
         }
         table = pa.table(arrays)
@@ -101,7 +100,7 @@ class ResultColumns:
         try:
             with _open(path) as file:
                 columns = cls(job_id, file.schema_arrow, file.metadata.num_rows, path=path)
-        except (pa.ArrowException, OSError):
+        except (pa.ArrowException, OSError, UnicodeDecodeError):
             _remove(path, delete=delete)
             raise SutroJobError("The results are not a Parquet file.", job_id=job_id) from None
         except SutroJobError:
@@ -121,18 +120,21 @@ class ResultColumns:
             # Reading in batches takes half the memory of reading the file at once.
             schema = pa.schema([self._schema.field(name) for name in wanted])
             table = pa.Table.from_batches(self._batches(wanted, 0, _BATCH_ROWS), schema)
-        if CONFIDENCE in wanted:
-            position = table.schema.get_field_index(CONFIDENCE)
-            scores = table[CONFIDENCE].cast(pa.float64())
-            table = table.set_column(position, CONFIDENCE, scores)
+        for position, name in enumerate(wanted):
+            chunks = table[name].chunks
+            if name == CONFIDENCE:
+                column = pa.chunked_array(map(scores, chunks), pa.float64())
+            elif all(map(_is_valid, chunks)):
+                continue
+            else:
+                column = pa.chunked_array([text_array(_replaced(one)) for one in chunks])
+            table = table.set_column(position, name, column)
         return table
 
     def outputs(self) -> Iterator[Any]:
         """Outputs as Arrow arrays of large strings."""
-        import pyarrow as pa  # noqa: PLC0415
-
         for batch in self._batches([self.output], 0, _BATCH_ROWS):
-            yield batch.column(0).cast(pa.large_string())
+            yield strings(batch.column(0))
 
     def windows(self, start: int) -> Iterator[list[tuple[Any, Any]]]:
         """Outputs with their confidences, a few thousand rows at a time.
@@ -142,19 +144,25 @@ class ResultColumns:
         """
         names = [self.output, *([CONFIDENCE] if CONFIDENCE in self.names else [])]
         for batch in self._batches(names, start, _WINDOW_ROWS):
-            cells = {
-                name: batch.column(position).to_pylist()
-                for position, name in enumerate(batch.schema.names)
-            }
-            scores = cells.get(CONFIDENCE) or [None] * batch.num_rows
-            yield list(zip(cells[self.output], scores, strict=True))
+            confidences = [None] * batch.num_rows
+            if CONFIDENCE in names:
+                confidences = scores(batch.column(names.index(CONFIDENCE))).to_pylist()
+            yield list(zip(cells(batch.column(0)), confidences, strict=True))
 
     def _batches(self, names: list[str], start: int, size: int) -> Iterator[Any]:
         if self._path is None:
             yield from self._table.select(names).slice(start).to_batches(size)
             return
+        import pyarrow as pa  # noqa: PLC0415
+
+        try:
+            yield from self._file_batches(self._path, names, start, size)
+        except (pa.ArrowException, OSError, UnicodeDecodeError):
+            raise self._damaged() from None
+
+    def _file_batches(self, path: Path, names: list[str], start: int, size: int) -> Iterator[Any]:
         # Each reader opens the file itself, so that several can be at different positions.
-        with _open(self._path) as file:
+        with _open(path) as file:
             for group in range(file.num_row_groups):
                 meta = file.metadata.row_group(group)
                 rows = meta.num_rows
@@ -165,10 +173,31 @@ class ResultColumns:
                 for batch in file.iter_batches(
                     min(size, fitting), row_groups=[group], columns=names, use_threads=False
                 ):
+                    rows -= batch.num_rows
                     wanted = batch.slice(start)
                     start -= batch.num_rows - wanted.num_rows
                     if wanted.num_rows:
-                        yield wanted
+                        yield wanted.select(names)
+                if rows:
+                    raise self._damaged()
+
+    def _damaged(self) -> SutroJobError:
+        return SutroJobError(
+            "The file of results is damaged, and cannot be read: fetch the results again.",
+            job_id=self.job_id,
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A pickle may leave the machine that has the file.
+        return _from_table, (self.job_id, self.read_all())
+
+    def read_all(self) -> Any:
+        """All columns as the service sent them, as a `pyarrow.Table`."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        if self._table is not None:
+            return self._table
+        return pa.Table.from_batches(self._batches(self.names, 0, _BATCH_ROWS), self._schema)
 
 
 class ResultRow(NamedTuple):
@@ -196,6 +225,9 @@ class ConcatenatedColumns:
         self._ahead: Iterator[list[ResultRow]] = iter(())
         self._window: list[ResultRow] = []
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ConcatenatedColumns, (self.parts,)
+
     def carried(self) -> tuple[str, ...]:
         """Names of columns that the service copied from its input."""
         known = {OUTPUTS, CONFIDENCE, INPUTS, LOGPROBS, *(part.job_id for part in self.parts)}
@@ -207,7 +239,12 @@ class ConcatenatedColumns:
         import pyarrow as pa  # noqa: PLC0415
 
         tables = [part.read(names) for part in self.parts]
-        return pa.concat_tables(tables, promote_options="permissive")
+        try:
+            return pa.concat_tables(tables, promote_options="permissive")
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+            raise SutroJobError(
+                "The jobs' columns have types that cannot be joined: read their results one by one."
+            ) from None
 
     def outputs(self) -> Iterator[Any]:
         """Outputs as Arrow arrays of large strings."""
@@ -256,12 +293,28 @@ def _array(name: str, values: Sequence[Any]) -> Any:
 
     try:
         return pa.array(values, pa.float64() if name == CONFIDENCE else None)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        return pa.array(map(_text, values), pa.large_string())
+    except (pa.ArrowException, OverflowError, UnicodeError, RecursionError):
+        return text_array(list(values))
 
 
-def _text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
+def _is_valid(array: Any) -> bool:
+    """Whether an array holds what its type says, such as valid UTF-8."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _replaced(array: Any) -> list[Any]:
+    """The values of an array, with U+FFFD for bytes that are not UTF-8."""
+    return [one.decode(errors="replace") if isinstance(one, bytes) else one for one in cells(array)]
+
+
+def _from_table(job_id: str | None, table: Any) -> ResultColumns:
+    return ResultColumns(job_id, table.schema, table.num_rows, table=table)
 
 
 def _open(path: Path) -> Any:

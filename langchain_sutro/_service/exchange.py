@@ -244,14 +244,18 @@ def _end(timeout: Timeout, policy: Policy) -> float:
     return policy.clock() + timeout.read
 
 
-def json_object(response: Response) -> dict[str, Any]:
+def json_object(response: Response, *, deepest: int = 200) -> dict[str, Any]:
     """The answer's JSON object.
+
+    Args:
+        response: The answer.
+        deepest: How many levels of lists and objects it may have.
 
     Raises:
         SutroAPIError: The body is something else.
     """
     try:
-        value = parse_json(response.content)
+        value = parse_json(response.content, deepest=deepest)
     except ValueError:
         value = None
     if not isinstance(value, dict):

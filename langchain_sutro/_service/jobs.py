@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_DEEPEST_RESULTS = 1_000
+
 __all__ = ["JobStatus", "job_results", "job_status", "list_jobs", "when_ready"]
 
 _T = TypeVar("_T")
@@ -131,7 +133,8 @@ def job_results(
         pace=PACE,
     )
     response = yield from send_request(service, request)
-    return _columns(json_object(response).get("results"))
+    # A row that is nested too deeply is that row's error, and not that of all.
+    return _columns(json_object(response, deepest=_DEEPEST_RESULTS).get("results"))
 
 
 def _columns(results: object) -> dict[str, list[Any]]:

@@ -20,7 +20,7 @@ _ESCAPE = re.compile(
 )
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes, *, deepest: int = _DEEPEST) -> Any:
     """Parse JSON.
 
     Integers stay exact, whatever their size. NaN and infinities, which JSON lacks but some writers
@@ -28,15 +28,16 @@ def parse_json(text: str | bytes) -> Any:
 
     Args:
         text: The JSON, in UTF-8 if it is bytes.
+        deepest: How many levels of lists and objects it may have.
 
     Raises:
-        ValueError: It is not JSON, or nested more than 200 levels deep.
+        ValueError: It is not JSON, or nested more deeply.
     """
     try:
         value = orjson.loads(text)
     except ValueError:
         value = _tolerant(text)
-    return _tolerant(text) if _may_be_rounded(value) else value
+    return _tolerant(text) if _may_be_rounded(value, deepest) else value
 
 
 def dump_json(value: Any) -> str:
@@ -57,7 +58,7 @@ def _tolerant(text: str | bytes) -> Any:
         raise ValueError("nested too deeply") from None
 
 
-def _may_be_rounded(value: Any) -> bool:
+def _may_be_rounded(value: Any, deepest: int) -> bool:
     """Whether orjson may have read an integer beyond 64 bits as a float.
 
     Raises:
@@ -65,7 +66,7 @@ def _may_be_rounded(value: Any) -> bool:
     """
     rounded = False
     level = [value]
-    for _ in range(_DEEPEST + 1):
+    for _ in range(deepest + 1):
         inner: list[Any] = []
         for one in level:
             kind = one.__class__
