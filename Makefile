@@ -80,7 +80,7 @@ audit: .release/.installed  ## Ask whether a locked version has a known vulnerab
 
 lock:  ## Resolve requirements.lock anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --extra local --extra agents --extra s3 \
-		--extra plots --group dev pyproject.toml -o requirements.lock --no-header --no-annotate
+		--extra plots --extra statistics --group dev pyproject.toml -o requirements.lock --no-header --no-annotate
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16

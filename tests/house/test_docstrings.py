@@ -29,7 +29,7 @@ PUBLIC = [
     "langchain_sutro",
     *(
         f"langchain_sutro.{name}"
-        for name in ("errors", "local", "manifest", "middleware", "plots", "testing")
+        for name in ("errors", "local", "manifest", "middleware", "plots", "statistics", "testing")
     ),
 ]
 FENCED = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)

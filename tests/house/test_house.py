@@ -22,7 +22,7 @@ PACKAGE = ROOT / "langchain_sutro"
 # rooms on lower floors. Rooms of one floor do not know each other.
 FLOORS = (
     ("_version", "_exports", "_redaction", "errors"),
-    ("_service",),
+    ("_service", "statistics"),
     ("_rows",),
     ("_results",),
     ("_tracing",),
@@ -58,7 +58,6 @@ BROUGHT = {
     "langgraph",  # langchain
     "numpy",  # pandas, scikit-learn
     "pydantic_core",  # pydantic
-    "scipy",  # scikit-learn
     "starlette",  # fastapi
     "typing_extensions",  # pydantic
     "yaml",  # langchain-core

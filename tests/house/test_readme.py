@@ -27,8 +27,8 @@ PAGES = {
 }
 TEXT = "\n".join(PAGES.values())
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# Pages that call a deployment of their own, or show settings alone.
-OWN_DEPLOYMENT = {"docs/local.md", "docs/operations.md"}
+# Pages that call a deployment of their own, or none.
+OWN_DEPLOYMENT = {"docs/judges.md", "docs/local.md", "docs/operations.md"}
 # langchain-core has decision models since 1.8, and the package supports older versions.
 HAS_DECISIONS = find_spec("langchain_core.decisions") is not None
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

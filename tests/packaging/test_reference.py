@@ -13,7 +13,16 @@ from tests.support.environments import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-MODULES = ("decisions", "errors", "local", "manifest", "middleware", "plots", "testing")
+MODULES = (
+    "decisions",
+    "errors",
+    "local",
+    "manifest",
+    "middleware",
+    "plots",
+    "statistics",
+    "testing",
+)
 SIGNATURE = re.compile(r'<div class="doc-signature[^>]*>(.*?)</div>', re.DOTALL)
 
 

@@ -120,7 +120,7 @@ class _Fitted:
         self, rows: Iterable[Mapping[str, Any]], inputs: tuple[str, ...], label: str
     ) -> None:
         # scipy has no type hints.
-        from scipy.sparse import hstack  # type: ignore[import-untyped]  # noqa: PLC0415
+        from scipy.sparse import hstack  # noqa: PLC0415
         from sklearn.feature_extraction.text import (  # noqa: PLC0415
             ENGLISH_STOP_WORDS,
             TfidfVectorizer,

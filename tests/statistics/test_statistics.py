@@ -1,0 +1,321 @@
+"""Statistics of judges: known examples, what they promise, and what they refuse."""
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from langchain_sutro import statistics
+from langchain_sutro.errors import SutroConfigurationError, SutroInputError
+from langchain_sutro.statistics import (
+    agreement,
+    compare,
+    examples_needed,
+    guaranteed_threshold,
+    judge_rates,
+    pass_rate,
+)
+from tests.statistics import simulations
+
+BOOLEANS = st.lists(st.booleans(), min_size=1, max_size=60)
+
+
+def judged(true_positives, false_negatives, true_negatives, false_positives):
+    """Labels and verdicts with so many of each kind."""
+    labels = [True] * (true_positives + false_negatives)
+    labels += [False] * (true_negatives + false_positives)
+    verdicts = [True] * true_positives + [False] * false_negatives
+    verdicts += [False] * true_negatives + [True] * false_positives
+    return labels, verdicts
+
+
+class TestJudgeRates:
+    def test_rates_are_shares_of_the_labelled_rows(self):
+        rates = judge_rates(*judged(80, 20, 45, 5))
+        assert rates.sensitivity.value == 0.8
+        assert rates.specificity.value == 0.9
+        assert rates.accuracy.value == pytest.approx(125 / 150)
+        assert (rates.positives, rates.negatives) == (100, 50)
+        assert (rates.true_positives, rates.true_negatives) == (80, 45)
+        # Wilson's interval of 80 of 100, as in Brown, Cai and DasGupta (2001).
+        assert (rates.sensitivity.low, rates.sensitivity.high) == pytest.approx(
+            (0.7111708, 0.8666331), abs=1e-6
+        )
+        assert str(rates.specificity) == "0.900 [0.786, 0.957]"
+
+    def test_numbers_and_numpy_booleans_are_labels_too(self):
+        assert judge_rates([1, 0, 1.0], np.array([True, False, False])).sensitivity.value == 0.5
+
+    @pytest.mark.parametrize(
+        ("labels", "verdicts", "said"),
+        [
+            ([True, False], [True], "2 labels and 1 verdicts"),
+            ([], [], "labels is empty"),
+            ([True, "no"], [True, False], r"labels\[1\] must be True or False .* not a str"),
+            ([True, False], [True, None], r"verdicts\[1\] must be True or False .* NoneType"),
+            ([2, 0], [1, 0], r"labels\[0\]"),
+            ([True, True], [True, False], "No labelled row is False"),
+            ([False], [False], "No labelled row is True"),
+        ],
+    )
+    def test_what_cannot_be_rated_is_an_error(self, labels, verdicts, said):
+        with pytest.raises(SutroInputError, match=said):
+            judge_rates(labels, verdicts)
+
+
+class TestPassRate:
+    def test_the_correction_is_rogan_and_gladens(self):
+        # 0.9 true, sensitivity 0.9, specificity 0.95: 0.9 * 0.9 + 0.1 * 0.05 = 0.815 is seen.
+        rates = judge_rates(*judged(900, 100, 950, 50))
+        found = pass_rate([True] * 815 + [False] * 185, rates)
+        assert found.raw.value == 0.815
+        assert found.corrected.value == pytest.approx(0.9)
+        assert found.corrected.low < 0.9 < found.corrected.high
+        assert found.corrected.high - found.corrected.low > found.raw.high - found.raw.low
+        assert found.verdicts == 1000
+
+    def test_a_perfect_judge_needs_hardly_any_correction(self):
+        found = pass_rate([True] * 600 + [False] * 400, judge_rates(*judged(5000, 0, 5000, 0)))
+        assert found.corrected.value == pytest.approx(0.6)
+        assert found.corrected.low == pytest.approx(found.raw.low, abs=0.002)
+        assert found.corrected.high == pytest.approx(found.raw.high, abs=0.002)
+
+    def test_without_labelled_rows_nothing_is_corrected(self):
+        found = pass_rate([True, False])
+        assert found.corrected == found.raw
+        assert found.rates is None
+
+    def test_the_same_verdicts_give_the_same_interval(self):
+        rates = judge_rates(*judged(18, 2, 15, 5))
+        assert pass_rate([1, 0, 1], rates) == pass_rate([True, False, True], rates)
+
+    def test_a_judge_no_better_than_chance_cannot_be_corrected(self):
+        with pytest.raises(SutroInputError, match="no better than chance"):
+            pass_rate([True], judge_rates(*judged(1, 1, 1, 1)))
+
+    @given(BOOLEANS, *[st.integers(1, 30)] * 4)
+    @settings(max_examples=50, deadline=None)
+    def test_an_interval_lies_within_0_and_1_around_its_draws(self, verdicts, a, b, c, d):
+        rates = judge_rates(*judged(a, b, c, d))
+        try:
+            found = pass_rate(verdicts, rates).corrected
+        except SutroInputError:
+            assert rates.sensitivity.value + rates.specificity.value <= 1
+            return
+        assert 0 <= found.low <= found.high <= 1
+        assert 0 <= found.value <= 1
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(
+        "cell",
+        [(0.1, 0.9, 0.98, 30, 30), (0.5, 0.7, 0.9, 200, 100), (0.95, 0.9, 0.7, 1000, 200)],
+    )
+    def test_intervals_hold_the_truth_in_95_percent_of_data_sets(self, cell):
+        # 800 data sets: three standard errors are 2.3 %.
+        assert simulations.pass_rate_coverage(800, *cell) == pytest.approx(0.95, abs=0.025)
+
+
+class TestGuaranteedThreshold:
+    def test_the_least_confidence_that_is_surely_accurate_enough(self):
+        generator = np.random.default_rng(0)
+        confidences = generator.uniform(0.5, 1, 4000)
+        correct = generator.random(4000) < np.where(confidences > 0.7, 0.99, 0.6)
+        found = guaranteed_threshold(confidences, correct, 0.95)
+        assert 0.69 < found.threshold < 0.75
+        assert found.accuracy > 0.95
+        assert found.accepted == int((confidences >= found.threshold).sum())
+        assert found.coverage == found.accepted / 4000
+        assert found.reason == ""
+
+    def test_equal_confidences_are_accepted_together(self):
+        found = guaranteed_threshold([0.9] * 400 + [0.5] * 400, [True] * 400 + [False] * 400, 0.9)
+        assert (found.threshold, found.accepted) == (0.9, 400)
+
+    def test_too_few_rows_guarantee_nothing_and_say_how_many_are_needed(self):
+        found = guaranteed_threshold([0.9] * 20, [True] * 20, 0.98)
+        assert found.threshold is None
+        assert found.accuracy is None
+        assert found.reason == "20 labelled rows are too few: label at least 149."
+        assert guaranteed_threshold([0.9] * 149, [True] * 149, 0.98).threshold == 0.9
+
+    def test_answers_that_are_wrong_too_often_guarantee_nothing(self):
+        found = guaranteed_threshold(np.linspace(0, 1, 1000), [True, False] * 500, 0.9)
+        assert found.threshold is None
+        assert "500 of 1000 labelled rows are right" in found.reason
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (([0.5], [True], 1.0), "accuracy must be between 0 and 1"),
+            (([0.5, 0.6], [True], 0.9), "2 confidences and 1 rows"),
+            (([None], [True], 0.9), r"confidences\[0\] must be a finite number, not a NoneType"),
+            (([math.nan], [True], 0.9), r"confidences\[0\] .* not nan"),
+        ],
+    )
+    def test_odd_input_is_an_error(self, arguments, said):
+        with pytest.raises(SutroInputError, match=said):
+            guaranteed_threshold(*arguments)
+
+    @pytest.mark.parametrize(("rows", "slope"), [(100, 1.0), (500, 0.8), (3000, 0.8)])
+    def test_guarantees_are_broken_in_at_most_5_percent_of_data_sets(self, rows, slope):
+        broken, _ = simulations.broken_guarantees(400, 0.9, rows, slope)
+        assert broken <= 0.05
+
+
+class TestCompare:
+    def test_shares_are_compared_by_mcnemars_test(self):
+        # 10 better and 2 worse: 2 * P(X <= 2) of a binomial with 12 trials is 0.0386.
+        first = [0] * 10 + [1] * 2 + [1] * 88
+        second = [1] * 10 + [0] * 2 + [1] * 88
+        found = compare(first, second)
+        assert found.test == "mcnemar"
+        assert found.p_value == pytest.approx(0.03857421875)
+        assert (found.better, found.worse, found.examples) == (10, 2, 100)
+        assert found.difference.value == pytest.approx(0.08)
+        assert found.difference.low == pytest.approx(0.01084, abs=1e-4)
+        assert found.difference.high == pytest.approx(0.14602, abs=1e-4)
+
+    def test_agrestis_example_of_many_that_differ(self):
+        # Approval of the Prime Minister, Agresti (1990): 150 and 86 changed their mind of 1,600.
+        first = [1] * 944 + [0] * 656
+        second = [1] * 794 + [0] * 150 + [1] * 86 + [0] * 570
+        found = compare(first, second)
+        assert (found.worse, found.better) == (150, 86)
+        assert found.p_value == pytest.approx(3.1e-5, rel=0.05)
+        assert found.difference.value == pytest.approx(-0.04)
+
+    def test_other_scores_are_compared_by_permutation(self):
+        generator = np.random.default_rng(1)
+        first = generator.normal(0, 1, 60)
+        found = compare(first, first + generator.normal(0.5, 0.5, 60))
+        assert found.test == "permutation"
+        assert found.p_value < 0.001
+        assert found.difference.low < 0.5 < found.difference.high
+
+    def test_equal_scores_do_not_differ(self):
+        for scores in ([1, 0, 1], [0.5, 0.25, 0.75]):
+            found = compare(scores, scores)
+            assert found.p_value == 1
+            assert found.difference.low <= 0 <= found.difference.high
+
+    def test_it_says_how_many_examples_would_show_a_difference(self):
+        # Differences with a deviation of 0.5: (1.96 + 0.84)^2 * 0.25 / 0.01 = 196.2.
+        assert examples_needed(0.1, deviation=0.5) == 197
+        assert examples_needed(-0.1, deviation=0.5) == 197
+        assert examples_needed(0.1, deviation=0.5, power=0.9) == 263
+        assert examples_needed(1, deviation=0) == 2
+        assert compare([0, 1, 0, 1], [1, 1, 0, 0]).examples_needed(0.1) > 100
+        with pytest.raises(SutroInputError, match="difference of 0"):
+            examples_needed(0, deviation=1)
+        with pytest.raises(SutroInputError, match="deviation"):
+            examples_needed(1, deviation=math.nan)
+
+    @pytest.mark.parametrize(
+        ("first", "second", "said"),
+        [
+            ([1, 0], [1], "2 and 1 scores"),
+            ([1], [0], "at least two examples"),
+            ([1, None], [0, 1], r"first\[1\]"),
+            ([1, 0], [0, math.inf], r"second\[1\]"),
+        ],
+    )
+    def test_what_cannot_be_compared_is_an_error(self, first, second, said):
+        with pytest.raises(SutroInputError, match=said):
+            compare(first, second)
+
+    def test_equal_experiments_seldom_seem_to_differ(self):
+        assert simulations.false_alarms(600, 200, 0.3) <= 0.05 + 0.027
+        assert simulations.difference_coverage(600, 200, 0.2, 0.1) == pytest.approx(0.95, abs=0.03)
+
+
+class TestAgreement:
+    def test_krippendorffs_own_example(self):
+        # Krippendorff (2011), with missing labels; AC1 as in Gwet's irrCAC.
+        one = [1, 2, 3, 3, 2, 1, 4, 1, 2, None, None, None]
+        two = [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, None, 3]
+        three = [None, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, None]
+        four = [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, None]
+        found = agreement(one, two, three, four)
+        assert found.krippendorff_alpha.value == pytest.approx(0.743, abs=0.0005)
+        assert found.gwet_ac1.value == pytest.approx(0.77544, abs=0.00001)
+        assert found.cohen_kappa is None
+        assert found.rows == 11
+        assert found.labels == (1, 2, 3, 4, 5)
+        for one in (found.krippendorff_alpha, found.gwet_ac1):
+            assert one.low < one.value <= one.high <= 1
+
+    def test_cohens_textbook_example(self):
+        first = ["yes"] * 25 + ["no"] * 25
+        second = ["yes"] * 20 + ["no"] * 5 + ["yes"] * 10 + ["no"] * 15
+        found = agreement(first, second)
+        assert found.observed == pytest.approx(0.7)
+        assert found.cohen_kappa.value == pytest.approx(0.4)
+        assert found.cohen_kappa.low < 0.4 < found.cohen_kappa.high
+
+    def test_ac1_holds_where_kappa_breaks_down(self):
+        first = [True] * 118 + [False] * 2 + [True] * 5
+        second = [True] * 118 + [True] * 2 + [False] * 5
+        found = agreement(first, second)
+        assert found.cohen_kappa.value < 0
+        assert found.gwet_ac1.value > 0.9
+
+    def test_judges_who_always_say_the_same_agree(self):
+        found = agreement(["a"] * 5, ["a"] * 5)
+        assert found.observed == 1
+        assert found.gwet_ac1.value == found.krippendorff_alpha.value == 1
+        assert found.cohen_kappa.value == 1
+
+    @pytest.mark.parametrize(
+        ("judges", "said"),
+        [
+            (([1, 2],), "at least two"),
+            (([1], [1, 2]), "different numbers of labels: 1, 2"),
+            (([1, None], [None, 2]), "Fewer than two rows"),
+        ],
+    )
+    def test_what_cannot_agree_is_an_error(self, judges, said):
+        with pytest.raises(SutroInputError, match=said):
+            agreement(*judges)
+
+    @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("ab")), min_size=2))
+    @settings(max_examples=40, deadline=None)
+    def test_measures_do_not_depend_on_the_order_of_judges(self, rows):
+        first, second = map(list, zip(*rows, strict=True))
+        one, other = agreement(first, second), agreement(second, first)
+        assert one.gwet_ac1.value == pytest.approx(other.gwet_ac1.value)
+        assert one.krippendorff_alpha.value == pytest.approx(other.krippendorff_alpha.value)
+        assert one.krippendorff_alpha.value <= 1
+
+
+@pytest.mark.parametrize("level", [0, 1, -0.5, 95, math.nan])
+def test_a_confidence_level_is_between_0_and_1(level):
+    for call in (
+        lambda: judge_rates([1, 0], [1, 0], confidence_level=level),
+        lambda: pass_rate([1, 0], confidence_level=level),
+        lambda: guaranteed_threshold([0.5], [1], 0.9, confidence_level=level),
+        lambda: compare([1, 0], [1, 0], confidence_level=level),
+        lambda: agreement([1, 0], [1, 0], confidence_level=level),
+    ):
+        with pytest.raises(SutroInputError, match="confidence_level"):
+            call()
+
+
+def test_a_missing_library_is_named_with_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "statsmodels.stats.proportion", None)
+    with pytest.raises(
+        SutroConfigurationError, match=r"statsmodels.*langchain-sutro\[statistics\]"
+    ):
+        pass_rate([True])
+
+
+def test_importing_it_loads_neither_scipy_nor_statsmodels():
+    code = (
+        "import sys, langchain_sutro.statistics; print({'scipy', 'statsmodels'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+    assert statistics.__all__ == dir(statistics)
