@@ -57,7 +57,7 @@ class SutroRetry(RunnableRetry[Any, Any]):  # type: ignore[no-redef] # its field
                 rounds.put(self.bound.batch(rows, each, return_exceptions=True, **options))
             return rounds.rows.outcomes
 
-        options = {**self.kwargs, **kwargs}
+        inputs, options = rows_of_batch(inputs), {**self.kwargs, **kwargs}
         return batch_with_runs(self, call, inputs, config, return_exceptions=return_exceptions)
 
     async def abatch(
@@ -80,7 +80,7 @@ class SutroRetry(RunnableRetry[Any, Any]):  # type: ignore[no-redef] # its field
                 rounds.put(await self.bound.abatch(rows, each, return_exceptions=True, **options))
             return rounds.rows.outcomes
 
-        options = {**self.kwargs, **kwargs}
+        inputs, options = rows_of_batch(inputs), {**self.kwargs, **kwargs}
         return await abatch_with_runs(
             self, call, inputs, config, return_exceptions=return_exceptions
         )
@@ -96,7 +96,6 @@ class _Rounds:
         configs: Sequence[RunnableConfig],
         managers: Sequence[BaseRunManager],
     ) -> None:
-        inputs = rows_of_batch(inputs)
         self.rows = RowOutcomes(len(inputs))
         self._retry = retry
         self._inputs = inputs
