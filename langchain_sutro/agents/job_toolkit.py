@@ -6,13 +6,10 @@ status, fetch a page of results, cancel. The developer limits rows, cost and fil
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-import orjson
 from langchain_core.callbacks import (  # langchain-core resolves them
     AsyncCallbackManagerForToolRun,  # noqa: TC002
     CallbackManagerForToolRun,  # noqa: TC002
@@ -25,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 from langchain_sutro._exports import exported_from
 from langchain_sutro._service import Steps, arun_steps, run_steps
 from langchain_sutro.agents.jobs.actions import JobActions, Limits, Outcome
+from langchain_sutro.agents.jobs.approvals import Approvals, Call, call_of, current_config
 from langchain_sutro.agents.jobs.known_jobs import KnownJobs
 from langchain_sutro.agents.jobs.pages import PageLimits
 from langchain_sutro.agents.safe_files import ENDINGS, RootFiles
@@ -48,9 +46,8 @@ if TYPE_CHECKING:
 __all__ = ["SutroJobToolkit"]
 
 _LONGEST_PREFIX = 50
-_MOST_DECISIONS = 10_000
 
-_Action: TypeAlias = Callable[[Any, RunnableConfig], Steps[Outcome]]
+_Action: TypeAlias = Callable[[Any, RunnableConfig, Call], Steps[Outcome]]
 
 
 class _Rows(BaseModel):
@@ -137,7 +134,7 @@ class SutroJobToolkit(BaseToolkit):
 
     _actions: JobActions = PrivateAttr()
     _tools: list[BaseTool] = PrivateAttr()
-    _decided: dict[str, bool] = PrivateAttr(default_factory=dict)
+    _approvals: Approvals = PrivateAttr()
 
     @model_validator(mode="before")
     @classmethod
@@ -156,13 +153,14 @@ class SutroJobToolkit(BaseToolkit):
         )
         jobs = KnownJobs(self.function, self.scope, any_job=self.any_job)
         act = self._actions = JobActions(self.function, files, limits, jobs)
+        self._approvals = Approvals(act, _Rows.model_validate)
         rows, what = _rows_schema(self), self.function.description or self.function.function
         self._tools = [
-            self._tool("start_job", _START.format(what=what), _Rows, act.start, rows),
-            self._tool("estimate_job", _ESTIMATE, _Rows, act.estimate, rows),
-            self._tool("job_status", _STATUS, _Look, act.status),
-            self._tool("fetch_results", _RESULTS, _Page, act.results),
-            self._tool("cancel_job", _CANCEL, _Job, act.cancel),
+            self._tool("start_job", _START.format(what=what), _Rows, self._start, rows),
+            self._tool("estimate_job", _ESTIMATE, _Rows, _plain(act.estimate), rows),
+            self._tool("job_status", _STATUS, _Look, _plain(act.status)),
+            self._tool("fetch_results", _RESULTS, _Page, _plain(act.results)),
+            self._tool("cancel_job", _CANCEL, _Job, _plain(act.cancel)),
         ]
         return self
 
@@ -206,10 +204,15 @@ class SutroJobToolkit(BaseToolkit):
     ) -> Callable[[Any], bool]:
         """A predicate for `HumanInTheLoopMiddleware`: whether a human must approve a job.
 
-        It decides equal arguments equally, as the middleware requires. It asks when it cannot know:
-        for a file that cannot be read and, on an event loop, which must not be blocked, for every
-        file and, with `cost`, for rows that have no estimate yet, for example from the estimate
-        tool.
+        It gives the same answer whenever it is asked about one tool call, as the middleware
+        requires, and decides about each call anew. It asks when it cannot know: for a file that
+        cannot be read and, on an event loop, which must not be blocked, for every file and, with
+        `cost`, for rows that have no estimate yet, for example from the estimate tool.
+
+        The decision is about the rows that the file had when the call was decided on. If it has
+        others when the job is to be started, the tool starts nothing and returns an error to the
+        model. These decisions are kept in this object; after a restart of the process, what counts
+        is the file's content at the time the run is resumed.
 
         Args:
             rows: Ask for jobs with more rows.
@@ -221,36 +224,17 @@ class SutroJobToolkit(BaseToolkit):
         """
 
         def when(request: Any) -> bool:
-            arguments = request.tool_call["args"]
-            limits = orjson.dumps([rows, cost, arguments], option=orjson.OPT_SORT_KEYS)
-            key = hashlib.sha256(limits).hexdigest()
-            if key not in self._decided:
-                while len(self._decided) >= _MOST_DECISIONS:
-                    self._decided.pop(next(iter(self._decided)))
-                self._decided[key] = self._exceeds(arguments, rows, cost)
-            return self._decided[key]
+            called = request.tool_call
+            call = call_of(called["args"], called.get("id"), current_config())
+            return self._approvals.asks(call, called["args"], rows, cost)
 
         return when
 
-    def _exceeds(self, given: Any, most_rows: int | None, most_cost: float | None) -> bool:
-        try:
-            arguments = _Rows.model_validate(given)
-            waiting = _on_event_loop()
-            if waiting and arguments.file is not None:
-                return True
-            rows = self._actions.rows(arguments)
-        except (ValidationError, SutroInputError):
-            # The tool will refuse it, unless a file changes meanwhile.
-            return isinstance(given, dict) and given.get("file") is not None
-        if most_rows is not None and rows.count > most_rows:
-            return True
-        return most_cost is not None and self._costs_more(rows, most_cost, waiting=waiting)
+    def _start(self, arguments: Any, config: RunnableConfig, call: Call) -> Steps[Outcome]:
+        def check(rows: SpooledRows) -> Steps[None]:
+            return self._approvals.check(call, rows, arguments.file)
 
-    def _costs_more(self, rows: SpooledRows, most: float, *, waiting: bool) -> bool:
-        cost = self._actions.known_estimate(rows)
-        if cost is None and waiting:
-            return True
-        return (run_steps(self._actions.estimated_cost(rows)) if cost is None else cost) > most
+        return self._actions.start(arguments, config, check)
 
 
 class _JobTool(TracedTool):
@@ -273,10 +257,11 @@ class _JobTool(TracedTool):
         run_manager: CallbackManagerForToolRun,
         *,
         for_model: bool,
+        call: Call,
     ) -> Outcome:
         with correctable_errors(for_model=for_model):
             child = child_config(config, run_manager.get_child())
-            return run_steps(self.action(arguments, child))
+            return run_steps(self.action(arguments, child, _in_thread(call, config)))
 
     async def _arun(
         self,
@@ -285,17 +270,19 @@ class _JobTool(TracedTool):
         run_manager: AsyncCallbackManagerForToolRun,
         *,
         for_model: bool,
+        call: Call,
     ) -> Outcome:
         with correctable_errors(for_model=for_model):
             child = child_config(config, run_manager.get_child())
-            return await arun_steps(self.action(arguments, child))
+            return await arun_steps(self.action(arguments, child, _in_thread(call, config)))
 
     def _to_args_and_kwargs(
         self, tool_input: str | dict[str, Any], tool_call_id: str | None
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         for_model = tool_call_id is not None
         with correctable_errors(for_model=for_model):
-            return (self._checked(tool_input),), {"for_model": for_model}
+            call = call_of(tool_input, tool_call_id, None)
+            return (self._checked(tool_input),), {"for_model": for_model, "call": call}
 
     def _checked(self, tool_input: Any) -> BaseModel:
         try:
@@ -307,6 +294,14 @@ class _JobTool(TracedTool):
             )
             # Pydantic's own error contains the values.
             raise SutroInputError(f"{said}.") from None
+
+
+def _plain(action: Callable[[Any, RunnableConfig], Steps[Outcome]]) -> _Action:
+    return lambda arguments, config, _: action(arguments, config)
+
+
+def _in_thread(call: Call, config: RunnableConfig) -> Call:
+    return call._replace(thread=call_of(None, None, config).thread)
 
 
 _START = (
@@ -344,11 +339,3 @@ def _rows_schema(toolkit: SutroJobToolkit) -> dict[str, Any]:
             "description": f"Instead of rows: the relative name of a {' or '.join(ENDINGS)} file.",
         }
     return {"type": "object", "properties": properties, "required": required, **shared}
-
-
-def _on_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

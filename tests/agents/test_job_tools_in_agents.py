@@ -6,16 +6,17 @@ from types import SimpleNamespace
 
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.middleware import HumanInTheLoopMiddleware
+from langchain.agents.middleware import AgentMiddleware, HumanInTheLoopMiddleware
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 
 from langchain_sutro.agents.job_toolkit import SutroJobToolkit
-from langchain_sutro.functions.row_batch import PROGRESS_EVENT
+from langchain_sutro.functions import PROGRESS_EVENT
 from tests.support.job_tools import LEADS, both_ways, full_jobs
 
 
@@ -140,7 +141,10 @@ def asking(toolkit, **limits):
 
 
 async def run(agent, given, *, sync):
-    return agent.invoke(given, THREAD) if sync else await agent.ainvoke(given, THREAD)
+    if sync:
+        # Away from the event loop of the test, on which no file would be read.
+        return await asyncio.to_thread(agent.invoke, given, THREAD)
+    return await agent.ainvoke(given, THREAD)
 
 
 def decide(kind):
@@ -215,3 +219,130 @@ class TestAHumanIsAsked:
         assert await asyncio.to_thread(asks, small, file="none.csv")
         assert not asks(small, rows=[{"query": 1}]), "the tool refuses it anyway"
         assert not asks(small, row=[])
+
+
+class TestADecisionBelongsToOneCallAndOneContent:
+    """The same file name may stand for other rows by the next call, or before the job starts."""
+
+    @pytest.fixture
+    def leads(self, tmp_path):
+        def write(rows):
+            text = "".join(f"{n} seats,APAC\n" for n in range(rows))
+            (tmp_path / "leads.csv").write_text(f"query,region\n{text}")
+
+        return write
+
+    @pytest.fixture
+    def toolkit(self, qualify, tmp_path):
+        return SutroJobToolkit(function=qualify, prefix="", root=tmp_path, max_rows=100)
+
+    def agent(self, toolkit, starts=1, **limits):
+        lines = [use("start_job", file="leads.csv")] * starts
+        middleware = [asking(toolkit, **limits)]
+        return agent_for(toolkit, *lines, middleware=middleware, checkpointer=InMemorySaver())
+
+    def test_another_call_is_decided_anew(self, toolkit, leads, deployment):
+        leads(3)
+        line = use("start_job", file="leads.csv")
+        middleware = [asking(toolkit, rows=10)]
+        agent = agent_for(
+            toolkit, line, done, line, middleware=middleware, checkpointer=InMemorySaver()
+        )
+        assert "__interrupt__" not in agent.invoke(ASKED, THREAD)
+        leads(40)
+        assert agent.invoke(ASKED, THREAD)["__interrupt__"]
+        assert len(full_jobs(deployment)) == 1
+
+    def test_also_one_without_an_id(self, toolkit, leads):
+        when = toolkit.needs_approval(rows=10)
+        request = SimpleNamespace(tool_call={"args": {"file": "leads.csv"}})
+        for rows, asked in ((3, False), (40, True), (3, False)):
+            leads(rows)
+            assert [when(request), when(request)] == [asked, asked]
+
+    def test_the_same_id_in_another_thread_is_another_call(self, toolkit, leads):
+        when = toolkit.needs_approval(rows=10)
+        asked = []
+
+        def node(state):
+            call = {"id": "call-1", "args": {"file": "leads.csv"}}
+            asked.append(when(SimpleNamespace(tool_call=call)))
+
+        graph = StateGraph(dict)
+        graph.add_node("node", node)
+        graph.add_edge(START, "node")
+        for rows, thread in ((3, "a"), (40, "b"), (40, "a")):
+            leads(rows)
+            graph.compile().invoke({}, {"configurable": {"thread_id": thread}})
+        assert asked == [False, True, False]
+
+    @both_ways
+    @pytest.mark.parametrize("limit", [1, 100], ids=["asked", "not asked"])
+    async def test_other_rows_than_those_decided_on_are_not_started(
+        self, toolkit, leads, deployment, limit, sync
+    ):
+        leads(3)
+        agent = self.agent(toolkit, rows=limit)
+        if limit == 1 or not sync:
+            # On an event loop, a human is asked about every file.
+            assert (await run(agent, ASKED, sync=sync))["__interrupt__"]
+            await settled(toolkit)
+            leads(40)
+            state = await run(agent, decide("approve"), sync=sync)
+        else:
+
+            class Changes(AgentMiddleware):
+                def wrap_tool_call(self, request, handler):
+                    leads(40)
+                    return handler(request)
+
+            middleware = [asking(toolkit, rows=limit), Changes()]
+            line = use("start_job", file="leads.csv")
+            agent = agent_for(toolkit, line, middleware=middleware, checkpointer=InMemorySaver())
+            state = await run(agent, ASKED, sync=sync)
+        [said] = contents(state["messages"])
+        assert "'leads.csv' is not as it was when this call was decided on" in said
+        assert full_jobs(deployment) == []
+
+    @both_ways
+    async def test_the_rows_decided_on_are_started(self, toolkit, leads, deployment, sync):
+        leads(3)
+        agent = self.agent(toolkit, rows=1)
+        assert (await run(agent, ASKED, sync=sync))["__interrupt__"]
+        state = await run(agent, decide("approve"), sync=sync)
+        assert json.loads(contents(state["messages"])[0])["rows"] == 3
+        assert len(full_jobs(deployment)) == 1
+
+    def test_a_file_that_could_not_be_read_is_not_started_when_it_can(
+        self, toolkit, leads, deployment
+    ):
+        agent = self.agent(toolkit, rows=1)
+        assert agent.invoke(ASKED, THREAD)["__interrupt__"]
+        leads(3)
+        state = agent.invoke(decide("approve"), THREAD)
+        assert "not as it was" in contents(state["messages"])[0]
+        assert full_jobs(deployment) == []
+
+    def test_what_a_human_writes_instead_is_started(self, toolkit, leads, deployment):
+        leads(3)
+        ask = HumanInTheLoopMiddleware(
+            {
+                toolkit.start_tool: {
+                    "allowed_decisions": ["edit"],
+                    "when": toolkit.needs_approval(rows=1),
+                }
+            }
+        )
+        line = use("start_job", file="leads.csv")
+        agent = agent_for(toolkit, line, middleware=[ask], checkpointer=InMemorySaver())
+        agent.invoke(ASKED, THREAD)
+        edited = {"name": toolkit.start_tool, "args": {"rows": LEADS[:1]}}
+        decision = {"type": "edit", "edited_action": edited}
+        agent.invoke(Command(resume={"decisions": [decision]}), THREAD)
+        assert [job["num_rows"] for job in full_jobs(deployment)] == [1]
+
+
+async def settled(toolkit):
+    """The file was read in the background."""
+    for content in list(toolkit._approvals._contents.values()):
+        await asyncio.wrap_future(content)

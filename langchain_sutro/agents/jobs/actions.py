@@ -26,6 +26,8 @@ from langchain_sutro.errors import (
 from langchain_sutro.functions import event
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from langchain_core.runnables import RunnableConfig
 
     from langchain_sutro._jobs import SutroJob
@@ -115,9 +117,21 @@ class JobActions:
         self._estimates[rows.sha256] = cost
         return cost
 
-    def start(self, arguments: Any, config: RunnableConfig) -> Steps[Outcome]:
-        """Submit a job, unless it is estimated to cost more than `max_cost`."""
+    def start(
+        self,
+        arguments: Any,
+        config: RunnableConfig,
+        check: Callable[[SpooledRows], Steps[None]],
+    ) -> Steps[Outcome]:
+        """Submit a job, unless it is estimated to cost more than `max_cost`.
+
+        Args:
+            arguments: The arguments of the call.
+            config: The config of its run.
+            check: Raises if these are not the rows that a human has decided on.
+        """
         rows = yield blocking(self.rows, arguments)
+        yield from check(rows)
         if self._limits.cost is not None:
             cost = yield from self.estimated_cost(rows, config)
             _check_cost(cost, self._limits.cost, rows)
