@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from langchain_sutro.functions import (
         SutroAssign,
         SutroFunction,
+        SutroGatheredFunction,
         SutroRetry,
         SutroRouter,
         SutroTool,
@@ -68,6 +69,7 @@ __all__ = [
     "SutroClient",
     "SutroEvaluator",
     "SutroFunction",
+    "SutroGatheredFunction",
     "SutroJob",
     "SutroJobGroup",
     "SutroJobToolkit",
@@ -132,6 +134,7 @@ _load, _ = lazy_exports(
         "evaluate_dataset": "evaluation",
         "SutroAssign": "functions",
         "SutroFunction": "functions",
+        "SutroGatheredFunction": "functions",
         "SutroRetry": "functions",
         "SutroRouter": "functions",
         "SutroTool": "functions",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from langchain_sutro.functions.batch_job import PROGRESS_EVENT, BatchJob, event
     from langchain_sutro.functions.call_by_name import named_arguments
     from langchain_sutro.functions.function import SutroFunction
+    from langchain_sutro.functions.gathered import SutroGatheredFunction
     from langchain_sutro.functions.interface import (
         answer_form,
         check_row,
@@ -58,6 +59,7 @@ __all__ = [
     "RowOutcomes",
     "SutroAssign",
     "SutroFunction",
+    "SutroGatheredFunction",
     "SutroRetry",
     "SutroRouter",
     "SutroTool",
@@ -104,6 +106,7 @@ __getattr__, __dir__ = lazy_exports(
         "assigned_input": "assign",
         "named_arguments": "call_by_name",
         "SutroFunction": "function",
+        "SutroGatheredFunction": "gathered",
         "answer_form": "interface",
         "check_row": "interface",
         "input_schema": "interface",

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+import langchain_sutro
 from langchain_sutro._exports import exported_from
 from langchain_sutro._jobs import (
     OnInterrupt,
@@ -80,7 +81,7 @@ if TYPE_CHECKING:
     from langchain_sutro.functions.retry import SutroRetry
     from langchain_sutro.functions.tool import SutroTool
 
-__all__ = ["SutroFunction"]
+__all__ = ["CALL_SIGNATURE", "SutroFunction"]
 
 
 @exported_from("langchain_sutro")
@@ -312,7 +313,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
             payload = run_once(self, row.sent(), **options)
             return self._finish(payload, runs, run_manager)
 
-        call.__signature__ = _CALL  # type: ignore[attr-defined]
+        call.__signature__ = CALL_SIGNATURE  # type: ignore[attr-defined]
         with runs.started():
             return self._call_with_config(call, row.shown, full, run_type="llm")
 
@@ -332,7 +333,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
             payload = await arun_once(self, row.sent(), **options)
             return self._finish(payload, runs, run_manager)
 
-        call.__signature__ = _CALL  # type: ignore[attr-defined]
+        call.__signature__ = CALL_SIGNATURE  # type: ignore[attr-defined]
         with runs.started():
             return await self._acall_with_config(call, row.shown, full, run_type="llm")
 
@@ -519,6 +520,31 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         """
         check_min_confidence(minimum)
         return self.model_copy(update={"min_confidence": minimum})
+
+    def gathered(
+        self, quiet: float = 0.2, max_rows: int = 10_000, max_wait: float = 30.0
+    ) -> SutroFunction:
+        """Return a Function whose single calls at the same time become rows of one job.
+
+        It is for whatever calls `invoke` or `ainvoke` once for each row: nodes of LangGraph graphs,
+        agents, evaluators, functions of yours. Each call waits for the job, and keeps its own run,
+        result and error. A call that is cancelled leaves the others alone; when all are, the job
+        continues or is cancelled as `on_interrupt` says.
+
+        ```python
+        judge = qualify.gathered()
+        chain = RunnableLambda(lambda row: judge.invoke(row).answer)
+        ```
+
+        Args:
+            quiet: Submit when no further call has come for this many seconds.
+            max_rows: Submit as soon as there are this many calls.
+            max_wait: Submit at the latest this many seconds after the first call.
+        """
+        fields = {name: getattr(self, name) for name in SutroFunction.model_fields}
+        return langchain_sutro.SutroGatheredFunction(
+            **fields, quiet=quiet, max_rows=max_rows, max_wait=max_wait
+        )
 
     def with_retry(
         self,
@@ -746,7 +772,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
 
 
 # LangChain inspects the signature of each callable, which is slow.
-_CALL = inspect.Signature(
+CALL_SIGNATURE = inspect.Signature(
     [
         inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         for name in ("_", "run_manager")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.runnables import Runnable, RunnableLambda
 
 from langchain_sutro._exports import exported_from
-from langchain_sutro.functions import SutroFunction, WholeBatch
+from langchain_sutro.functions import SutroFunction, SutroGatheredFunction, WholeBatch
 from langchain_sutro.pipelines.references import references
 from langchain_sutro.pipelines.walk import shape_of
 
@@ -62,7 +62,7 @@ def _found(
         return
     above = (*above, id(part))
     if isinstance(part, SutroFunction):
-        reason = reason or _own_reason(part)
+        reason = _own_reason(part, reason)
         yield FunctionPlan(part.function, " > ".join(where), reason is None, reason)
     elif isinstance(part, dict):
         for key, value in part.items():
@@ -74,10 +74,12 @@ def _found(
         yield from _inside(part, (*where, part.get_name()), reason, above)
 
 
-def _own_reason(function: SutroFunction) -> str | None:
-    if function.batch_mode == "realtime":
+def _own_reason(function: SutroFunction, reason: str | None) -> str | None:
+    if reason is not None and isinstance(function, SutroGatheredFunction):
+        return f"{reason}, and its calls are gathered"
+    if reason is None and function.batch_mode == "realtime":
         return 'its batch_mode is "realtime"'
-    return None
+    return reason
 
 
 def _inside(

@@ -27,6 +27,7 @@ FLOORS = (
     ("_results",),
     ("_tracing",),
     ("_jobs",),
+    ("_gathering",),
     ("functions",),
     ("agents", "decisions", "evaluation", "pipelines"),
     ("manifest", "middleware", "plots"),
