@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -146,3 +147,23 @@ def allow_local_kernel(monkeypatch):
     """The kernel is a process of its own; it finds this package beside the tests."""
     monkeypatch.setenv("PYTHONPATH", str(COOKBOOK.parent))
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+
+
+# What a notebook imports, or calls, from each extra.
+USES = {
+    "local": r"langchain_sutro\.local",
+    "agents": r"(?:from|import) lang(?:chain\.|graph)|langchain_sutro\.middleware",
+    "plots": r"import matplotlib|\.plot_\w+\(|langchain_sutro\.plots",
+    "statistics": r"langchain_sutro\.statistics|\.threshold\(|compare\(",
+    "systemone": r"langchain_sutro\.systemone",
+}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_first_cell_says_which_extras_the_notebook_needs(path):
+    notebook = nbformat.read(path, as_version=4)
+    code = "\n".join(cell.source for cell in code_cells(notebook))
+    needed = {extra for extra, use in USES.items() if re.search(use, code)}
+    said = re.search(r'pip install "langchain-sutro\[([\w,]+)\]"', notebook.cells[0].source)
+    assert said, "The first cell names no extras."
+    assert set(said[1].split(",")) == needed
