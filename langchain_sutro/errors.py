@@ -7,7 +7,8 @@ SutroError
 ├── SutroConnectionError           no answer; `sent` says whether the service may have acted
 │   └── SutroTimeoutError
 ├── SutroAPIError                  an answer that is an error, or that makes no sense
-│   ├── SutroAuthenticationError   401, 403
+│   ├── SutroAuthenticationError   401
+│   │   └── SutroPermissionError   403
 │   ├── SutroNotFoundError         404
 │   ├── SutroConflictError         409
 │   ├── SutroValidationError       400, 413, 422
@@ -24,6 +25,10 @@ SutroError
 ```
 
 Every error pickles, and none carries a key, a presigned URL or a prompt.
+
+Where langchain-core is loaded, errors of calls are also the errors of models in its tree, so that
+handlers, fallbacks and middleware for any provider know them: `SutroRateLimitError` is a
+`langchain_core.exceptions.ModelRateLimitError`, and so on. This module does not load it.
 """
 
 from __future__ import annotations
@@ -32,8 +37,11 @@ from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from langchain_sutro._when_loaded import when_loaded
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
 __all__ = [
     "LowConfidenceError",
@@ -51,6 +59,7 @@ __all__ = [
     "SutroJobFailedError",
     "SutroJobTimeoutError",
     "SutroNotFoundError",
+    "SutroPermissionError",
     "SutroRateLimitError",
     "SutroRowError",
     "SutroServerError",
@@ -139,7 +148,11 @@ class SutroAPIError(SutroError):
 
 
 class SutroAuthenticationError(SutroAPIError):
-    """401 or 403: the key is missing, wrong, or not for this."""
+    """401: the key is missing or wrong; 403: see `SutroPermissionError`."""
+
+
+class SutroPermissionError(SutroAuthenticationError):
+    """403: the key is known, but has no right to this."""
 
 
 class SutroNotFoundError(SutroAPIError):
@@ -270,3 +283,28 @@ class LowConfidenceError(SutroError):
     def __init__(self, message: str, *, result: Any) -> None:
         super().__init__(message)
         self.result = result
+
+
+# The error of a model in langchain-core for each class that stands for the same thing.
+_IN_LANGCHAIN = {
+    SutroConnectionError: "ModelConnectionError",
+    SutroTimeoutError: "ModelTimeoutError",
+    SutroAPIError: "ModelError",
+    SutroAuthenticationError: "ModelAuthenticationError",
+    SutroPermissionError: "ModelPermissionDeniedError",
+    SutroNotFoundError: "ModelNotFoundError",
+    SutroValidationError: "ModelInvalidRequestError",
+    SutroRateLimitError: "ModelRateLimitError",
+    SutroServerError: "ModelAPIError",
+}
+
+
+def _join(exceptions: ModuleType) -> None:
+    """Add langchain-core's classes to the bases of ours; `except` looks at nothing else."""
+    for ours, name in _IN_LANGCHAIN.items():
+        theirs = getattr(exceptions, name, None)
+        if isinstance(theirs, type) and not issubclass(ours, theirs):
+            ours.__bases__ = (*ours.__bases__, theirs)
+
+
+when_loaded("langchain_core.exceptions", _join)

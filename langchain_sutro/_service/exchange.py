@@ -25,6 +25,7 @@ from langchain_sutro.errors import (
     SutroConflictError,
     SutroConnectionError,
     SutroNotFoundError,
+    SutroPermissionError,
     SutroRateLimitError,
     SutroServerError,
     SutroValidationError,
@@ -61,7 +62,7 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524
 _BY_STATUS: dict[int, type[SutroAPIError]] = {
     400: SutroValidationError,
     401: SutroAuthenticationError,
-    403: SutroAuthenticationError,
+    403: SutroPermissionError,
     404: SutroNotFoundError,
     409: SutroConflictError,
     413: SutroValidationError,

@@ -21,7 +21,8 @@ PACKAGE = ROOT / "langchain_sutro"
 # The rooms, from the ground up: a file imports from its own room and through the doors of the
 # rooms on lower floors. Rooms of one floor do not know each other.
 FLOORS = (
-    ("_version", "_exports", "_redaction", "errors"),
+    ("_version", "_exports", "_redaction", "_when_loaded"),
+    ("errors",),
     ("_service", "statistics"),
     ("_rows",),
     ("_results",),

@@ -32,6 +32,7 @@ from langchain_sutro.errors import (
     SutroConflictError,
     SutroInputError,
     SutroNotFoundError,
+    SutroPermissionError,
     SutroRateLimitError,
     SutroServerError,
     SutroTimeoutError,
@@ -65,7 +66,7 @@ def asked(script, repeat=Repeat.READ):
     ("status", "cls"),
     [
         (400, SutroValidationError), (401, SutroAuthenticationError),
-        (403, SutroAuthenticationError), (404, SutroNotFoundError), (409, SutroConflictError),
+        (403, SutroPermissionError), (404, SutroNotFoundError), (409, SutroConflictError),
         (413, SutroValidationError), (422, SutroValidationError), (429, SutroRateLimitError),
         (500, SutroServerError), (502, SutroServerError), (524, SutroServerError),
         (599, SutroServerError), (302, SutroAPIError), (405, SutroAPIError), (410, SutroAPIError),
