@@ -18,12 +18,38 @@ if find_spec("langchain_core.decisions") is None:
     )
 
 if TYPE_CHECKING:
+    from langchain_sutro.decisions.config import (
+        AskedByLangSmith,
+        DecisionConfig,
+        DecisionModelConfig,
+        DecisionQuestionConfig,
+        load_decision_models,
+        read_decision_config,
+    )
     from langchain_sutro.decisions.decision_function import DecisionFunction
     from langchain_sutro.decisions.model import SutroDecisionModel
 
-__all__ = ["DecisionFunction", "SutroDecisionModel"]
+__all__ = [
+    "AskedByLangSmith",
+    "DecisionConfig",
+    "DecisionFunction",
+    "DecisionModelConfig",
+    "DecisionQuestionConfig",
+    "SutroDecisionModel",
+    "load_decision_models",
+    "read_decision_config",
+]
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
-    {"DecisionFunction": "decision_function", "SutroDecisionModel": "model"},
+    {
+        "AskedByLangSmith": "config",
+        "DecisionConfig": "config",
+        "DecisionModelConfig": "config",
+        "DecisionQuestionConfig": "config",
+        "load_decision_models": "config",
+        "read_decision_config": "config",
+        "DecisionFunction": "decision_function",
+        "SutroDecisionModel": "model",
+    },
 )

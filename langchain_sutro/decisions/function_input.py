@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_sutro.decisions.questions import options
 from langchain_sutro.decisions.state import is_media, is_message, json_text, judged_text
-from langchain_sutro.errors import SutroConfigurationError, SutroInputError
+from langchain_sutro.errors import SutroConfigurationError, SutroError, SutroInputError
 from langchain_sutro.functions import ABSENT, holds, inside, named_arguments
 
 if TYPE_CHECKING:
@@ -72,16 +72,28 @@ class InputMaker:
 
         Raises:
             SutroInputError: The state lacks what the Function needs, or contains images or
-                documents which it is not given.
+                documents which it is not given; or the callable raised an error.
         """
         if self._call is not None:
-            return self._call(state, question, question_id)
+            return self._called(question_id, question, state)
         request = _Request(question_id, question, state)
         if isinstance(self._fields, str):
             return {self._fields: judged_text(state)}
         if isinstance(self._fields, Mapping):
             return {field: request.at(field, path) for field, path in self._fields.items()}
         return self._by_default(request)
+
+    def _called(self, question_id: str, question: AskedQuestion, state: Any) -> Any:
+        call: Any = self._call
+        try:
+            return call(state, question, question_id)
+        except SutroError:
+            raise
+        except Exception as error:
+            # Its message may contain the state.
+            raise SutroInputError(
+                f"fields= raised {type(error).__name__} for this state."
+            ) from error
 
     def _by_default(self, request: _Request) -> Any:
         state, known = request.state, self._known

@@ -19,7 +19,7 @@ from langchain_sutro._tracing import TraceContext, traced_inputs, usage_facts
 from langchain_sutro.decisions.at_once import all_at_once, all_at_once_async
 from langchain_sutro.decisions.decision_function import DecisionFunction
 from langchain_sutro.decisions.jobs import DecisionBatch
-from langchain_sutro.decisions.judges import Judges
+from langchain_sutro.decisions.judges import Judge, Judges
 from langchain_sutro.decisions.plan import Call, Plan, named, total_usage
 from langchain_sutro.errors import SutroError
 from langchain_sutro.functions import (
@@ -392,6 +392,27 @@ class SutroDecisionModel(WholeBatch, BaseDecisionModel):
             exponential_jitter_params=exponential_jitter_params,
             stop_after_attempt=stop_after_attempt,
         )
+
+    def without_retries(self) -> SutroDecisionModel:
+        """This model for those whose own callers repeat requests, such as an HTTP endpoint.
+
+        Returns:
+            A copy whose calls fail at once instead of being repeated, except those of Functions
+            whose `max_retries` was set.
+        """
+        judges = {name: self._failing_at_once(one) for name, one in self.functions.items()}
+        default = None if self.default is None else self._failing_at_once(self.default)
+        retries = self.max_retries if "max_retries" in self.model_fields_set else 0
+        return self.model_copy(
+            update={"functions": judges, "default": default, "max_retries": retries}
+        )
+
+    def _failing_at_once(self, judge: Judge) -> Judge:
+        if isinstance(judge, DecisionFunction):
+            return judge.model_copy(update={"function": self._failing_at_once(judge.function)})
+        if isinstance(judge, str) or "max_retries" in judge.model_fields_set:
+            return judge
+        return judge.model_copy(update={"max_retries": 0})
 
     def _plan(self, request: Any, encode: Callable[[Any], Any]) -> Plan:
         return Plan.of(request, self._judges, encode)

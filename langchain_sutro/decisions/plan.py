@@ -161,9 +161,6 @@ def naming(question: str) -> Iterator[None]:
         yield
     except SutroError as error:
         raise named(error, question) from error.__cause__
-    except Exception as error:
-        error.add_note(f"Question {question!r} of the decision model.")
-        raise
 
 
 def named(error: _E, question: str) -> _E:

@@ -206,9 +206,10 @@ def test_a_callable_makes_the_input(sent, call, row):
 
 
 def test_an_error_of_a_callable_names_the_question(sent):
-    with pytest.raises(KeyError) as caught:
-        sent({"a": 1}, fields=lambda state: {"x": state["b"]})
-    assert caught.value.__notes__ == ["Question 'q' of the decision model."]
+    with pytest.raises(SutroInputError, match=r"^Question 'q': fields= raised KeyError") as caught:
+        sent({"a": 1}, fields=lambda state: {"x": state["secret"]})
+    assert "secret" not in str(caught.value)
+    assert isinstance(caught.value.__cause__, KeyError)
 
 
 def test_an_image_at_a_path_is_passed_on_as_it_is(sent):

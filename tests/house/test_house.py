@@ -25,13 +25,13 @@ FLOORS = (
     ("errors",),
     ("_service", "statistics"),
     ("_rows",),
-    ("_results",),
+    ("_config_files", "_results"),
     ("_tracing",),
     ("_jobs",),
     ("_gathering",),
     ("functions",),
     ("agents", "decisions", "evaluation", "pipelines"),
-    ("manifest", "middleware", "plots"),
+    ("manifest", "middleware", "plots", "systemone"),
     ("__main__", "testing"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
