@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from langchain_sutro._config_files import (
     ManifestSettings,
@@ -22,8 +22,6 @@ from langchain_sutro.functions import SutroFunction
 if TYPE_CHECKING:
     from os import PathLike
 
-    from langchain_sutro.decisions.judges import Judge
-
 __all__ = [
     "AskedByLangSmith",
     "DecisionConfig",
@@ -38,7 +36,7 @@ __all__ = [
 class AskedByLangSmith(BaseModel):
     """A question, as LangSmith's decision-model evaluators define it."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, strict=True)
 
     type: Literal["noul", "choice", "score"] = Field(
         description="noul: yes or no. choice: one of the options. score: one of the levels."
@@ -56,9 +54,9 @@ class AskedByLangSmith(BaseModel):
 
 @exported_from("langchain_sutro.decisions")
 class DecisionQuestionConfig(BaseModel):
-    """The Function of a question; the fields of `DecisionFunction`."""
+    """The Function of a question: its name, or the fields of `DecisionFunction`."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, strict=True)
 
     function: str = Field(min_length=1, description="The published name of the Function.")
     args_schema: dict[str, Any] | None = Field(
@@ -86,21 +84,26 @@ class DecisionQuestionConfig(BaseModel):
         default_factory=ManifestSettings, description="Override those of the whole file."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_name(cls, given: Any) -> Any:
+        return {"function": given} if isinstance(given, str) else given
+
 
 @exported_from("langchain_sutro.decisions")
 class DecisionModelConfig(BaseModel):
     """One decision model."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, strict=True)
 
     description: str = Field(default="", description="What it judges.")
     release_date: str | None = Field(
         default=None, pattern=r"^\d{4}-\d{2}-\d{2}$", description="YYYY-MM-DD, in quotes."
     )
-    questions: dict[str, str | DecisionQuestionConfig] = Field(
+    questions: dict[str, DecisionQuestionConfig] = Field(
         default_factory=dict, description="The Function of each question id."
     )
-    default: str | DecisionQuestionConfig | None = Field(
+    default: DecisionQuestionConfig | None = Field(
         default=None, description="The Function of all other questions."
     )
     max_concurrency: int = Field(
@@ -112,7 +115,9 @@ class DecisionModelConfig(BaseModel):
 class DecisionConfig(BaseModel):
     """Decision models of a project. Keys and URLs belong to the environment."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, title="Sutro decision models")
+    model_config = ConfigDict(
+        extra="forbid", hide_input_in_errors=True, strict=True, title="Sutro decision models"
+    )
 
     schema_url: str | None = Field(
         default=None, alias="$schema", description="Where an editor finds this schema."
@@ -173,10 +178,8 @@ def load_decision_models(
 
 
 def _judge(
-    given: str | DecisionQuestionConfig, shared: dict[str, Any], settings: dict[str, Any]
-) -> Judge:
-    if isinstance(given, str):
-        return SutroFunction(given, **{**shared, **settings})
+    given: DecisionQuestionConfig, shared: dict[str, Any], settings: dict[str, Any]
+) -> DecisionFunction:
     own = given.settings.model_dump(exclude_unset=True)
     function = SutroFunction(
         given.function, args_schema=given.args_schema, **{**shared, **own, **settings}

@@ -53,7 +53,9 @@ class DecisionFunction(Serializable):
         SutroConfigurationError: An argument is not valid.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
     function: SutroFunction | str
     fields: str | dict[str, str] | Callable[..., Any] | None = None

@@ -107,7 +107,11 @@ class SutroDecisionModel(WholeBatch, BaseDecisionModel):
     """
 
     model_config = ConfigDict(
-        arbitrary_types_allowed=True, populate_by_name=True, extra="forbid", protected_namespaces=()
+        arbitrary_types_allowed=True,
+        populate_by_name=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        protected_namespaces=(),
     )
 
     model: str = Field(min_length=1)

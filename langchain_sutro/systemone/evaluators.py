@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from langchain_sutro._exports import exported_from
-from langchain_sutro.decisions import DecisionConfig, DecisionQuestionConfig, read_decision_config
+from langchain_sutro.decisions import DecisionConfig, read_decision_config
 from langchain_sutro.errors import SutroConfigurationError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping, Sequence
 
     from langchain_sutro.decisions import AskedByLangSmith
@@ -62,7 +62,7 @@ def create_langsmith_evaluator(
     questions = {
         name: _question(name, one.asked)
         for name, one in found.models[model].questions.items()
-        if isinstance(one, DecisionQuestionConfig) and one.asked is not None
+        if one.asked is not None
     }
     if not questions:
         raise SutroConfigurationError(f"No question of the model {model!r} has `asked`.")
@@ -93,7 +93,9 @@ def _langsmith(client: Any) -> Any:
         raise SutroConfigurationError(
             "Decision-model evaluators need langsmith 0.15 or newer: pip install -U langsmith"
         )
-    return make()
+    # This client reads another variable than the rest of LangSmith.
+    endpoint = os.environ.get("LANGSMITH_ENDPOINT", "").rstrip("/").removesuffix("/api/v1")
+    return make(base_url=endpoint) if endpoint else make()
 
 
 def _question(name: str, asked: AskedByLangSmith) -> dict[str, Any]:

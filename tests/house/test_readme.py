@@ -92,7 +92,8 @@ def reader(monkeypatch, tmp_path, sutro_deployment):
 @pytest.mark.parametrize("page", [page for page, text in PAGES.items() if "```python" in text])
 def test_every_python_block_runs_after_those_before_it(page, reader, tmp_path, sutro_deployment):
     for _, text in blocks("yaml", PAGES[page]):
-        (tmp_path / "functions.yaml").write_text(text)
+        for name in ("functions.yaml", "decisions.yaml"):
+            (tmp_path / name).write_text(text)
     if page == "docs/decisions.md" and not HAS_DECISIONS:
         pytest.skip("This langchain-core has no decision models.")
     for line, block in blocks("python", PAGES[page]):

@@ -21,6 +21,7 @@ MODULES = (
     "middleware",
     "plots",
     "statistics",
+    "systemone",
     "testing",
 )
 SIGNATURE = re.compile(r'<div class="doc-signature[^>]*>(.*?)</div>', re.DOTALL)
