@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         run_function,
         try_authentication,
     )
-    from langchain_sutro._results import BatchResults, FunctionResult
+    from langchain_sutro._results import AnsweringModel, BatchResults, FunctionResult
     from langchain_sutro._rows import RemoteTable
     from langchain_sutro._service import JobProgress, JobStatus, Settings
     from langchain_sutro._tracing import TraceContext, wait_for_job_traces
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from langchain_sutro.pipelines import FunctionPlan, OneJob, one_job
 
 __all__ = [
+    "AnsweringModel",
     "BatchResults",
     "ExperimentResults",
     "ExperimentRow",
@@ -116,6 +117,7 @@ _load, _ = lazy_exports(
         "results_download_url": "_jobs",
         "run_function": "_jobs",
         "try_authentication": "_jobs",
+        "AnsweringModel": "_results",
         "BatchResults": "_results",
         "FunctionResult": "_results",
         "RemoteTable": "_rows",

@@ -228,8 +228,8 @@ class BatchResults:
             input_tokens=self._total("input_tokens"),
             output_tokens=self._total("output_tokens"),
             cost=self._total("job_cost"),
-            models=self._models,
-            warnings=model_warnings(self._models, "The table"),
+            models=self.models,
+            warnings=model_warnings(self.models, "The table"),
         )
 
     @property
@@ -240,10 +240,11 @@ class BatchResults:
     @property
     def model(self) -> AnsweringModel | None:
         """The model that answered all rows; None if it is not known, or there were several."""
-        return self._models[0] if len(self._models) == 1 else None
+        return self.models[0] if len(self.models) == 1 else None
 
     @property
-    def _models(self) -> tuple[AnsweringModel, ...]:
+    def models(self) -> tuple[AnsweringModel, ...]:
+        """The models that answered, as far as the service says it of its jobs."""
         found = (AnsweringModel.of((job or {}).get("function")) for job in self._jobs)
         return tuple(dict.fromkeys(one for one in found if one is not None))
 

@@ -12,13 +12,12 @@ from langsmith import get_current_run_tree, tracing_context, uuid7
 from langsmith.evaluation import EvaluationResult, EvaluationResults, RunEvaluator
 
 from langchain_sutro._exports import exported_from
-from langchain_sutro._results import check_min_confidence
 from langchain_sutro._tracing import tracing_is_on
 from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.evaluation.experiment import EVALUATORS, judged_ids
 from langchain_sutro.evaluation.feedback import Judgements, Scores, Verdicts
 from langchain_sutro.evaluation.fields import FieldMapping, FieldSpec
-from langchain_sutro.functions import SutroFunction, input_schema, payload_function
+from langchain_sutro.functions import Judge, input_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from langsmith.schemas import Example, Run
 
     from langchain_sutro._results import FunctionResult
+    from langchain_sutro.functions import SutroFunction
 
 __all__ = ["SutroEvaluator"]
 
@@ -79,25 +79,21 @@ class SutroEvaluator(RunEvaluator):
         confidence_key: str | EllipsisType | None = ...,
         min_confidence: float | None = None,
     ) -> None:
-        if isinstance(function, str):
-            function = SutroFunction(function)
-        least = function.min_confidence if min_confidence is None else min_confidence
-        check_min_confidence(least)
-        key = key or function.function
+        # The verdict is read from the whole payload; a weak one has a value, but no score.
+        judge = Judge.of(function, min_confidence, "An evaluator")
+        key = key or judge.function.function
         if isinstance(confidence_key, EllipsisType):
-            confidence_key = f"{key}_confidence" if function.confidence_scoring else None
+            confidence_key = f"{key}_confidence" if judge.function.confidence_scoring else None
         if confidence_key == key:
             raise SutroConfigurationError(f"key and confidence_key are both {key!r}.")
-        # The verdict is read from the whole payload; a weak one has a value, but no score.
-        self._function = payload_function(function, min_confidence=None)
-        self._mapping = FieldMapping.of(fields, input_schema(function))
+        self._function = judge.function
+        self._mapping = FieldMapping.of(fields, input_schema(judge.function))
         self._judgements = Judgements(
-            self._function,
+            judge,
             key,
-            Verdicts(score, function.function) if isinstance(score, Mapping) else score,
+            Verdicts(score, judge.function.function) if isinstance(score, Mapping) else score,
             comment,
             confidence_key,
-            least,
         )
 
     def __repr__(self) -> str:

@@ -7,26 +7,28 @@ second process finds everything that the first one wrote, and writes only the re
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
+from threading import main_thread
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from langsmith.evaluation import EvaluationResult
-from langsmith.schemas import Dataset, Example
-from langsmith.utils import LangSmithConflictError, LangSmithNotFoundError
+from langsmith.utils import LangSmithConflictError, LangSmithError
 
-from langchain_sutro._tracing import stable_id
+from langchain_sutro._tracing import attempt, stable_id
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from langsmith import Client
-    from langsmith.schemas import Feedback, RunBase, TracerSession
+    from langsmith.schemas import Example, Feedback, RunBase, TracerSession
 
-__all__ = ["EVALUATORS", "Experiment", "JobNote", "judged_ids", "load_examples"]
+__all__ = ["EVALUATORS", "Experiment", "JobNote", "judged_ids"]
 
 # Where `langsmith.evaluate` puts the runs of its evaluators.
 EVALUATORS = "evaluators"
@@ -76,6 +78,8 @@ class Experiment:
         self._seed = uuid4() if project is None else project.id
         self._metadata: dict[str, Any] = dict(project.metadata) if project is not None else {}
         self._operations = count(1)
+        # What LangSmith did not accept; a call with the same experiment writes it.
+        self.refused = 0
         self._written_runs: set[UUID] = set()
         self._written: dict[UUID, Feedback] = {}
         if resumed and client is not None and project is not None:
@@ -133,11 +137,21 @@ class Experiment:
 
     @classmethod
     def load(cls, client: Client, name: str | UUID, *, upload: bool) -> Experiment:
-        """An existing experiment, by name or id."""
+        """An existing experiment, by name or id.
+
+        Raises:
+            SutroInputError: It is no experiment, but a project that an application traces to.
+        """
         try:
             project = client.read_project(project_id=str(UUID(str(name))))
         except ValueError:
             project = client.read_project(project_name=str(name))
+        if project.reference_dataset_id is None:
+            raise SutroInputError(
+                f"{project.name!r} is a tracing project and not an experiment, since it belongs to "
+                "no data set. evaluate_dataset judges all runs of an experiment; the runs of a "
+                "tracing project, of which there may be any number, are what evaluate_runs is for."
+            )
         return cls(client if upload else None, project, resumed=True)
 
     @property
@@ -200,10 +214,13 @@ class Experiment:
         """
         if self.client is None or self.project is None:
             return
-        self.client.flush()
+        self._flush()
         if ended:
-            self.client.update_project(
-                self.project.id, end_time=datetime.now(UTC), metadata=self._metadata
+            self._write(
+                self.client.update_project,
+                self.project.id,
+                end_time=datetime.now(UTC),
+                metadata=self._metadata,
             )
 
     def write_runs(self, runs: Sequence[Any]) -> None:
@@ -211,15 +228,25 @@ class Experiment:
         if self.client is None:
             return
         for run in runs:
-            if run.id not in self._written_runs:
-                run.post()
+            if run.id not in self._written_runs and self._write(run.post):
                 self._written_runs.add(run.id)
                 self._pace()
-        self.client.flush()
+        self._flush()
+
+    def _write(self, send: Callable[..., object], *args: Any, **kwargs: Any) -> bool:
+        """Send something to LangSmith, whose failure does not take away results that are paid."""
+        accepted = attempt(partial(send, *args, **kwargs))
+        self.refused += not accepted
+        return accepted
 
     def _pace(self) -> None:
-        if self.client is not None and next(self._operations) % PORTION == 0:
-            self.client.flush()
+        if next(self._operations) % PORTION == 0:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self.client is not None:
+            # Once the main thread has ended, the client's own threads have too.
+            attempt(partial(self.client.flush, timeout=None if main_thread().is_alive() else 0))
 
     def look_for_runs(self, project_name: str, runs: Sequence[RunBase]) -> None:
         """Find out which of these runs an earlier call sent to another project.
@@ -232,14 +259,13 @@ class Experiment:
         if not _answers_by_id(self.client):
             self._written_runs.update(filter(None, map(_source, self._written.values())))
             return
-        try:
+        # Where they cannot be looked for, they are sent again, as above.
+        with suppress(LangSmithError):
             project = self.client.read_project(project_name=project_name)
-        except LangSmithNotFoundError:
-            return
-        for start in range(0, len(runs), 100):
-            ids = [run.id for run in runs[start : start + 100]]
-            found = _list_runs(self.client, project.id, run_ids=ids)
-            self._written_runs.update(run.id for run in found)
+            for start in range(0, len(runs), 100):
+                ids = [run.id for run in runs[start : start + 100]]
+                found = _list_runs(self.client, project.id, run_ids=ids)
+                self._written_runs.update(run.id for run in found)
 
     def given(self, run: RunBase, keys: Sequence[str]) -> list[EvaluationResult] | None:
         """The feedback for these keys from an earlier call; None unless the run has all of it."""
@@ -261,7 +287,8 @@ class Experiment:
             feedback_id = _feedback_id(run, result.key, occurrence)
             if feedback_id in self._written:
                 continue
-            self.client.create_feedback(
+            self._write(
+                self.client.create_feedback,
                 run_id=target,
                 trace_id=getattr(run, "trace_id", None) if target == run.id else None,
                 session_id=self.project.id,
@@ -283,7 +310,8 @@ class Experiment:
                 self.project.start_time, self.project.id, result.key, occurrence
             )
             if feedback_id not in self._written:
-                self.client.create_feedback(
+                self._write(
+                    self.client.create_feedback,
                     project_id=self.project.id,
                     feedback_id=feedback_id,
                     source_run_id=result.source_run_id,
@@ -303,33 +331,6 @@ def judged_ids(run: RunBase, example: Example | None) -> dict[str, str]:
     if example is not None:
         ids["reference_example_id"] = str(example.id)
     return ids
-
-
-def load_examples(data: Any, client: Callable[[], Client]) -> list[Example]:
-    """The examples of a data set: its name, id or object, or the examples themselves.
-
-    Raises:
-        SutroInputError: There are no examples, or `data` is something else.
-    """
-    if isinstance(data, str | UUID | Dataset):
-        examples = list(client().list_examples(**_named(data)))
-    else:
-        examples = list(data)
-    if not examples or not all(isinstance(one, Example) for one in examples):
-        raise SutroInputError(
-            "There are no examples to evaluate: pass a LangSmith data set (its name, id or object) "
-            "that has some, or an iterable of langsmith.schemas.Example."
-        )
-    return examples
-
-
-def _named(data: Any) -> dict[str, Any]:
-    if isinstance(data, str):
-        try:
-            return {"dataset_id": UUID(data)}
-        except ValueError:
-            return {"dataset_name": data}
-    return {"dataset_id": data if isinstance(data, UUID) else data.id}
 
 
 def _root_runs(client: Client, project: TracerSession) -> list[RunBase]:

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langsmith.evaluation import EvaluationResult
 
-from langchain_sutro._results import FunctionResult, is_confident
+from langchain_sutro._results import FunctionResult
+from langchain_sutro._tracing import model_facts
 from langchain_sutro._version import __version__
 from langchain_sutro.errors import SutroConfigurationError, SutroError
-from langchain_sutro.functions import verdict_key
+from langchain_sutro.functions import by_verdict, verdict_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from langchain_sutro.functions import SutroFunction
+    from langchain_sutro.functions import Judge
 
 __all__ = ["Judgements", "Scores", "Verdicts"]
 
@@ -37,20 +38,18 @@ class Judgements:
     """Turns payloads into feedback.
 
     Attributes:
-        function: The Function that judges.
+        judge: The Function that judges, and the confidence from which its verdicts get a score.
         key: The feedback key of the verdict.
         score: Returns the score of a payload; None uses an answer that is a number or boolean.
         comment: Returns the comment; None uses the rationale.
         confidence_key: The feedback key of the confidence; None for no such feedback.
-        min_confidence: A verdict with less confidence gets no score.
     """
 
-    function: SutroFunction
+    judge: Judge
     key: str
     score: Callable[[FunctionResult], Any] | None
     comment: Callable[[FunctionResult], str | None] | None
     confidence_key: str | None
-    min_confidence: float | None
 
     @property
     def keys(self) -> list[str]:
@@ -65,16 +64,16 @@ class Judgements:
         """
         answer = result.answer
         if answer is None:
-            raise SutroError(f"Function {self.function.function!r} gave no verdict.")
+            raise SutroError(f"Function {self.judge.function.function!r} gave no verdict.")
         said = self._verdict(result, answer)
-        if not is_confident(result.confidence, self.min_confidence):
+        if not self.judge.is_confident(result):
             said |= {"score": None, "extra": {"low_confidence": True}}
         if said["score"] is not answer:
             # LangSmith accepts no bare numbers as values.
             said["value"] = answer if isinstance(answer, str | dict) else _text(answer)
-        found = [self._result(self.key, **said)]
+        found = [self._result(self.key, result, **said)]
         if self.confidence_key is not None and result.confidence is not None:
-            found.append(self._result(self.confidence_key, score=result.confidence))
+            found.append(self._result(self.confidence_key, result, score=result.confidence))
         return found
 
     def or_failure(self, result: Mapping[str, Any] | Exception) -> list[EvaluationResult]:
@@ -86,7 +85,7 @@ class Judgements:
                 result = error
         why = repr(result)
         _log.warning("Evaluator %s: %s", self.key, why)
-        return [self._result(key, comment=why, extra={"error": True}) for key in self.keys]
+        return [self._result(key, None, comment=why, extra={"error": True}) for key in self.keys]
 
     def _verdict(self, result: FunctionResult, answer: Any) -> dict[str, Any]:
         if self.score is not None:
@@ -96,15 +95,18 @@ class Judgements:
         comment = result.rationale if self.comment is None else self.comment(result)
         return {"score": score, "comment": comment if comment is None else _text(comment)}
 
-    def _result(self, key: str, **said: Any) -> EvaluationResult:
+    def _result(self, key: str, result: FunctionResult | None, **said: Any) -> EvaluationResult:
+        function = self.judge.function
+        answered = model_facts(None if result is None else result.model)
         info = {
             "provider": "sutro",
-            "function": self.function.function,
+            "function": function.function,
             "package": "langchain-sutro",
             "version": __version__,
+            **{name: value for name, value in answered.items() if value is not None},
         }
         with suppress(SutroConfigurationError):
-            info["generation"] = self.function.client.settings.generation
+            info["generation"] = function.client.settings.generation
         return EvaluationResult(key=key, evaluator_info=info, **said)
 
 
@@ -121,9 +123,8 @@ class Verdicts:
 
     def __init__(self, scores: Mapping[Any, float | None], function: str) -> None:
         self._function = function
-        self._scores = {verdict_key(verdict): _number(score) for verdict, score in scores.items()}
-        if len(self._scores) < len(scores):
-            raise SutroConfigurationError("score has verdicts that differ only in case.")
+        found = by_verdict(scores, "score")
+        self._scores = {verdict: _number(score) for verdict, score in found.items()}
 
     def __call__(self, result: FunctionResult) -> float | None:
         """The score of a payload's answer.

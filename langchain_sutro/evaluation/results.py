@@ -9,10 +9,12 @@ from html import escape
 from typing import TYPE_CHECKING, Any, overload
 
 from langchain_sutro._exports import exported_from
-from langchain_sutro._results import FunctionResult, usd
+from langchain_sutro._results import AnsweringModel, FunctionResult, model_warnings, usd
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.evaluation import plots
+from langchain_sutro.evaluation.failures import failure_warnings
 from langchain_sutro.evaluation.html_table import PREVIEW, html_table
+from langchain_sutro.evaluation.threshold import least_confidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -81,6 +83,18 @@ class ExperimentRow:
         given = self.outputs.get("confidence") if noted is None else noted
         return FunctionResult(confidence=given).confidence
 
+    @property
+    def model(self) -> AnsweringModel | None:
+        """The model that answered, its source and revision, as the run's metadata has it."""
+        metadata = (self.run.extra or {}).get("metadata") or {}
+        return AnsweringModel.of(
+            {
+                "model": metadata.get("sutro_model"),
+                "model_source": metadata.get("sutro_model_source"),
+                "revision": metadata.get("sutro_revision"),
+            }
+        )
+
     def score(self, key: str) -> float | None:
         """The score of the feedback with this key, as a number; None if there is none."""
         for one in self.feedback:
@@ -104,6 +118,11 @@ class ExperimentSummary:
         input_tokens: Input tokens of all jobs, if known.
         output_tokens: Output tokens of all jobs, if known.
         cost: Cost of all jobs in USD, if known.
+        models: The models that answered the Function under test, with their sources and revisions,
+            as far as the service says.
+        warnings: What to know before relying on the figures: that several models answered, that
+            all rows failed or could not be judged, and the first reason, or that LangSmith has not
+            accepted everything.
     """
 
     rows: int
@@ -115,6 +134,8 @@ class ExperimentSummary:
     input_tokens: int | None
     output_tokens: int | None
     cost: float | None
+    models: tuple[AnsweringModel, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @exported_from("langchain_sutro")
@@ -131,6 +152,7 @@ class ExperimentResults:
         summary_feedback: The feedback of the summary evaluators.
         jobs: The results of its Batch jobs: `"target"` for the Function under test, `"judge:<key>"`
             for each judge.
+        refused: How many runs and pieces of feedback LangSmith did not accept.
     """
 
     def __init__(
@@ -142,6 +164,7 @@ class ExperimentResults:
         url: str | None = None,
         summary_feedback: Sequence[EvaluationResult] = (),
         jobs: Mapping[str, BatchResults] | None = None,
+        refused: int = 0,
     ) -> None:
         self._rows = list(rows)
         self.experiment_name = experiment_name
@@ -149,6 +172,7 @@ class ExperimentResults:
         self.url = url
         self.summary_feedback = list(summary_feedback)
         self.jobs = dict(jobs or {})
+        self._refused = refused
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -209,8 +233,68 @@ class ExperimentResults:
             scores={key: sum(found) / len(found) for key, found in scores.items()},
             labels={key: dict(found.most_common()) for key, found in labels.items()},
             summary_scores={one.key: _shown(one) for one in self.summary_feedback},
+            models=self._models,
+            warnings=self.warnings,
             **self._totals,
         )
+
+    def threshold(
+        self, accuracy: float, *, score: str | None = None, confidence: str | None = None
+    ) -> float | None:
+        """The least confidence from which on the answers of this experiment are right often enough.
+
+        Use it as the `min_confidence` of `require_confidence`. It is the best one for these rows,
+        and looks better on them than on others: check it on rows that it was not chosen on.
+
+        Args:
+            accuracy: The share of the answers that must be right, such as 0.98.
+            score: As for `plot_reliability`.
+            confidence: As for `plot_reliability`.
+
+        Returns:
+            The confidence, from 0 to 1; 0.0 if all answers together are right often enough, and
+            None if no confidence makes them so.
+
+        Raises:
+            SutroInputError: `accuracy` is not between 0 and 1, or no row has both a confidence and
+                a score.
+        """
+        if not 0 <= accuracy <= 1:
+            raise SutroInputError(f"accuracy is a share between 0 and 1, not {accuracy!r}.")
+        known = [
+            (one, right)
+            for one, right in zip(*self._judged(score, confidence), strict=True)
+            if one is not None and right is not None
+        ]
+        if not known:
+            raise SutroInputError(
+                "No row has both a confidence and a score: score= names the feedback that says "
+                "whether a row is right, and confidence= the feedback to use as confidence."
+            )
+        return least_confidence(known, accuracy)
+
+    @property
+    def _models(self) -> tuple[AnsweringModel, ...]:
+        found = dict.fromkeys(row.model for row in self._rows if row.model is not None)
+        if "target" in self.jobs:
+            found |= dict.fromkeys(self.jobs["target"].models)
+        return tuple(found)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know before relying on the figures; see `ExperimentSummary`."""
+        named = repr(self.experiment_name) if self.experiment_name else "this evaluation"
+        found = [*model_warnings(self._models, f"The experiment {named}")]
+        for name, job in self.jobs.items():
+            if name != "target":
+                found += model_warnings(job.models, f"Judge {name.partition(':')[2]!r}")
+        found += failure_warnings(self._rows)
+        if self._refused:
+            found.append(
+                f"LangSmith has not accepted {self._refused:,} runs or pieces of feedback; the "
+                "log says why. Call again with the same experiment_name to write them."
+            )
+        return tuple(found)
 
     def plot_confusion(
         self, *, answer: str | None = None, reference: str | None = None, ax: Axes | None = None
@@ -299,7 +383,8 @@ class ExperimentResults:
             ]
             for index, row in enumerate(self._rows[:PREVIEW])
         ]
-        return head + html_table(titles, preview)
+        notes = "".join(f"<p><b>Warning:</b> {escape(one)}</p>" for one in known.warnings)
+        return head + notes + html_table(titles, preview)
 
     def _judged(
         self, score: str | None, confidence: str | None

@@ -15,7 +15,7 @@ from langsmith.evaluation import EvaluationResult, RunEvaluator
 from langsmith.run_helpers import tracing_context
 from langsmith.utils import ContextThreadPoolExecutor
 
-from langchain_sutro._service import Step, Steps, arun_steps, run_steps
+from langchain_sutro._service import Step, Steps, arun_steps, blocking, run_steps
 from langchain_sutro.evaluation.experiment import EVALUATORS, Experiment, judged_ids
 from langchain_sutro.functions import named_arguments
 
@@ -36,7 +36,7 @@ def score_rows(
     *,
     max_concurrency: int,
     progress: bool,
-) -> Step[None]:
+) -> Steps[None]:
     """Call the evaluators for each row, and attach their feedback.
 
     Args:
@@ -46,36 +46,35 @@ def score_rows(
         max_concurrency: How many rows are evaluated at the same time.
         progress: Whether to show a progress bar.
     """
-    at_once = max(max_concurrency, 1)
-    score = partial(_score, experiment, evaluators)
+    with _bar(len(rows), shown=progress) as advance:
+
+        def one(row: ExperimentRow) -> Steps[None]:
+            given = yield from _score(experiment, evaluators, row)
+            row.feedback.extend(given)
+            yield blocking(experiment.write_feedback, row.run, given)
+            advance()
+
+        yield _together([partial(one, row) for row in rows], max(max_concurrency, 1))
+    _log_failures(rows)
+
+
+def _together(works: Sequence[Callable[[], Steps[None]]], at_once: int) -> Step[None]:
+    """Carry out several pieces of work, some at the same time."""
 
     def now() -> None:
-        with (
-            _bar(len(rows), shown=progress) as advance,
-            ContextThreadPoolExecutor(max_workers=at_once) as threads,
-        ):
-            each = threads.map(lambda row: run_steps(score(row)), rows)
-            for row, given in zip(rows, each, strict=True):
-                row.feedback.extend(given)
-                experiment.write_feedback(row.run, given)
-                advance()
-        _log_failures(rows)
+        with ContextThreadPoolExecutor(max_workers=at_once) as threads:
+            list(threads.map(lambda work: run_steps(work()), works))
 
     async def later() -> None:
         limit = asyncio.Semaphore(at_once)
-        with _bar(len(rows), shown=progress) as advance:
 
-            async def one(row: ExperimentRow) -> None:
-                async with limit:
-                    given = await arun_steps(score(row))
-                row.feedback.extend(given)
-                await asyncio.to_thread(experiment.write_feedback, row.run, given)
-                advance()
+        async def one(work: Callable[[], Steps[None]]) -> None:
+            async with limit:
+                await arun_steps(work())
 
-            async with asyncio.TaskGroup() as tasks:
-                for row in rows:
-                    tasks.create_task(one(row))
-        _log_failures(rows)
+        async with asyncio.TaskGroup() as tasks:
+            for work in works:
+                tasks.create_task(one(work))
 
     return Step(now, later)
 

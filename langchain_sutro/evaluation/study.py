@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from langchain_sutro._service import Steps, blocking
 from langchain_sutro.errors import SutroInputError
-from langchain_sutro.evaluation.experiment import EVALUATORS, Experiment, load_examples
+from langchain_sutro.evaluation.examples import load_examples
+from langchain_sutro.evaluation.experiment import EVALUATORS, Experiment
 from langchain_sutro.evaluation.fields import FieldMapping
 from langchain_sutro.evaluation.jobs import EvaluatedRows, run_job
 from langchain_sutro.evaluation.results import ExperimentResults, ExperimentRow
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from langchain_sutro.evaluation.plan import Plan
 
 __all__ = ["evaluate_in_steps"]
+
+_log = logging.getLogger(__name__)
 
 _TARGET = "target"
 
@@ -48,7 +52,7 @@ def evaluate_in_steps(plan: Plan) -> Steps[ExperimentResults]:
     for judge in plan.judges:
         yield from _judge(study, judge)
     if plan.others:
-        yield score_rows(
+        yield from score_rows(
             study.experiment,
             study.rows,
             plan.others,
@@ -57,14 +61,18 @@ def evaluate_in_steps(plan: Plan) -> Steps[ExperimentResults]:
         )
     summary = yield blocking(summarize, study.experiment, study.rows, plan.summary_evaluators)
     yield blocking(study.experiment.close, ended=plan.experiment is None)
-    return ExperimentResults(
+    results = ExperimentResults(
         study.rows,
         experiment_name=study.experiment.name,
         experiment_id=study.experiment.id,
         url=study.experiment.url,
         summary_feedback=summary,
         jobs=study.jobs,
+        refused=study.experiment.refused,
     )
+    for warning in results.warnings:
+        _log.warning("%s", warning)
+    return results
 
 
 @dataclass
@@ -85,7 +93,9 @@ class _Study:
 def _run_function(plan: Plan, function: SutroFunction) -> Steps[_Study]:
     """Run the Function over the data set, recorded as an experiment."""
     mapping = None if plan.fields is None else FieldMapping.of(plan.fields)
-    examples = yield blocking(load_examples, plan.data, lambda: plan.langsmith)
+    examples = yield blocking(
+        load_examples, plan.data, lambda: plan.langsmith, upload=plan.upload_results
+    )
     study = _Study(plan, (yield blocking(_create_experiment, plan, function, examples)))
     repeated = [(one, number) for number in range(plan.num_repetitions) for one in examples]
     make_rows = [partial(_input, example, mapping) for example, _ in repeated]

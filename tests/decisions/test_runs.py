@@ -95,7 +95,7 @@ async def test_runs_show_no_images_and_no_secrets(judges, langsmith_recorder, mo
     state = {
         "messages": [HumanMessage([image, url]), AIMessage("an answer"), HumanMessage("an invoice")]
     }
-    config = {"metadata": {"api_key": "hush-1", "fine": 1}, "tags": ["sk-hush-2"]}
+    config = {"metadata": {"api_key": "hush-1", "fine": 1}, "tags": ["sk_hush-2a0123456789"]}
     request = {"state": state, "questions": QUESTIONS}
     await call(mode, judges(), "invoke", request, config)
     await call(mode, judges(), "batch", [request], config)

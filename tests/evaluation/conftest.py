@@ -20,7 +20,7 @@ from tests.support.experiments import (
 
 
 @pytest.fixture
-def house(deployment, monkeypatch):
+def service(deployment, monkeypatch):
     """A deployment with a Function and a judge."""
     for name, value in deployment.environ.items():
         monkeypatch.setenv(name, value)

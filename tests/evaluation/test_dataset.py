@@ -35,13 +35,17 @@ pytestmark = pytest.mark.filterwarnings("ignore:'outputs' is deprecated")
 
 
 @modes
-async def test_a_data_set_is_one_job_and_one_root_run_for_each_example(smith, house, mode):
+async def test_a_data_set_is_one_job_and_one_root_run_for_each_example(smith, service, mode):
     results = await evaluated(
-        mode, house.function, "sizes", experiment_name="first", metadata={"team": "sales"}
+        mode,
+        service.function,
+        "sizes",
+        experiment_name="first",
+        metadata={"team": "sales"},
     )
     smith.wait()
     runs = runs_of(smith, "first")
-    assert house.jobs() == 1
+    assert service.jobs() == 1
     assert len(runs) == len(results) == 50
     assert {run["reference_example_id"] for run in runs} == set(smith.examples)
     for run in runs:
@@ -53,7 +57,7 @@ async def test_a_data_set_is_one_job_and_one_root_run_for_each_example(smith, ho
         facts = run["extra"]["metadata"]
         assert facts["ls_provider"] == "sutro"
         assert facts["team"] == "sales"
-        assert facts["sutro_job_id"] == house.deployment.jobs[0]["job_id"]
+        assert facts["sutro_job_id"] == service.deployment.jobs[0]["job_id"]
     made = session(smith, "first")
     assert made["num_examples"] == 50
     assert made["extra"]["metadata"]["dataset_splits"] == ["base"]
@@ -63,11 +67,11 @@ async def test_a_data_set_is_one_job_and_one_root_run_for_each_example(smith, ho
 
 
 @modes
-async def test_the_scores_are_those_of_evaluate(smith, house, mode):
+async def test_the_scores_are_those_of_evaluate(smith, service, mode):
     before = evaluate(
-        one_by_one(house.function),
+        one_by_one(service.function),
         data="sizes",
-        evaluators=[house.judge, exact],
+        evaluators=[service.judge, exact],
         summary_evaluators=[share_right],
         client=smith.smith,
     )
@@ -75,37 +79,39 @@ async def test_the_scores_are_those_of_evaluate(smith, house, mode):
     smith.smith.flush()
     # `evaluate` itself gives the runs of its evaluators ids of version 4.
     smith.violations[:] = [one for one in smith.violations if "version 7" not in one]
-    singles = len(house.deployment.requests)
+    singles = len(service.deployment.requests)
     await evaluated(
         mode,
-        house.function,
+        service.function,
         "sizes",
-        evaluators=[house.judge, exact],
+        evaluators=[service.judge, exact],
         summary_evaluators=[share_right],
         experiment_name="after",
         client=smith.smith,
     )
     smith.wait()
     smith.smith.flush()
-    assert house.jobs() == 2  # one for the Function, one for the judge
+    assert service.jobs() == 2  # one for the Function, one for the judge
     assert len(runs_of(smith, "after")) == 50
     for key in ("agrees", "agrees_confidence", "exact"):
         assert scores(smith, "after", key) == scores(smith, before.experiment_name, key)
         assert len(scores(smith, "after", key)) == 50
     whole = [one["score"] for one in smith.feedback if one["key"] == "share_right"]
     assert whole[0] == whole[1]
-    assert singles > len(house.deployment.requests) - singles
+    assert singles > len(service.deployment.requests) - singles
 
 
 @modes
-async def test_a_judge_over_an_experiment_is_one_job_and_gives_feedback_once(smith, house, mode):
-    before = evaluate(one_by_one(house.function), data="sizes", client=smith.smith)
+async def test_a_judge_over_an_experiment_is_one_job_and_gives_feedback_once(smith, service, mode):
+    before = evaluate(one_by_one(service.function), data="sizes", client=smith.smith)
     before.wait()
     smith.smith.flush()
     name = before.experiment_name
-    results = await evaluated(mode, house.judge, experiment=name, summary_evaluators=[share_right])
+    results = await evaluated(
+        mode, service.judge, experiment=name, summary_evaluators=[share_right]
+    )
     smith.wait()
-    assert house.jobs() == 1
+    assert service.jobs() == 1
     assert len(runs_of(smith, "evaluators")) == 50
     told = [
         agrees({"answer": "big" if n >= 30 else "small", "expected": expected(n)})
@@ -119,24 +125,24 @@ async def test_a_judge_over_an_experiment_is_one_job_and_gives_feedback_once(smi
     # By its id, and again: the same job, and nothing twice.
     again = await evaluated(
         mode,
-        house.judge,
+        service.judge,
         experiment=session(smith, name)["id"],
         summary_evaluators=[share_right],
     )
     smith.wait()
-    assert house.jobs() == 1
+    assert service.jobs() == 1
     assert len(runs_of(smith, "evaluators")) == 50
     assert no_doubles(smith)
     assert again.to_pandas().equals(results.to_pandas())
 
 
 @modes
-async def test_repetitions_are_rows_of_the_same_job(smith, house, mode):
+async def test_repetitions_are_rows_of_the_same_job(smith, service, mode):
     results = await evaluated(
-        mode, house.function, "sizes", num_repetitions=3, experiment_prefix="often"
+        mode, service.function, "sizes", num_repetitions=3, experiment_prefix="often"
     )
     smith.wait()
-    assert house.jobs() == 1
+    assert service.jobs() == 1
     assert results.experiment_name.startswith("often-")
     runs = runs_of(smith, results.experiment_name)
     assert Counter(Counter(run["reference_example_id"] for run in runs).values()) == {3: 50}
@@ -148,7 +154,7 @@ class Row(BaseModel):
     n: int
 
 
-def test_rows_that_cannot_be_sent_or_answered_are_errors_in_their_places(smith, house):
+def test_rows_that_cannot_be_sent_or_answered_are_errors_in_their_places(smith, service):
     dataset_id = smith.smith.create_dataset("odd").id
     smith.smith.create_examples(
         dataset_id=dataset_id,
@@ -156,11 +162,11 @@ def test_rows_that_cannot_be_sent_or_answered_are_errors_in_their_places(smith, 
             {"inputs": {"n": n}, "outputs": {"label": "small"}} for n in ("1", "many", "3", "4")
         ],
     )
-    house.deployment.faults.add_job("size", null_rows=[1])
-    strict = house.function.model_copy(update={"args_schema": Row})
+    service.deployment.faults.add_job("size", null_rows=[1])
+    strict = service.function.model_copy(update={"args_schema": Row})
     strict._prepare()
     results = evaluate_dataset(
-        strict, str(dataset_id), evaluators=[house.judge, exact], experiment_name="odd"
+        strict, str(dataset_id), evaluators=[service.judge, exact], experiment_name="odd"
     )
     smith.wait()
     assert [row.error is None for row in results] == [True, False, False, True]
@@ -178,11 +184,11 @@ class Number(BaseModel):
     label: int
 
 
-def test_an_output_that_does_not_fit_names_the_callers_row_and_that_of_the_job(house):
+def test_an_output_that_does_not_fit_names_the_callers_row_and_that_of_the_job(service):
     rows = [
         Example(id=uuid.uuid4(), inputs={"n": n}, outputs={"label": "small"}) for n in ("many", "1")
     ]
-    typed = house.function.model_copy(update={"args_schema": Row, "output_model": Number})
+    typed = service.function.model_copy(update={"args_schema": Row, "output_model": Number})
     typed._prepare()
     results = evaluate_dataset(typed, rows, upload_results=False)
     assert "SutroInputError" in results[0].error
@@ -191,7 +197,7 @@ def test_an_output_that_does_not_fit_names_the_callers_row_and_that_of_the_job(h
 
 
 @modes
-async def test_evaluators_of_every_kind_are_applied(smith, house, mode):
+async def test_evaluators_of_every_kind_are_applied(smith, service, mode):
     class Longer(RunEvaluator):
         def evaluate_run(self, run, example=None, evaluator_run_id=None):
             return EvaluationResult(key="longer", score=len(run.outputs["output"]["label"]) > 3)
@@ -214,7 +220,7 @@ async def test_evaluators_of_every_kind_are_applied(smith, house, mode):
 
     results = await evaluated(
         mode,
-        house.function,
+        service.function,
         "sizes",
         evaluators=[Longer(), old, later, several, broken],
         summary_evaluators=[of_runs],
@@ -235,31 +241,34 @@ async def test_evaluators_of_every_kind_are_applied(smith, house, mode):
     }
 
 
-def test_fields_of_examples_are_mapped_to_the_functions(smith, house):
+def test_fields_of_examples_are_mapped_to_the_functions(smith, service):
     made = smith.smith.create_dataset("nested")
     smith.smith.create_examples(
         dataset_id=made.id, examples=[{"inputs": {"lead": {"seats": n}}} for n in (3, 300)]
     )
-    results = evaluate_dataset(house.function, made, fields={"n": "inputs.lead.seats"})
+    results = evaluate_dataset(service.function, made, fields={"n": "inputs.lead.seats"})
     smith.wait()
     assert sorted(row.answer for row in results) == ["big", "small"]
 
 
-def test_what_does_not_go_together_is_refused(house):
+def test_what_does_not_go_together_is_refused(service):
     with pytest.raises(TypeError, match="data to run it over"):
-        evaluate_dataset(house.function)
+        evaluate_dataset(service.function)
     with pytest.raises(TypeError, match="data to run it over"):
-        evaluate_dataset(house.judge, "sizes")
+        evaluate_dataset(service.judge, "sizes")
     with pytest.raises(TypeError, match="to judge an experiment"):
-        evaluate_dataset(house.function, experiment="one")
+        evaluate_dataset(service.function, experiment="one")
     with pytest.raises(errors.SutroInputError, match="no examples"):
-        evaluate_dataset(house.function, [], upload_results=False)
+        evaluate_dataset(service.function, [], upload_results=False)
     with pytest.raises(errors.SutroInputError, match="different keys"):
         evaluate_dataset(
-            house.function, [], evaluators=[house.judge, house.judge], upload_results=False
+            service.function,
+            [],
+            evaluators=[service.judge, service.judge],
+            upload_results=False,
         )
     with pytest.raises(errors.SutroInputError, match="num_repetitions must be at least 1, not 0"):
-        evaluate_dataset(house.function, [], num_repetitions=0, upload_results=False)
+        evaluate_dataset(service.function, [], num_repetitions=0, upload_results=False)
 
 
 def test_both_forms_show_the_same_parameters():
@@ -268,14 +277,18 @@ def test_both_forms_show_the_same_parameters():
     assert "num_repetitions: 'int' = 1" in str(inspect.signature(aevaluate_dataset))
 
 
-def test_progress_is_shown_on_request(house, capsys):
+def test_progress_is_shown_on_request(service, capsys):
     evaluate_dataset(
-        house.function, examples(3), evaluators=[exact], upload_results=False, progress=True
+        service.function,
+        examples(3),
+        evaluators=[exact],
+        upload_results=False,
+        progress=True,
     )
     assert "evaluators: 100%" in capsys.readouterr().err
 
 
-async def test_the_event_loop_goes_on_meanwhile(smith, house):
+async def test_the_event_loop_goes_on_meanwhile(smith, service):
     smith.delay = 0.05
     ticks = 0
 
@@ -292,22 +305,26 @@ async def test_the_event_loop_goes_on_meanwhile(smith, house):
         threads.append(threading.current_thread())
         return True
 
-    await aevaluate_dataset(house.function, "sizes", evaluators=[here])
+    await aevaluate_dataset(service.function, "sizes", evaluators=[here])
     ticking.cancel()
     await asyncio.to_thread(smith.wait)
     assert set(threads) == {threading.main_thread()}
     assert ticks > 5
 
 
-def test_the_priority_is_that_of_all_jobs(house):
+def test_the_priority_is_that_of_all_jobs(service):
     evaluate_dataset(
-        house.function, examples(3), evaluators=[house.judge], job_priority=1, upload_results=False
+        service.function,
+        examples(3),
+        evaluators=[service.judge],
+        job_priority=1,
+        upload_results=False,
     )
-    assert [job["job_priority"] for job in house.deployment.jobs] == [1, 1]
+    assert [job["job_priority"] for job in service.deployment.jobs] == [1, 1]
 
 
-def test_an_equal_job_is_reused_on_request(house):
+def test_an_equal_job_is_reused_on_request(service):
     same, day = examples(3), timedelta(days=1)
-    evaluate_dataset(house.function, same, upload_results=False, reuse_jobs=day)
-    evaluate_dataset(house.function, same, upload_results=False, reuse_jobs=day)
-    assert house.jobs() == 1
+    evaluate_dataset(service.function, same, upload_results=False, reuse_jobs=day)
+    evaluate_dataset(service.function, same, upload_results=False, reuse_jobs=day)
+    assert service.jobs() == 1

@@ -77,7 +77,7 @@ def dataset(client, count=50):
 
 
 @pytest.fixture
-def house(deployment, monkeypatch):
+def service(deployment, monkeypatch):
     """A deployment with a judge."""
     for name, value in deployment.environ.items():
         monkeypatch.setenv(name, value)
@@ -86,7 +86,7 @@ def house(deployment, monkeypatch):
 
 
 @pytest.fixture
-def judge(house):
+def judge(service):
     return SutroEvaluator("agrees", key="right", fields=FIELDS, score={"pass": 1, "fail": 0})
 
 
@@ -98,8 +98,8 @@ def smith(langsmith_recorder):
     return langsmith_recorder
 
 
-def calls(house):
-    return len(posts(house, "/run"))
+def calls(service):
+    return len(posts(service, "/run"))
 
 
 def feedback(smith, key="right"):
@@ -162,11 +162,11 @@ def check_judged(smith, targets):
 @modes
 @pytest.mark.parametrize("concurrency", [0, 8])
 async def test_evaluate_makes_one_run_of_the_judge_for_each_of_50_examples(
-    smith, house, judge, mode, concurrency
+    smith, service, judge, mode, concurrency
 ):
     done = await evaluated(mode, smith, judge, max_concurrency=concurrency)
     targets = {run["id"]: run for run in smith.project(done.name)}
-    assert len(targets) == calls(house) == 50
+    assert len(targets) == calls(service) == 50
     check_judged(smith, targets)
     assert smith.unknown == []
     assert [len(row["evaluation_results"]["results"]) for row in done.rows] == [2] * 50
@@ -177,7 +177,7 @@ async def test_evaluate_makes_one_run_of_the_judge_for_each_of_50_examples(
 
 @modes
 @pytest.mark.parametrize("smithdb", [False, True])
-async def test_an_experiment_that_exists_is_judged(monkeypatch, house, judge, mode, smithdb):
+async def test_an_experiment_that_exists_is_judged(monkeypatch, service, judge, mode, smithdb):
     with LangSmithRecorder(smithdb=smithdb) as smith, tracing_to(smith, monkeypatch):
         smith.api = smith.client()
         dataset(smith.api)
@@ -193,17 +193,17 @@ async def test_an_experiment_that_exists_is_judged(monkeypatch, house, judge, mo
             evaluate_existing(name, evaluators=[judge], client=smith.api).wait()
         arrive(smith, 100)
         targets = {run["id"]: run for run in smith.project(name)}
-        assert len(targets) == calls(house) == 50
+        assert len(targets) == calls(service) == 50
         check_judged(smith, targets)
         assert smith.check() == smith.unknown == []
 
 
 @modes
-async def test_nothing_is_uploaded_where_results_are_not(langsmith_recorder, house, judge, mode):
+async def test_nothing_is_uploaded_where_results_are_not(langsmith_recorder, service, judge, mode):
     smith = langsmith_recorder
     smith.api = smith.client()
     done = await evaluated(mode, smith, judge, data=examples(10), upload_results=False)
-    assert calls(house) == 10
+    assert calls(service) == 10
     assert smith.feedback == []
     # Before 0.15.1 LangSmith's `aevaluate` uploaded the target's runs itself; nothing is ours.
     uploads = mode == "async" and Version(langsmith.__version__) < Version("0.15.1")
@@ -219,7 +219,7 @@ async def test_nothing_is_uploaded_where_results_are_not(langsmith_recorder, hou
         assert verdict.source_run_id is None
 
 
-def test_a_target_that_is_a_function_uploads_nothing_either(langsmith_recorder, house):
+def test_a_target_that_is_a_function_uploads_nothing_either(langsmith_recorder, service):
     smith = langsmith_recorder
     fields = {"question": "inputs.question", "answer": "outputs.output.verdict"}
     judge = SutroEvaluator("agrees", fields={**fields, "expected": "inputs.expected"})
@@ -238,7 +238,7 @@ def test_a_target_that_is_a_function_uploads_nothing_either(langsmith_recorder, 
     smith.wait()
     # What was judged is that "a" is not "pass".
     assert values == ["fail"] * 10
-    assert calls(house) == 20
+    assert calls(service) == 20
     assert {method for method, _ in smith.requests} <= {"GET"}
 
 
@@ -252,9 +252,9 @@ async def test_feedback_has_no_source_where_evaluators_are_not_traced(smith, jud
 
 
 @modes
-async def test_a_failed_judgement_is_told_and_is_no_score(smith, house, mode):
+async def test_a_failed_judgement_is_told_and_is_no_score(smith, service, mode):
     judge = SutroEvaluator(SutroFunction("agrees", max_retries=0), key="right", fields=FIELDS)
-    house.faults.add("functions/*", times=3, status=500)
+    service.faults.add("functions/*", times=3, status=500)
     await evaluated(mode, smith, judge)
     assert len(smith.project("evaluators")) == 50
     failed = [one for one in feedback(smith) if one.get("value") is None]
@@ -269,10 +269,10 @@ async def test_a_failed_judgement_is_told_and_is_no_score(smith, house, mode):
 
 
 @modes
-async def test_a_field_that_is_nowhere_is_told_and_costs_no_call(smith, house, mode, caplog):
+async def test_a_field_that_is_nowhere_is_told_and_costs_no_call(smith, service, mode, caplog):
     judge = SutroEvaluator("agrees", key="right", fields={**FIELDS, "tone": "outputs.tone"})
     await evaluated(mode, smith, judge)
-    assert calls(house) == 0
+    assert calls(service) == 0
     assert smith.project("evaluators") == []
     assert len(feedback(smith)) == 50
     for one in feedback(smith):
@@ -298,7 +298,7 @@ async def test_a_call_for_a_run_gives_what_an_evaluator_function_may_return(smit
 
 
 @modes
-async def test_a_call_with_values_gives_what_openevals_gives(house, judge, mode):
+async def test_a_call_with_values_gives_what_openevals_gives(service, judge, mode):
     values = {
         "inputs": {"n": 3},
         "outputs": {"label": "small"},
@@ -319,7 +319,7 @@ async def test_a_call_with_values_gives_what_openevals_gives(house, judge, mode)
 
 
 @modes
-async def test_a_call_raises_what_went_wrong(house, judge, mode):
+async def test_a_call_raises_what_went_wrong(service, judge, mode):
     values = {"inputs": {"n": 3}, "outputs": {}, "reference_outputs": {"label": "small"}}
     with pytest.raises(errors.SutroInputError, match=r"outputs\.label"):
         judge(**values) if mode == "sync" else await judge.acall(**values)
@@ -328,25 +328,25 @@ async def test_a_call_raises_what_went_wrong(house, judge, mode):
         strict(**values) if mode == "sync" else await strict.acall(**values)
 
 
-def test_calls_from_plain_threads_need_nothing_around_them(house, judge):
+def test_calls_from_plain_threads_need_nothing_around_them(service, judge):
     def call(n):
         return judge(inputs={"n": n}, outputs=app({"n": n}), reference_outputs=expected(n))
 
     with ThreadPoolExecutor(8) as pool:
         told = list(pool.map(call, range(40)))
     assert [verdict["score"] for verdict, _ in told] == [int(is_right(n)) for n in range(40)]
-    assert calls(house) == 40
+    assert calls(service) == 40
 
 
 @modes
-async def test_an_evaluator_function_may_call_it(smith, house, judge, mode):
+async def test_an_evaluator_function_may_call_it(smith, service, judge, mode):
     def wrapped(inputs, outputs, reference_outputs):
         return judge(inputs=inputs, outputs=outputs, reference_outputs=reference_outputs)
 
     await evaluated(mode, smith, wrapped if mode == "sync" else judge.acall)
     # `evaluate` itself gives the runs of its evaluators ids of version 4.
     smith.violations[:] = [one for one in smith.violations if "version 7" not in one]
-    assert calls(house) == len(feedback(smith)) == 50
+    assert calls(service) == len(feedback(smith)) == 50
     judged = {run["id"]: run for run in smith.project("evaluators") if run["name"] == "right"}
     assert len(judged) == 50
     for key in KEYS:
@@ -402,7 +402,7 @@ async def test_async():
 """
 
 
-def test_in_a_pytest_test_that_langsmith_records_it_gives_the_tests_feedback(house, tmp_path):
+def test_in_a_pytest_test_that_langsmith_records_it_gives_the_tests_feedback(service, tmp_path):
     (tmp_path / "test_app.py").write_text(textwrap.dedent(PYTEST))
     with LangSmithRecorder() as smith:
         done = subprocess.run(
@@ -478,10 +478,10 @@ def test_one_key_for_verdict_and_confidence_is_refused():
         SutroEvaluator("agrees", confidence_key="agrees")
 
 
-def test_it_is_made_without_a_connection_named_and_pickled(house, judge):
+def test_it_is_made_without_a_connection_named_and_pickled(service, judge):
     assert repr(judge) == "SutroEvaluator('agrees', key='right')"
     assert judge.feedback_keys == KEYS
-    assert house.requests == []
+    assert service.requests == []
     again = pickle.loads(pickle.dumps(judge))
     values = {"inputs": {"n": 3}, "outputs": {"label": "a"}, "reference_outputs": {"label": "a"}}
     assert again(**values)[0]["score"] == 1

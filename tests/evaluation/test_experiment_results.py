@@ -18,9 +18,12 @@ from tests.support.experiments import (
 pytestmark = pytest.mark.filterwarnings("ignore:'outputs' is deprecated")
 
 
-def test_the_table_has_what_went_in_what_came_out_and_what_was_said(house):
+def test_the_table_has_what_went_in_what_came_out_and_what_was_said(service):
     results = evaluate_dataset(
-        house.function, examples(3), evaluators=[house.judge], upload_results=False
+        service.function,
+        examples(3),
+        evaluators=[service.judge],
+        upload_results=False,
     )
     table = results.to_pandas()
     assert list(table.columns) == [
@@ -42,19 +45,22 @@ def test_the_table_has_what_went_in_what_came_out_and_what_was_said(house):
     assert pd.isna(table["error"]).all()
 
 
-def test_the_html_shows_no_markup_of_the_data(house):
+def test_the_html_shows_no_markup_of_the_data(service):
     bad = Example(id=uuid.uuid4(), inputs={"n": 1, "x": "<script>"}, outputs={"label": "<b>"})
-    shown = evaluate_dataset(house.function, [bad], upload_results=False)._repr_html_()
+    shown = evaluate_dataset(service.function, [bad], upload_results=False)._repr_html_()
     assert "<script>" not in shown
     assert "<b>&" not in shown
     assert "&lt;script&gt;" in shown
     assert "<table>" in shown
 
 
-def test_the_html_names_fields_and_shows_no_python(house):
+def test_the_html_names_fields_and_shows_no_python(service):
     long = Example(id=uuid.uuid4(), inputs={"n": 1, "text": "word " * 99}, outputs={"label": "big"})
     results = evaluate_dataset(
-        house.function, [long], evaluators=[exact, house.judge], upload_results=False
+        service.function,
+        [long],
+        evaluators=[exact, service.judge],
+        upload_results=False,
     )
     shown = results._repr_html_()
     assert "<b>n</b> 1<br><b>text</b> word word" in shown
@@ -69,16 +75,19 @@ def test_the_html_names_fields_and_shows_no_python(house):
     ("cost", "shown"),
     [(0.1 + 0.2, "0.30 USD"), (1234.5, "1,234.50 USD"), (0.00679421, "0.0068 USD")],
 )
-def test_the_html_tells_the_cost_as_people_write_it(house, monkeypatch, cost, shown):
-    results = evaluate_dataset(house.function, examples(1), upload_results=False)
+def test_the_html_tells_the_cost_as_people_write_it(service, monkeypatch, cost, shown):
+    results = evaluate_dataset(service.function, examples(1), upload_results=False)
     monkeypatch.setitem(results._totals, "cost", cost)
     assert f" {shown}" in results._repr_html_()
 
 
-def test_the_plots_are_of_the_experiments_numbers(house):
+def test_the_plots_are_of_the_experiments_numbers(service):
     plt.switch_backend("Agg")
     results = evaluate_dataset(
-        house.function, examples(), evaluators=[house.judge], upload_results=False
+        service.function,
+        examples(),
+        evaluators=[service.judge],
+        upload_results=False,
     )
     assert results.plot_confusion().get_title() == "Confusion matrix: 50 rows, 90.0% right"
     by_path = results.plot_confusion(answer="output.label", reference="label")

@@ -32,8 +32,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:'outputs' is deprecated")
 
 
 @modes
-async def test_feedback_is_linked_to_the_judges_run_of_its_row(smith, house, mode):
-    await evaluated(mode, house.function, "sizes", evaluators=[house.judge], experiment_name="one")
+async def test_feedback_is_linked_to_the_judges_run_of_its_row(smith, service, mode):
+    await evaluated(
+        mode,
+        service.function,
+        "sizes",
+        evaluators=[service.judge],
+        experiment_name="one",
+    )
     smith.wait()
     judged = {run["id"]: run for run in runs_of(smith, "evaluators")}
     targets = {run["id"]: run for run in runs_of(smith, "one")}
@@ -51,7 +57,7 @@ async def test_feedback_is_linked_to_the_judges_run_of_its_row(smith, house, mod
 
 @modes
 @pytest.mark.parametrize("as_examples", [True, False])
-async def test_upload_results_false_writes_nothing(smith, house, mode, as_examples):
+async def test_upload_results_false_writes_nothing(smith, service, mode, as_examples):
     @traceable
     def inner(outputs):
         return len(outputs)
@@ -63,9 +69,9 @@ async def test_upload_results_false_writes_nothing(smith, house, mode, as_exampl
     before = len(smith.requests)
     results = await evaluated(
         mode,
-        house.function,
+        service.function,
         examples() if as_examples else "sizes",
-        evaluators=[house.judge, traced],
+        evaluators=[service.judge, traced],
         summary_evaluators=[share_right],
         upload_results=False,
         client=smith.smith,
@@ -74,7 +80,7 @@ async def test_upload_results_false_writes_nothing(smith, house, mode, as_exampl
     after = smith.requests[before:]
     assert [method for method, _ in after if method != "GET"] == []
     assert not as_examples or after == [], after
-    assert house.jobs() == 2
+    assert service.jobs() == 2
     assert results.experiment_name is None
     assert results.summary().scores == {
         "agrees": pytest.approx(0.9),
@@ -84,11 +90,11 @@ async def test_upload_results_false_writes_nothing(smith, house, mode, as_exampl
     assert results.summary().summary_scores == {"share_right": pytest.approx(0.9)}
 
 
-def test_without_upload_and_with_examples_no_client_is_made(house):
+def test_without_upload_and_with_examples_no_client_is_made(service):
     from langsmith import run_trees
 
     run_trees._CLIENT = None
-    evaluate_dataset(house.function, examples(3), evaluators=[exact], upload_results=False)
+    evaluate_dataset(service.function, examples(3), evaluators=[exact], upload_results=False)
     assert run_trees._CLIENT is None
 
 
@@ -106,7 +112,7 @@ def test_an_id_is_of_version_7_tells_its_time_and_is_always_the_same(microsecond
     assert made != stable_id(at, *parts, "more")
 
 
-def test_nothing_is_dropped_where_the_clients_queue_is_short(house, monkeypatch):
+def test_nothing_is_dropped_where_the_clients_queue_is_short(service, monkeypatch):
     monkeypatch.setenv("LANGSMITH_TRACING_QUEUE_MAX_SIZE", "100")
     monkeypatch.setattr(experiment_module, "PORTION", 50)
     with (
@@ -115,14 +121,19 @@ def test_nothing_is_dropped_where_the_clients_queue_is_short(house, monkeypatch)
     ):
         dataset(smith.client(), "many", 300)
         smith.delay = 0.02
-        evaluate_dataset(house.function, "many", evaluators=[house.judge], experiment_name="all")
+        evaluate_dataset(
+            service.function,
+            "many",
+            evaluators=[service.judge],
+            experiment_name="all",
+        )
         smith.wait()
         assert len(runs_of(smith, "all")) == len(runs_of(smith, "evaluators")) == 300
         assert len(scores(smith, "all", "agrees")) == 300
         assert smith.check() == []
 
 
-def test_servers_of_the_next_generation_are_read_too(house, monkeypatch):
+def test_servers_of_the_next_generation_are_read_too(service, monkeypatch):
     complete_feedback(monkeypatch)
     with (
         recorder_module.LangSmithRecorder(smithdb=True) as smith,
@@ -130,20 +141,20 @@ def test_servers_of_the_next_generation_are_read_too(house, monkeypatch):
     ):
         dataset(smith.client(), "sizes", 50)
         for _ in range(2):
-            evaluate_dataset(house.function, "sizes", experiment_name="next")
-            evaluate_dataset(house.judge, experiment="next", summary_evaluators=[share_right])
+            evaluate_dataset(service.function, "sizes", experiment_name="next")
+            evaluate_dataset(service.judge, experiment="next", summary_evaluators=[share_right])
             smith.wait()
-        assert house.jobs() == 2
+        assert service.jobs() == 2
         assert len(runs_of(smith, "next")) == len(runs_of(smith, "evaluators")) == 50
         assert no_doubles(smith)
         assert smith.check() == []
 
 
 @modes
-async def test_the_active_traces_metadata_and_tags_reach_the_runs(smith, house, mode):
+async def test_the_active_traces_metadata_and_tags_reach_the_runs(smith, service, mode):
     with tracing_context(metadata={"customer": "acme"}, tags=["nightly"], enabled=True):
-        await evaluated(mode, house.function, "sizes", experiment_name="inside")
-        silent = house.function.model_copy(update={"forward_trace_context": False})
+        await evaluated(mode, service.function, "sizes", experiment_name="inside")
+        silent = service.function.model_copy(update={"forward_trace_context": False})
         await evaluated(mode, silent, "sizes", experiment_name="silent")
     smith.wait()
     for run in runs_of(smith, "inside"):
@@ -153,12 +164,14 @@ async def test_the_active_traces_metadata_and_tags_reach_the_runs(smith, house, 
 
 
 @modes
-async def test_a_hook_renames_what_the_runs_are_given(smith, house, mode):
+async def test_a_hook_renames_what_the_runs_are_given(smith, service, mode):
     def rename(context):
         return TraceContext({f"app.{key}": one for key, one in context.metadata.items()})
 
-    hooked = house.function.model_copy(update={"trace_context_hook": rename})
-    with tracing_context(metadata={"customer": "acme", "keys": ["sk-hush"]}, enabled=True):
+    hooked = service.function.model_copy(update={"trace_context_hook": rename})
+    with tracing_context(
+        metadata={"customer": "acme", "keys": ["sk_live_hush0123456789"]}, enabled=True
+    ):
         await evaluated(mode, hooked, "sizes", experiment_name="hooked")
     smith.wait()
     runs = runs_of(smith, "hooked")
@@ -168,28 +181,33 @@ async def test_a_hook_renames_what_the_runs_are_given(smith, house, mode):
     assert "hush" not in str(runs)
 
 
-def test_an_experiment_leaves_no_other_trace(smith, house):
-    evaluate_dataset(house.function, "sizes", evaluators=[house.judge], experiment_name="only")
+def test_an_experiment_leaves_no_other_trace(smith, service):
+    evaluate_dataset(
+        service.function,
+        "sizes",
+        evaluators=[service.judge],
+        experiment_name="only",
+    )
     smith.wait()
     assert len(smith.runs) == 100
 
 
-def test_no_asset_reaches_a_run(smith, house):
+def test_no_asset_reaches_a_run(smith, service):
     made = smith.smith.create_dataset("assets")
     asset = {"base64": "QUJD" * 500, "mime_type": "image/png"}
     smith.smith.create_examples(
         dataset_id=made.id, examples=[{"inputs": {"n": 1, "picture": asset}}]
     )
-    evaluate_dataset(house.function, "assets", experiment_name="pictures")
+    evaluate_dataset(service.function, "assets", experiment_name="pictures")
     smith.wait()
     assert "QUJDQUJD" not in str(runs_of(smith, "pictures"))
 
 
-def test_a_judge_can_look_at_an_experiment_without_writing(smith, house):
-    evaluate_dataset(house.function, "sizes", experiment_name="seen")
+def test_a_judge_can_look_at_an_experiment_without_writing(smith, service):
+    evaluate_dataset(service.function, "sizes", experiment_name="seen")
     smith.wait()
     before = len(smith.requests)
-    results = evaluate_dataset(house.judge, experiment="seen", upload_results=False)
+    results = evaluate_dataset(service.judge, experiment="seen", upload_results=False)
     smith.wait()
     reads = {("GET", path) for _, path in smith.requests} | {("POST", "/runs/query")}
     assert set(smith.requests[before:]) <= reads

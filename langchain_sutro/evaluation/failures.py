@@ -1,0 +1,48 @@
+"""What an evaluation says if everything in it failed: the first reason, and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from langchain_sutro._redaction import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from langchain_sutro.evaluation.results import ExperimentRow
+
+__all__ = ["failure_warnings"]
+
+_QUOTED = 300
+
+
+def failure_warnings(rows: Sequence[ExperimentRow]) -> list[str]:
+    """A warning if all rows failed, and one for each feedback key that no row could get.
+
+    Args:
+        rows: The rows of an experiment.
+    """
+    found = []
+    errors = [row.error for row in rows if row.error is not None]
+    if rows and len(errors) == len(rows):
+        found.append(
+            f"All {len(rows):,} rows failed, the first with: {shown(errors[0], most=_QUOTED)} "
+            "Check the Function's name, and pass fields= if its input fields have other names "
+            "than the examples' inputs."
+        )
+    failures: dict[str, list[str]] = {}
+    for one in (one for row in rows for one in row.feedback):
+        reasons = failures.setdefault(one.key, [])
+        if (one.extra or {}).get("error"):
+            reasons.append(one.comment or "an unknown error")
+    quoted: set[str] = set()
+    for key, reasons in failures.items():
+        # A judge that failed has given neither its verdict nor its confidence.
+        if reasons and len(reasons) == len(rows) and reasons[0] not in quoted:
+            quoted.add(reasons[0])
+            found.append(
+                f"{key!r} could not be judged for any row, the first time because of: "
+                f"{shown(reasons[0], most=_QUOTED)} Check the evaluator, and for a judge its "
+                "fields= and score=."
+            )
+    return found
