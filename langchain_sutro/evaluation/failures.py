@@ -9,36 +9,38 @@ from langchain_sutro._redaction import shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from langchain_sutro.evaluation.results import ExperimentRow
+    from langsmith.evaluation import EvaluationResult
 
 __all__ = ["failure_warnings"]
 
 _QUOTED = 300
 
 
-def failure_warnings(rows: Sequence[ExperimentRow]) -> list[str]:
+def failure_warnings(
+    errors: Sequence[str | None], feedback: Sequence[Sequence[EvaluationResult]]
+) -> list[str]:
     """A warning if all rows failed, and one for each feedback key that no row could get.
 
     Args:
-        rows: The rows of an experiment.
+        errors: For each row why it failed; None if it did not.
+        feedback: The feedback of each row.
     """
     found = []
-    errors = [row.error for row in rows if row.error is not None]
-    if rows and len(errors) == len(rows):
+    if errors and errors[0] is not None and None not in errors:
         found.append(
-            f"All {len(rows):,} rows failed, the first with: {shown(errors[0], most=_QUOTED)} "
+            f"All {len(errors):,} rows failed, the first with: {shown(errors[0], most=_QUOTED)} "
             "Check the Function's name, and pass fields= if its input fields have other names "
             "than the examples' inputs."
         )
     failures: dict[str, list[str]] = {}
-    for one in (one for row in rows for one in row.feedback):
+    for one in (one for given in feedback for one in given):
         reasons = failures.setdefault(one.key, [])
         if (one.extra or {}).get("error"):
             reasons.append(one.comment or "an unknown error")
     quoted: set[str] = set()
     for key, reasons in failures.items():
         # A judge that failed has given neither its verdict nor its confidence.
-        if reasons and len(reasons) == len(rows) and reasons[0] not in quoted:
+        if reasons and len(reasons) == len(errors) and reasons[0] not in quoted:
             quoted.add(reasons[0])
             found.append(
                 f"{key!r} could not be judged for any row, the first time because of: "

@@ -288,7 +288,9 @@ class ExperimentResults:
         for name, job in self.jobs.items():
             if name != "target":
                 found += model_warnings(job.models, f"Judge {name.partition(':')[2]!r}")
-        found += failure_warnings(self._rows)
+        found += failure_warnings(
+            [row.error for row in self._rows], [row.feedback for row in self._rows]
+        )
         if self._refused:
             found.append(
                 f"LangSmith has not accepted {self._refused:,} runs or pieces of feedback; the "
