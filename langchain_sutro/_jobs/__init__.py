@@ -2,9 +2,7 @@
 
 from langchain_sutro._jobs.calls import (
     afetch_results,
-    asubmit,
     fetch_results,
-    submit,
     take_rows,
 )
 from langchain_sutro._jobs.client import SutroClient
@@ -26,6 +24,7 @@ from langchain_sutro._jobs.sdk import (
     run_function,
     try_authentication,
 )
+from langchain_sutro._jobs.submissions import asubmit, submit
 
 __all__ = [
     "OnInterrupt",

@@ -1,34 +1,31 @@
-"""What jobs, groups and Functions do through a client: submit, follow, fetch, trace.
+"""What jobs, groups and Functions do with a job through a client: follow, fetch, trace.
 
 Functions rather than methods of the client, since they are not for users.
 """
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_sutro import _service
 from langchain_sutro._jobs.connection import Connection, asking, execute, traces_of
 from langchain_sutro._jobs.forms import asynchronous, synchronous
+from langchain_sutro._jobs.memory import memory
 from langchain_sutro._results import BatchResults
 from langchain_sutro._rows import RemoteTable, SpooledRows, open_table, spool_rows
 from langchain_sutro._service import PrivateFile, blocking
-from langchain_sutro._tracing import JobTrace
-from langchain_sutro.errors import SutroJobCancelledError, SutroJobFailedError
+from langchain_sutro.errors import SutroJobCancelledError, SutroJobFailedError, SutroJobTimeoutError
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
-    from langchain_sutro._service import JobRequest, Steps, Submitted
+    from langchain_sutro._service import Steps
 
 __all__ = [
     "afetch_results",
     "afollow_job",
-    "asubmit",
     "fetch_results",
     "follow_job",
-    "submit",
     "take_rows",
     "trace_end",
     "trace_results",
@@ -49,44 +46,6 @@ def take_rows(data: Any) -> SpooledRows | RemoteTable:
 
 
 @synchronous
-def submit(
-    client: Connection,
-    request: JobRequest,
-    rows: SpooledRows | RemoteTable,
-    *,
-    reuse: timedelta | None = None,
-    trace: JobTrace | None = None,
-    token: str | None = None,
-) -> Steps[Submitted]:
-    """Submit a job exactly once; `submit_job` has the rules and the errors.
-
-    Args:
-        client: How to reach the deployment.
-        request: What is asked of the job.
-        rows: The rows, encoded, or a URL that the service fetches.
-        reuse: Take a job of at most this age that has the same content.
-        trace: The run of the job; by default one is made if tracing is on.
-        token: What marks the job, to find it by; by default a new one.
-    """
-    wire = rows.url if isinstance(rows, RemoteTable) else rows
-    trace = trace or JobTrace()
-    submitted = yield from asking(
-        client,
-        _service.submit_job,
-        request,
-        wire,
-        reuse=reuse,
-        token=token or trace.token,
-        run=trace.run_id,
-    )
-    traces_of(client).add(submitted, trace)
-    return submitted
-
-
-asubmit = asynchronous(submit)
-
-
-@synchronous
 def follow_job(client: Connection, job_id: str, **options: Any) -> Steps[None]:
     """Wait until a job has succeeded.
 
@@ -98,7 +57,14 @@ def follow_job(client: Connection, job_id: str, **options: Any) -> Steps[None]:
     try:
         yield from asking(client, _service.wait_for_job, job_id, **options)
     except (SutroJobFailedError, SutroJobCancelledError) as error:
+        memory.delivered(job_id)
         trace_end(client, job_id, error)
+        raise
+    except SutroJobTimeoutError:
+        # The caller wanted to wait no longer, which is no failure.
+        raise
+    except (Exception, asyncio.CancelledError):
+        memory.undelivered(job_id)
         raise
 
 
@@ -130,25 +96,36 @@ def fetch_results(
         function: The Function, for display.
         job: The job's object, for tokens and cost.
     """
-    options = {
-        "include_inputs": include_inputs,
-        "include_cumulative_logprobs": include_cumulative_logprobs,
-    }
+    try:
+        results = yield from _fetched(
+            client,
+            job_id,
+            {
+                "include_inputs": include_inputs,
+                "include_cumulative_logprobs": include_cumulative_logprobs,
+            },
+            {"function": function, "expected_rows": rows, "job": job},
+        )
+    except (Exception, asyncio.CancelledError):
+        memory.undelivered(job_id)
+        raise
+    memory.delivered(job_id)
+    return results
+
+
+afetch_results = asynchronous(fetch_results)
+
+
+def _fetched(
+    client: Connection, job_id: str, options: dict[str, bool], facts: dict[str, Any]
+) -> Steps[BatchResults]:
     settings = yield blocking(lambda: client.settings)
-    facts: dict[str, Any] = {
-        "job_id": job_id,
-        "function": function,
-        "generation": settings.generation,
-        "expected_rows": rows,
-        "job": job,
-    }
+    facts = {"job_id": job_id, "generation": settings.generation, **facts}
+    rows = facts["expected_rows"]
     if rows is None or rows > _FEW_ROWS:
         return (yield from _from_file(client, job_id, options, facts))
     columns = yield from asking(client, _service.fetch_results, job_id, None, options)
     return BatchResults.from_columns(columns or {}, **facts)
-
-
-afetch_results = asynchronous(fetch_results)
 
 
 def _from_file(

@@ -13,7 +13,6 @@ from langchain_sutro._jobs.bar import progress_bar
 from langchain_sutro._jobs.calls import (
     fetch_results,
     follow_job,
-    submit,
     take_rows,
     trace_end,
     trace_results,
@@ -21,6 +20,7 @@ from langchain_sutro._jobs.calls import (
 from langchain_sutro._jobs.connection import Connection, asking
 from langchain_sutro._jobs.forms import asynchronous, steps_of, synchronous
 from langchain_sutro._jobs.saved import save_results
+from langchain_sutro._jobs.submissions import submit
 from langchain_sutro._results import FunctionResult, results_frame
 from langchain_sutro._rows import dump_row
 from langchain_sutro._service import JobRequest, blocking, results_link

@@ -3,52 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections import Counter
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import timedelta
-from functools import partial
-from pathlib import Path
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import orjson
-
-from langchain_sutro import _service
 from langchain_sutro._exports import exported_from
-from langchain_sutro._jobs.calls import submit
+from langchain_sutro._jobs.checkpoint import MOST_ROWS, Checkpoint, CheckpointFile, JobPart
 from langchain_sutro._jobs.client import SutroClient
-from langchain_sutro._jobs.connection import execute
 from langchain_sutro._jobs.job import SutroJob
-from langchain_sutro._rows import RemoteTable, open_table, split_rows
-from langchain_sutro._service import JobRequest
-from langchain_sutro._tracing import job_trace
-from langchain_sutro.errors import SutroConfigurationError, SutroError, SutroInputError
+from langchain_sutro._jobs.parts import Parts, split_table
+from langchain_sutro.errors import SutroError, SutroInputError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Sequence
+    from datetime import timedelta
 
     from langchain_sutro._jobs.job import OnInterrupt
+    from langchain_sutro._jobs.parts import JobTracer
     from langchain_sutro._results import BatchResults
-    from langchain_sutro._rows import SpooledRows
-    from langchain_sutro._service import JobProgress, JobStatus
-    from langchain_sutro._tracing import JobTrace
-
-    JobTracer = Callable[[SpooledRows], AbstractContextManager[JobTrace]]
+    from langchain_sutro._service import JobProgress, JobRequest, JobStatus
 
 __all__ = ["SutroJobGroup"]
-
-
-@dataclass(slots=True)
-class JobPart:
-    """One job's share of the table; `token` is set before the job is submitted."""
-
-    rows: int
-    sha256: str
-    token: str | None = None
-    job_id: str | None = None
 
 
 @exported_from("langchain_sutro")
@@ -57,7 +33,8 @@ class SutroJobGroup:
 
     With a checkpoint, a small JSON file that is written before and after each submission, a process
     that was killed in the middle can be followed by another: `resume` finds the jobs that were
-    made, submits the rest, and nothing twice.
+    made, submits the rest, and nothing twice. It is made by `SutroFunction.submit_in_parts` and
+    `resume`.
 
     Attributes:
         jobs: The jobs, in the order of the rows.
@@ -65,22 +42,16 @@ class SutroJobGroup:
 
     def __init__(
         self,
-        request: JobRequest,
-        max_rows: int,
         parts: Sequence[JobPart],
         *,
+        function: str,
         client: SutroClient,
-        checkpoint: Path | None = None,
-        reuse: timedelta | None = None,
         poll_interval: float = 5.0,
         on_interrupt: OnInterrupt = "detach",
     ) -> None:
-        self._request = request
-        self._max_rows = max_rows
         self._parts = list(parts)
+        self._function = function
         self._client = client
-        self._checkpoint = checkpoint
-        self._reuse = reuse
         self._poll_interval = poll_interval
         self._on_interrupt: OnInterrupt = on_interrupt
 
@@ -115,30 +86,33 @@ class SutroJobGroup:
 
         Raises:
             SutroInputError: A value cannot be sent, the table lies behind a URL, or has no rows.
-            SutroConfigurationError: The file exists.
+            SutroConfigurationError: The file exists, or cannot be locked or written.
             SutroError: As `SutroFunction.submit` does. Its note names the jobs made before.
         """
-        path = Path(checkpoint) if checkpoint is not None else None
-        if path is not None and path.exists():
-            raise SutroConfigurationError(
-                f"{path} exists: go on with SutroJobGroup.resume, or choose another checkpoint."
-            )
+        file = CheckpointFile(checkpoint) if checkpoint is not None else None
+        if file is not None:
+            file.check_new()
         request.check()
-        spooled = _split(data, max_rows)
-        parts = [JobPart(rows.count, rows.sha256) for rows in spooled]
-        group = cls(
+        spooled = split_table(data, max_rows)
+        kept = Checkpoint(
             request,
-            max_rows,
-            parts,
+            min(max_rows, MOST_ROWS),
+            [JobPart(rows.count, rows.sha256) for rows in spooled],
+            None if reuse is None else reuse.total_seconds(),
+        )
+        with nullcontext() if file is None else file.owned():
+            if file is not None:
+                file.check_new()
+            parts = Parts(client, kept, file)
+            parts.save()
+            parts.submit_missing(spooled, trace)
+        return cls(
+            kept.parts,
+            function=request.function,
             client=client,
-            checkpoint=path,
-            reuse=reuse,
             poll_interval=poll_interval,
             on_interrupt=on_interrupt,
         )
-        group._save()
-        group._submit_missing(spooled, trace)
-        return group
 
     @classmethod
     def resume(
@@ -149,8 +123,12 @@ class SutroJobGroup:
         client: SutroClient | None = None,
         poll_interval: float = 5.0,
         on_interrupt: OnInterrupt = "detach",
+        resubmit_unknown: bool = False,
     ) -> SutroJobGroup:
         """Continue with the jobs of a checkpoint.
+
+        The file has one owner at a time: while another process submits its parts, this one waits up
+        to a minute.
 
         Args:
             checkpoint: The file.
@@ -158,44 +136,42 @@ class SutroJobGroup:
             client: How to reach the deployment.
             poll_interval: As for `submit`.
             on_interrupt: As for `submit`.
+            resubmit_unknown: Submit a part again that may have been submitted before, if its job is
+                not found. A job that the service lists late is then paid for twice.
 
         Raises:
-            SutroInputError: Parts are missing and the table is not given, or is another one.
-            SutroConfigurationError: The file is not a checkpoint.
-            SutroError: A part may have been submitted and could not be looked for, so that nothing
-                was submitted now; or as `submit` does.
+            SutroInputError: Parts are missing and the table is not given, or it differs.
+            SubmissionUnknownError: A part may have been submitted, and its job was not found;
+                nothing was submitted now.
+            SutroConfigurationError: The file is not a checkpoint, or in use by another process.
+            SutroError: As `submit` does.
         """
-        path = Path(checkpoint)
-        try:
-            state = orjson.loads(path.read_bytes())
-            request = JobRequest(**state["request"])
-            parts = [JobPart(**part) for part in state["parts"]]
-            max_rows = int(state["max_rows"])
-            seconds = state.get("reuse_seconds")
-            reuse = None if seconds is None else timedelta(seconds=seconds)
-        except (ValueError, KeyError, TypeError) as error:
-            raise SutroConfigurationError(f"{path} is not a checkpoint of a job group.") from error
         client = client if client is not None else SutroClient()
-        group = cls(
-            request,
-            max_rows,
-            parts,
+        file = CheckpointFile(checkpoint)
+        # Nobody waits for a file that is not there.
+        file.read()
+        with file.owned():
+            # Another process may have written it meanwhile.
+            kept = file.read()
+            parts = Parts(client, kept, file)
+            spooled = None if data is None else split_table(data, kept.max_rows)
+            if spooled is not None:
+                parts.check_same(spooled)
+            parts.find_lost(resubmit_unknown=resubmit_unknown)
+            if any(part.job_id is None for part in kept.parts):
+                if spooled is None:
+                    raise SutroInputError(
+                        f"Parts of the table in {file.path} were not submitted: give the table "
+                        "again."
+                    )
+                parts.submit_missing(spooled, None)
+        return cls(
+            kept.parts,
+            function=kept.request.function,
             client=client,
-            checkpoint=path,
-            reuse=reuse,
             poll_interval=poll_interval,
             on_interrupt=on_interrupt,
         )
-        group._find_lost()
-        if any(part.job_id is None for part in group._parts):
-            if data is None:
-                raise SutroInputError(
-                    f"Parts of the table in {path} were not submitted: give the table again."
-                )
-            spooled = _split(data, max_rows)
-            group._check_same(spooled)
-            group._submit_missing(spooled, None)
-        return group
 
     @classmethod
     async def aresume(
@@ -204,68 +180,6 @@ class SutroJobGroup:
         """`resume`, with the same `options`, all of it in a thread."""
         return await asyncio.to_thread(cls.resume, checkpoint, data, **options)
 
-    def _find_lost(self) -> None:
-        """A part with a token and no job may have been submitted just before the end."""
-        for part in self._parts:
-            if part.job_id is None and part.token is not None:
-                # Any number of jobs may have been made since.
-                job = execute(self._client, _service.look_for, part.token, pages=None)
-                part.job_id = None if job is None else str(job["job_id"])
-        self._save()
-
-    def _check_same(self, spooled: Sequence[SpooledRows]) -> None:
-        same = [part.sha256 for part in self._parts] == [rows.sha256 for rows in spooled]
-        if not same:
-            raise SutroInputError("This is another table than the one in the checkpoint.")
-
-    def _submit_missing(self, spooled: Sequence[SpooledRows], trace: JobTracer | None) -> None:
-        trace = trace or partial(job_trace, self._request.function)
-        with self._naming_jobs():
-            for part, rows in zip(self._parts, spooled, strict=True):
-                if part.job_id is not None:
-                    continue
-                with trace(rows) as traced:
-                    part.token = traced.token or uuid.uuid4().hex
-                    self._save()
-                    submitted = submit(
-                        self._client,
-                        self._request,
-                        rows,
-                        reuse=self._reuse,
-                        trace=traced,
-                        token=part.token,
-                    )
-                part.job_id, part.token = submitted.job_id, submitted.token
-                self._save()
-
-    @contextmanager
-    def _naming_jobs(self) -> Iterator[None]:
-        """Whatever goes wrong says which jobs there are: they are paid for."""
-        try:
-            yield
-        except BaseException as error:
-            made = [part.job_id for part in self._parts if part.job_id is not None]
-            if made:
-                error.add_note(f"Jobs of this table so far: {', '.join(made)}.")
-            if self._checkpoint is not None:
-                path = str(self._checkpoint)
-                error.add_note(f"Go on with SutroJobGroup.resume({path!r}), and the same table.")
-            raise
-
-    def _save(self) -> None:
-        if self._checkpoint is None:
-            return
-        state = {
-            "request": asdict(self._request),
-            "max_rows": self._max_rows,
-            "reuse_seconds": None if self._reuse is None else self._reuse.total_seconds(),
-            "parts": [asdict(part) for part in self._parts],
-        }
-        # Written beside and renamed, so that a crash leaves the old or the new one.
-        beside = self._checkpoint.with_name(self._checkpoint.name + ".new")
-        beside.write_bytes(orjson.dumps(state, option=orjson.OPT_INDENT_2))
-        beside.replace(self._checkpoint)
-
     @property
     def jobs(self) -> list[SutroJob]:
         """The jobs, in the order of their rows."""
@@ -273,7 +187,7 @@ class SutroJobGroup:
             SutroJob(
                 str(part.job_id),
                 client=self._client,
-                function=self._request.function,
+                function=self._function,
                 rows=part.rows,
                 token=part.token,
                 poll_interval=self._poll_interval,
@@ -291,7 +205,7 @@ class SutroJobGroup:
         return len(self._parts)
 
     def __repr__(self) -> str:
-        name = self._request.function
+        name = self._function
         return f"SutroJobGroup({len(self)} jobs, function={name!r}, rows={self.rows:,})"
 
     def status(self) -> dict[JobStatus, int]:
@@ -418,23 +332,11 @@ class SutroJobGroup:
         return _sum(await asyncio.gather(*(job.acost_estimate() for job in self.jobs)))
 
 
-def _split(data: Any, max_rows: int) -> list[SpooledRows]:
-    if max_rows < 1:
-        raise SutroInputError(f"max_rows_per_job must be at least 1, not {max_rows}.")
-    table = open_table(data)
-    if isinstance(table, RemoteTable):
-        raise SutroInputError("A table behind a URL cannot be split: the service fetches it.")
-    parts = list(split_rows(table, max_rows))
-    if not parts:
-        raise SutroInputError("The table has no rows.")
-    return parts
-
-
 _Error = TypeVar("_Error", bound=BaseException)
 
 
 def _noted(error: _Error, job: SutroJob) -> _Error:
-    error.add_note(f"{job.job_id} could not be asked to cancel, and may go on.")
+    error.add_note(f"{job.job_id} could not be asked to cancel, and may continue.")
     return error
 
 

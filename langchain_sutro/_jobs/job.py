@@ -19,7 +19,8 @@ from langchain_sutro._jobs.calls import (
 )
 from langchain_sutro._jobs.client import SutroClient
 from langchain_sutro._jobs.connection import aexecute, execute
-from langchain_sutro.errors import SutroError
+from langchain_sutro._jobs.memory import memory
+from langchain_sutro.errors import SutroError, SutroJobTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -106,6 +107,20 @@ class SutroJob:
         """Asynchronous form of `find`."""
         client = client if client is not None else SutroClient()
         return cls._found(await aexecute(client, _service.find_job, token), token, client)
+
+    @classmethod
+    def forget(cls, token: str) -> None:
+        """Let the rows of a submission be submitted again in this process.
+
+        After a submission of unknown outcome, or a wait or a fetch that broke off, another
+        submission of equal rows takes up its job rather than paying for a second one, or is refused
+        as long as the job is not found.
+
+        Args:
+            token: From `SubmissionUnknownError`, or `SutroJob.token`. If its job exists after all,
+                you pay twice.
+        """
+        memory.forget(token)
 
     @classmethod
     def _found(cls, job: dict[str, Any] | None, token: str, client: SutroClient) -> SutroJob | None:
@@ -256,7 +271,11 @@ class SutroJob:
         Raises:
             SutroJobError: As `wait` does.
         """
-        self.wait(timeout, progress=progress, on_progress=on_progress)
+        try:
+            self.wait(timeout, progress=progress, on_progress=on_progress)
+        except SutroJobTimeoutError:
+            memory.undelivered(self.job_id)
+            raise
         with self.fetching():
             job = self._client.fetch_job(self.job_id)
             results = fetch_results(
@@ -281,7 +300,11 @@ class SutroJob:
         on_progress: Callable[[JobProgress], None] | None = None,
     ) -> BatchResults:
         """Asynchronous form of `results`; files are handled in a thread."""
-        await self.await_(timeout, progress=progress, on_progress=on_progress)
+        try:
+            await self.await_(timeout, progress=progress, on_progress=on_progress)
+        except SutroJobTimeoutError:
+            memory.undelivered(self.job_id)
+            raise
         with self.fetching():
             job = await self._client.afetch_job(self.job_id)
             results = await afetch_results(
@@ -373,6 +396,8 @@ class SutroJob:
         try:
             yield
         except BaseException as error:
+            if not isinstance(error, KeyboardInterrupt | SystemExit):
+                memory.undelivered(self.job_id)
             error.add_note(
                 f"{self.job_id} has succeeded: take it up again with "
                 f"SutroJob.from_id({self.job_id!r})."

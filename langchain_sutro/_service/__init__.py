@@ -30,6 +30,8 @@ from langchain_sutro._service.submission import (
     Submitted,
     find_job,
     look_for,
+    made_no_job,
+    reusable_job,
     submit_job,
 )
 from langchain_sutro._service.urls import is_loopback, split_url
@@ -71,6 +73,7 @@ __all__ = [
     "job_status",
     "list_jobs",
     "look_for",
+    "made_no_job",
     "malformed",
     "parse_json",
     "published_functions",
@@ -78,6 +81,7 @@ __all__ = [
     "resolve",
     "results_link",
     "results_saved",
+    "reusable_job",
     "run",
     "run_function",
     "run_steps",

@@ -38,7 +38,17 @@ if TYPE_CHECKING:
 
     from langchain_sutro._service.settings import Settings
 
-__all__ = ["JobRequest", "Marker", "Rows", "Submitted", "find_job", "look_for", "submit_job"]
+__all__ = [
+    "JobRequest",
+    "Marker",
+    "Rows",
+    "Submitted",
+    "find_job",
+    "look_for",
+    "made_no_job",
+    "reusable_job",
+    "submit_job",
+]
 
 # Reading a large submission takes the service a while, and whoever stops waiting for the answer
 # does not know whether there is a job.
@@ -73,6 +83,7 @@ class JobRequest:
         job_name: At most 45 characters, as in the official SDK.
         description: At most 512 characters, the marker included.
         id_column: Column that a table behind a URL carries into its results.
+        scope: Whose job it is; a job of another scope is never taken for it.
     """
 
     function: str
@@ -81,6 +92,7 @@ class JobRequest:
     job_name: str | None = None
     description: str | None = None
     id_column: str | None = None
+    scope: str = ""
 
     def check(self) -> None:
         """Refuse what the service would.
@@ -97,17 +109,29 @@ class JobRequest:
         if self.description is not None and len(self.description) > longest:
             raise SutroInputError(f"description is longer than {longest} characters.")
 
-    def fingerprint(self, rows_sha256: str) -> str:
-        """Equal for submissions that would give the same results."""
-        same = (self.function, self.job_priority, self.dry_run, self.id_column, rows_sha256)
-        return hashlib.sha256(orjson.dumps(same)).hexdigest()[:32]
+    def fingerprint(self, rows: Rows | str) -> str:
+        """Equal for submissions that would give the same results to the same user.
+
+        Args:
+            rows: The rows, or the download URL of a table. The signature of a presigned URL
+                differs each time, its object does not.
+        """
+        sha256 = (
+            hashlib.sha256(rows.partition("?")[0].encode()).hexdigest()
+            if isinstance(rows, str)
+            else rows.sha256
+        )
+        same = (self.function, self.job_priority, self.dry_run, self.id_column, sha256)
+        scoped = (*same, self.scope) if self.scope else same
+        return hashlib.sha256(orjson.dumps(scoped)).hexdigest()[:32]
 
     def prefix(self, marker: Marker) -> bytes:
         """The request's JSON up to its inputs; every optional field is sent, as the SDK does."""
-        description = f"{self.description} {marker}" if self.description else str(marker)
+        own = self.description or ""
+        description = marker.at_the_end_of(own)
         if len(description) > _DESCRIPTION_LENGTH:
             # There is room for a marker without a run.
-            description = f"{self.description} {replace(marker, run='')}"
+            description = replace(marker, run="").at_the_end_of(own)
         fields: dict[str, Any] = {
             "model": self.function,
             "job_priority": self.job_priority,
@@ -158,22 +182,19 @@ def submit_job(
     request: JobRequest,
     rows: Rows | str,
     *,
-    reuse: timedelta | None = None,
     token: str | None = None,
     run: str | None = None,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    on_post: Callable[[], None] = lambda: None,
 ) -> Operation[Submitted]:
-    """Submit a job, or find the one that was submitted before.
+    """Submit a job.
 
     Args:
         service: The deployment, and how patiently it is called.
         request: What the job is to do.
         rows: Its rows, or the download URL of a table.
-        reuse: Take a job of at most this age with the same Function, rows and options, unless it
-            failed or was cancelled.
         token: For the job's description, where it must be known beforehand.
         run: For the job's description, the hexadecimal id of its LangSmith run.
-        now: The time, with a zone.
+        on_post: Called before the request is sent; until then no job can have been made.
 
     Raises:
         SutroInputError: An option is wrong, or there are more rows than the priority's quota.
@@ -182,39 +203,60 @@ def submit_job(
         SutroConnectionError: The request never left.
     """
     request.check()
+    marker = Marker.new(request.fingerprint(rows), token, run)
+    prefix = request.prefix(marker)
     content: Body | bytes
     if isinstance(rows, str):
-        # The signature of a presigned URL differs each time, its object does not.
-        sha256 = hashlib.sha256(rows.partition("?")[0].encode()).hexdigest()
-        marker = Marker.new(request.fingerprint(sha256), token, run)
-        content = request.prefix(marker) + orjson.dumps(rows) + b"}"
+        content = prefix + orjson.dumps(rows) + b"}"
     else:
-        marker = Marker.new(request.fingerprint(rows.sha256), token, run)
-        content = _RowsBody(request.prefix(marker), rows)
-    if reuse is not None:
-        try:
-            since = now() - reuse
-        except OverflowError:
-            since = datetime.min.replace(tzinfo=UTC)
-        job = yield from _reusable(service, marker.fingerprint, since)
-        if job is not None:
-            found = Marker.find(job.get("description"))
-            return Submitted(job["job_id"], found.token if found else "", reused=True)
-    if not isinstance(rows, str) and rows.count > _SMALL:
-        yield from _check_quota(service, request.job_priority, rows.count)
+        content = _RowsBody(prefix, rows)
+        if rows.count > _SMALL:
+            yield from _check_quota(service, request.job_priority, rows.count)
+    on_post()
     job_id = yield from _post_once(service, content, marker)
     return Submitted(job_id, marker.token)
 
 
-def _reusable(
-    service: Service, fingerprint: str, since: datetime
-) -> Operation[dict[str, Any] | None]:
+def made_no_job(error: BaseException) -> bool:
+    """Whether a submission that ended with this error certainly made no job."""
+    return isinstance(error, SutroError) and not isinstance(error, SubmissionUnknownError)
+
+
+def reusable_job(
+    service: Service,
+    request: JobRequest,
+    rows: Rows | str,
+    age: timedelta,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Operation[Submitted | None]:
+    """The newest job that stands for a submission, unless it failed or was cancelled.
+
+    Args:
+        service: The deployment, and how patiently it is called.
+        request: What the job is to do.
+        rows: Its rows, or the download URL of a table.
+        age: How old the job may be.
+        now: The time, with a zone.
+    """
+    request.check()
+    fingerprint = request.fingerprint(rows)
+    count = None if isinstance(rows, str) else rows.count
+    try:
+        since = now() - age
+    except OverflowError:
+        since = datetime.min.replace(tzinfo=UTC)
+
+    def differs(given: object) -> bool:
+        # A description may have been copied to another job.
+        return isinstance(given, int) and count is not None and given != count
+
     def wanted(job: Mapping[str, Any]) -> bool:
         marker = Marker.find(job.get("description"))
         status = JobStatus.parse(job.get("status"))
         return (
             marker is not None
             and marker.fingerprint == fingerprint
+            and not differs(job.get("num_rows"))
             and status not in (JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.CANCELLING)
             and (created := _time(job.get("datetime_created"))) is not None
             and created >= since
@@ -224,7 +266,11 @@ def _reusable(
         created = _time(job.get("datetime_created"))
         return created is not None and created + timedelta(hours=1) < since
 
-    return (yield from _first_job(service, wanted, until=older))
+    job = yield from _first_job(service, wanted, until=older)
+    if job is None:
+        return None
+    found = Marker.find(job.get("description"))
+    return Submitted(job["job_id"], found.token if found else "", reused=True)
 
 
 def _time(value: object) -> datetime | None:
@@ -285,15 +331,23 @@ class Marker:
         found = _MARKER.search(description) if isinstance(description, str) else None
         return cls(found[1], found[2] or "", found[3] or "") if found else None
 
+    def at_the_end_of(self, description: str) -> str:
+        """A description with this marker at its end; others, copied from a job, are left out."""
+        own = _ANY_MARKER.sub("", description)
+        own = own if own == description else own.rstrip()
+        return f"{own} {self}" if own else str(self)
+
     def __str__(self) -> str:
         same = f" same={self.fingerprint}" if self.fingerprint else ""
         run = f" run={self.run}" if self.run else ""
         return f"[langchain-sutro token={self.token}{same}{run}]"
 
 
-_MARKER = re.compile(
+_ANY_MARKER = re.compile(
     r"\[langchain-sutro token=([0-9a-f]{32})(?: same=([0-9a-f]{1,64}))?(?: run=([0-9a-f]{32}))?\]"
 )
+# Ours is the last word of a description; what stands before it is the user's.
+_MARKER = re.compile(_ANY_MARKER.pattern + r"\s*\Z")
 
 
 def _post_once(service: Service, content: Body | bytes, marker: Marker) -> Operation[str]:
@@ -333,7 +387,7 @@ def _post_once(service: Service, content: Body | bytes, marker: Marker) -> Opera
         return str(job["job_id"])
     raise SubmissionUnknownError(
         f"The submission got no usable answer ({cause}), and no job with its token "
-        f"{marker.token} was found. It may still appear: look with "
+        f"{marker.token} was found. It may still appear: check with "
         f"SutroJob.find({marker.token!r}) before submitting again, or you may pay twice.",
         token=marker.token,
     ) from cause
@@ -352,7 +406,7 @@ def _noting(marker: Marker, *, but: type[Exception] | tuple[()] = ()) -> Iterato
 
 
 def _may_exist(marker: Marker) -> str:
-    return f"A job may have been submitted: look with SutroJob.find({marker.token!r})."
+    return f"A job may have been submitted: check with SutroJob.find({marker.token!r})."
 
 
 def _submitted_id(response: Response, settings: Settings) -> str | None:

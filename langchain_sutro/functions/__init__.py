@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         short_answer,
     )
     from langchain_sutro.functions.tool_names import marked_name, tool_name
-    from langchain_sutro.functions.untraced import arun_once, run_once, untraced_job
+    from langchain_sutro.functions.untraced import arun_once, run_once, scoped, untraced_job
     from langchain_sutro.functions.verdicts import by_verdict, result_verdict, verdict_key
     from langchain_sutro.functions.whole_batch import (
         WholeBatch,
@@ -88,6 +88,7 @@ __all__ = [
     "retrying",
     "run_once",
     "runs_of_tool",
+    "scoped",
     "short_answer",
     "tool_name",
     "untraced_job",
@@ -135,6 +136,7 @@ __getattr__, __dir__ = lazy_exports(
         "tool_name": "tool_names",
         "arun_once": "untraced",
         "run_once": "untraced",
+        "scoped": "untraced",
         "untraced_job": "untraced",
         "by_verdict": "verdicts",
         "result_verdict": "verdicts",

@@ -179,6 +179,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
 
     _client: SutroClient = PrivateAttr()
     _schema: InputSchema | None = PrivateAttr(default=None)
+    _scope: str = PrivateAttr(default="")
 
     def __init__(self, function: str, **kwargs: Any) -> None:
         super().__init__(function=function, **kwargs)
@@ -224,7 +225,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         return {**state, "__dict__": fields, "__pydantic_private__": None}
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
-        super().__setstate__({**state, "__pydantic_private__": {"_schema": None}})
+        super().__setstate__({**state, "__pydantic_private__": {"_schema": None, "_scope": ""}})
         self._prepare()
 
     def model_copy(
@@ -558,7 +559,8 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         """Repeat calls that fail; in a batch each round is a new job with the failed rows alone.
 
         `max_retries` already repeats requests that are safe to repeat. This repeats whatever you
-        name, and every run and job is billed.
+        name, and every run and job is billed. By default a submission of unknown outcome is not
+        repeated. Where a job was made and its results could not be fetched, they are fetched again.
 
         Args:
             retry_if_exception_type: Exception types to retry, or a predicate on the exception.
@@ -694,7 +696,13 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         id_column: str | None = None,
     ) -> JobRequest:
         return JobRequest(
-            self.function, self.job_priority, dry_run, job_name, description, id_column
+            self.function,
+            self.job_priority,
+            dry_run,
+            job_name,
+            description,
+            id_column,
+            self._scope,
         )
 
     def _submit(self, rows: SpooledRows) -> SutroJob:

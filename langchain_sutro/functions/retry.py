@@ -12,6 +12,7 @@ from langchain_core.runnables.config import merge_configs, patch_config
 from langchain_core.runnables.retry import RunnableRetry
 
 from langchain_sutro._exports import exported_from
+from langchain_sutro.errors import SubmissionUnknownError
 from langchain_sutro.functions.checked_rows import rows_of_batch
 from langchain_sutro.functions.row_outcomes import RowOutcomes
 from langchain_sutro.functions.whole_batch import abatch_with_runs, batch_with_runs
@@ -184,5 +185,8 @@ def worth_retrying(retry: RunnableRetry[Any, Any], output: Any) -> bool:
     # `SutroRetry` takes a predicate too.
     kinds: Any = retry.retry_exception_types
     if not isinstance(output, Exception):
+        return False
+    if kinds == (Exception,) and isinstance(output, SubmissionUnknownError):
+        # Nothing is submitted again before that job is found, which was tried for a while.
         return False
     return bool(isinstance(output, kinds) if isinstance(kinds, tuple) else kinds(output))

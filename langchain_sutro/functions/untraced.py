@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from langchain_sutro import _service
 from langchain_sutro._jobs import aexecute, execute
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     from langchain_sutro.functions.interface import PublishedFunction
 
-__all__ = ["arun_once", "run_once", "untraced_job"]
+__all__ = ["arun_once", "run_once", "scoped", "untraced_job"]
+
+_Function = TypeVar("_Function", bound="PublishedFunction")
 
 
 def run_once(function: PublishedFunction, encoded: bytes, **options: Any) -> dict[str, Any]:
@@ -65,3 +67,18 @@ def untraced_job(
         config,
         priced,
     )
+
+
+def scoped(function: _Function, scope: str) -> _Function:
+    """The Function for one user's jobs, which are not taken for another's.
+
+    Args:
+        function: The Function.
+        scope: Whose jobs; an empty one is nobody's.
+    """
+    if not scope:
+        return function
+    private: Any = function
+    copy: Any = private.model_copy()
+    copy._scope = scope  # noqa: SLF001 - as above
+    return cast("_Function", copy)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -259,6 +260,17 @@ class TestWhoseJob:
                 tools, "job_status", sync=sync, config=config, job_id=job["job_id"]
             )
             assert status == expected
+
+    @both_ways
+    async def test_a_job_of_one_scope_is_not_reused_for_another(self, qualify, deployment, sync):
+        function = qualify.model_copy(update={"reuse_jobs": timedelta(hours=1)})
+        started = [
+            (await told(tools_of(function, **scope), "start_job", sync=sync, rows=LEADS))[1]
+            for scope in ({"scope": "one"}, {"scope": "two"}, {}, {"scope": "one"})
+        ]
+        one, two, nobody, again = (job["job_id"] for job in started)
+        assert again == one
+        assert len({one, two, nobody}) == len(full_jobs(deployment)) == 3
 
     def test_a_scope_that_is_empty_is_an_error(self, qualify, deployment):
         tools = tools_of(qualify, scope=lambda config: None)

@@ -4,7 +4,6 @@ from random import Random
 from typing import Any
 
 from langchain_sutro._service import submission
-from langchain_sutro._service.driver import Timeout
 from langchain_sutro._service.exchange import Policy
 from langchain_sutro.local.faults import Faults
 
@@ -54,7 +53,8 @@ def patient() -> Policy:
 
 def submissions_wait(seconds: float) -> None:
     """How long a submission waits for its answer, which no policy sets."""
-    submission._SUBMIT_TIMEOUT = Timeout(read=seconds, write=seconds)
+    submission._SUBMIT_SECONDS = submission._WRITE_SECONDS = seconds
+    submission._SHORTEST_SUBMIT = min(seconds, 10.0)
 
 
 def arm(faults: Faults, rng: Random) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -247,11 +248,16 @@ class Scenario:
                 lambda: self.call(
                     self.function, "submit_in_parts", self.rows, size, checkpoint=manifest
                 ),
-                *[lambda: SutroJobGroup.resume(manifest, self.rows, client=self.client)] * 2,
+                lambda: SutroJobGroup.resume(manifest, self.rows, client=self.client),
+                # Without faults, what is not listed after this long was never made.
+                lambda: SutroJobGroup.resume(
+                    manifest, self.rows, client=self.client, resubmit_unknown=True
+                ),
             ]
             for number, attempt in enumerate(attempts):
                 if number == 2:
                     self.end_faults()
+                    self.client.policy = replace(patient(), lookup_seconds=3.0)
                 try:
                     results = list(self.call(attempt(), "results", timeout=20.0))
                 except Exception as error:  # noqa: BLE001 - see above

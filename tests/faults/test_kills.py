@@ -6,6 +6,7 @@ import os
 import random
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -95,10 +96,72 @@ def test_a_group_whose_process_is_killed_is_finished_by_another(deployment, tmp_
     process.kill()
     assert process.communicate()[0] == "", "it was not done"
     deployment.faults.clear()
-    answers = output(start("worker", "resume", manifest, count, **deployment.environ))
-    assert json.loads(answers) == labels(count)
+    resume = partial(start, "worker", **deployment.environ)
+    answers = json.loads(output(resume("resume", manifest, count)))
+    if isinstance(answers, dict):
+        # Nobody can tell a submission that made no job from one whose job is listed late.
+        assert len(deployment.jobs) - before < 3
+        assert answers["unknown"] in manifest.read_text()
+        answers = json.loads(output(resume("resubmit", manifest, count)))
+    assert answers == labels(count)
     jobs = deployment.jobs[before:]
     assert len(jobs) == len({job["description"] for job in jobs}) == 3
+
+
+@pytest.mark.slow
+def test_a_checkpoint_has_one_owner_at_a_time(deployment, tmp_path):
+    before = len(deployment.jobs)
+    manifest = tmp_path / "parts.json"
+    deployment.faults.add("batch-inference", status=422, json={"detail": "no"}, skip=1)
+    first = start("worker", "submit", manifest, FEW, **deployment.environ)
+    assert first.wait() != 0
+    deployment.faults.clear()
+    deployment.faults.add("batch-inference", delay=0.5, times=None)
+    together = [start("worker", "resume", manifest, FEW, **deployment.environ) for _ in range(4)]
+    assert [json.loads(output(process)) for process in together] == [labels(FEW)] * 4
+    assert len(deployment.jobs) - before == 3
+    assert {path.name for path in tmp_path.iterdir()} == {"parts.json"}
+
+
+@pytest.mark.slow
+def test_owners_that_are_killed_one_after_the_other_leave_jobs_for_each_part_once(
+    deployment, tmp_path
+):
+    rng = random.Random(SEED)
+    before = len(deployment.jobs)
+    manifest = tmp_path / "parts.json"
+    deployment.faults.add("batch-inference", delay=0.2, times=None)
+    start("worker", "submit", manifest, FEW, **deployment.environ).kill()
+    verbs = ["submit"] * 2
+    for _ in range(4):
+        verbs = ["resume"] * 3 if manifest.exists() else verbs
+        together = [start("worker", verb, manifest, FEW, **deployment.environ) for verb in verbs]
+        time.sleep(1 + rng.random())
+        for process in together:
+            process.kill()
+            process.communicate()
+    deployment.faults.clear()
+    wait_until(lambda: all(request.status is not None for request in deployment.requests))
+    verb = "resubmit" if manifest.exists() else "submit"
+    answers = output(start("worker", verb, manifest, FEW, **deployment.environ))
+    assert json.loads(answers) == labels(FEW)
+    assert len(deployment.jobs) - before == 3
+
+
+@pytest.mark.slow
+def test_equal_submissions_of_several_processes_are_one_job(deployment, tmp_path):
+    count = FEW + 2
+    before = len(deployment.jobs)
+    deployment.faults.add("batch-inference", delay=1.0, times=None)
+    environ = {**deployment.environ, "TMPDIR": str(tmp_path)}
+    killed = start("worker", "one", tmp_path, count, **environ)
+    wait_until(lambda: asked(deployment, "batch-inference"))
+    together = [start("worker", "one", tmp_path, count, **environ) for _ in range(3)]
+    killed.kill()
+    killed.communicate()
+    answers = [json.loads(output(process)) for process in together]
+    assert answers == [labels(count)] * 3
+    assert len(deployment.jobs) - before == 1
 
 
 def test_a_job_whose_client_was_killed_before_the_answer_is_found(deployment, tmp_path):

@@ -4,7 +4,7 @@ import json
 import sys
 from datetime import timedelta
 
-from langchain_sutro import SutroClient, SutroFunction, SutroJobGroup
+from langchain_sutro import SutroClient, SutroFunction, SutroJobGroup, errors
 from tests.faults.functions import rows
 from tests.faults.network_faults import patient
 
@@ -13,8 +13,8 @@ def main(verb: str, place: str, count: str) -> None:
     """Carry a verb out, and print the answers.
 
     Args:
-        verb: `submit` a table in three parts, `resume` it, or submit it as `one` job, if
-            need be by taking the one that is there.
+        verb: `submit` a table in three parts, `resume` it, `resubmit` also what may have been
+            submitted, or submit it as `one` job, if need be by taking the one that is there.
         place: Of the manifest.
         count: Rows.
     """
@@ -25,8 +25,14 @@ def main(verb: str, place: str, count: str) -> None:
     client.policy = function.client.policy = patient()
     if verb == "submit":
         owner = function.submit_in_parts(table, -(-len(table) // 3), checkpoint=place)
-    elif verb == "resume":
-        owner = SutroJobGroup.resume(place, table, client=client)
+    elif verb in ("resume", "resubmit"):
+        try:
+            owner = SutroJobGroup.resume(
+                place, table, client=client, resubmit_unknown=verb == "resubmit"
+            )
+        except errors.SubmissionUnknownError as error:
+            json.dump({"unknown": error.token}, sys.stdout)
+            return
     else:
         owner = function.submit(table)
     json.dump([result.answer for result in owner.results()], sys.stdout)

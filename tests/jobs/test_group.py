@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -46,7 +47,7 @@ def test_a_group_is_finished_from_its_checkpoint_after_a_crash(echo, deployment,
     echo.client.policy = echo.client.policy.__class__(lookup_seconds=0.2)
     with pytest.raises(errors.SutroInputError, match="give the table again"):
         SutroJobGroup.resume(checkpoint, client=echo.client)
-    with pytest.raises(errors.SutroInputError, match="another table"):
+    with pytest.raises(errors.SutroInputError, match="differs from the one"):
         SutroJobGroup.resume(checkpoint, rows(41), client=echo.client)
     group = SutroJobGroup.resume(checkpoint, rows(40), client=echo.client)
     assert [r.answer for r in group.results()] == labels(40)
@@ -78,12 +79,65 @@ def test_a_part_that_cannot_be_looked_for_is_not_submitted_again(echo, deploymen
     forget(checkpoint, 1)
     echo.client.policy = Policy(max_retries=0, lookup_seconds=0.2)
     deployment.faults.add("list-jobs", status=503, times=None)
-    with pytest.raises(errors.SutroServerError):
+    with pytest.raises(errors.SubmissionUnknownError, match="Part 2 of 2") as caught:
         SutroJobGroup.resume(checkpoint, rows(20), client=echo.client)
+    assert isinstance(caught.value.__cause__, errors.SutroServerError)
     deployment.faults.clear()
     group = SutroJobGroup.resume(checkpoint, rows(20), client=echo.client)
     assert [r.answer for r in group.results()] == labels(20)
     assert len(deployment.jobs) == 2
+
+
+def never_made(checkpoint, number, token):
+    """As if the process had been killed between the note of a token and its submission."""
+    state = json.loads(checkpoint.read_text())
+    state["parts"][number] |= {"job_id": None, "token": token}
+    checkpoint.write_text(json.dumps(state))
+
+
+@pytest.mark.parametrize("way", ["option", "forgotten"])
+def test_a_part_that_is_not_found_is_submitted_again_only_on_request(
+    echo, deployment, tmp_path, way
+):
+    checkpoint = tmp_path / "job.json"
+    echo.submit_in_parts(rows(30), 10, checkpoint=checkpoint)
+    token = uuid.uuid4().hex
+    never_made(checkpoint, 1, token)
+    echo.client.policy = Policy(lookup_seconds=0.1)
+    for _ in range(2):
+        with pytest.raises(errors.SubmissionUnknownError, match="Part 2 of 3") as caught:
+            SutroJobGroup.resume(checkpoint, rows(30), client=echo.client)
+        assert (caught.value.token, len(deployment.jobs)) == (token, 3)
+    if way == "forgotten":
+        SutroJob.forget(token)
+    group = SutroJobGroup.resume(
+        checkpoint, rows(30), client=echo.client, resubmit_unknown=way == "option"
+    )
+    assert [r.answer for r in group.results()] == labels(30)
+    assert len(deployment.jobs) == 4
+
+
+def test_a_part_that_was_refused_is_not_looked_for(echo, deployment, tmp_path):
+    checkpoint = tmp_path / "job.json"
+    for fault in ({"status": 422, "json": {"detail": "no"}}, {"status": 401}):
+        deployment.faults.add("batch-inference", **fault, skip=1)
+        checkpoint.unlink(missing_ok=True)
+        with pytest.raises(errors.SutroAPIError):
+            echo.submit_in_parts(rows(30), 10, checkpoint=checkpoint)
+        state = json.loads(checkpoint.read_text())
+        assert [part["token"] is None for part in state["parts"]] == [False, True, True]
+        deployment.requests.clear()
+        SutroJobGroup.resume(checkpoint, rows(30), client=echo.client)
+        assert not [one for one in deployment.requests if "list-jobs" in one.path]
+
+
+def test_another_table_is_refused_although_every_part_has_its_job(echo, tmp_path):
+    checkpoint = tmp_path / "job.json"
+    echo.submit_in_parts(rows(20), 10, checkpoint=checkpoint)
+    for other in (rows(19), rows(21), list(reversed(rows(20))), []):
+        with pytest.raises(errors.SutroInputError):
+            SutroJobGroup.resume(checkpoint, other, client=echo.client)
+    assert len(SutroJobGroup.resume(checkpoint, rows(20), client=echo.client)) == 2
 
 
 def test_a_lost_part_is_found_behind_any_number_of_newer_jobs(

@@ -36,15 +36,24 @@ def body(request):
 # Markers
 
 
-@given(
-    token=TOKENS,
-    fingerprint=FINGERPRINTS,
-    before=st.text().filter(lambda text: "[langchain-sutro" not in text),
-    after=st.text(),
-)
-def test_a_marker_is_found_in_any_description(token, fingerprint, before, after):
+@given(token=TOKENS, fingerprint=FINGERPRINTS, before=st.text())
+def test_a_marker_at_the_end_of_any_description_is_found(token, fingerprint, before):
     marker = Marker(token, fingerprint)
-    assert Marker.find(f"{before}{marker}{after}") == marker
+    assert Marker.find(marker.at_the_end_of(before)) == marker
+    assert Marker.find(f"{before}{marker}\n") == marker
+
+
+@given(own=st.text(max_size=50), others=st.lists(st.text(max_size=9), max_size=3))
+def test_a_description_copied_from_another_job_brings_no_marker_along(own, others):
+    copied = own + "".join(f"{Marker.new('a' * 32)}{text}" for text in others)
+    ours = Marker.new("b" * 32)
+    described = ours.at_the_end_of(copied)
+    assert Marker.find(described) == ours
+    assert described.count("[langchain-sutro token=") == 1 + own.count("[langchain-sutro token=")
+
+
+def test_a_marker_within_a_description_is_the_users_text():
+    assert Marker.find(f"{Marker.new()} is the job of Monday") is None
 
 
 @given(st.none() | st.integers() | st.text() | st.lists(st.text()))
@@ -128,9 +137,10 @@ def test_a_fingerprint_is_of_what_makes_the_results():
         JobRequest("judge", 1).fingerprint("rows"),
         JobRequest("judge", dry_run=True).fingerprint("rows"),
         JobRequest("judge", id_column="id").fingerprint("rows"),
+        JobRequest("judge", scope="anna").fingerprint("rows"),
         JobRequest("judge").fingerprint("other rows"),
     }
-    assert len({same, *others}) == 6
+    assert len({same, *others}) == 7
 
 
 def test_a_new_signature_is_the_same_table():

@@ -25,6 +25,7 @@ from langchain_sutro.errors import (
 from tests.simulation.jobs import Job, Table, file, outputs
 from tests.simulation.service import DEPLOYMENT, HOSTED, START, Service
 from tests.support.invariants import check
+from tests.support.submissions import reused_or_submitted
 
 _RESULTS = {"include_inputs": False, "include_cumulative_logprobs": False}
 _ENDINGS = {SutroJobFailedError: "FAILED", SutroJobCancelledError: "CANCELLED"}
@@ -123,9 +124,9 @@ class _Story:
         reuse = timedelta(hours=1) if rng.random() < 0.2 else None
         earlier = None
         if reuse is not None and rng.random() < 0.6:
-            same = self.request.fingerprint(self.rows.sha256)
+            same = self.request.fingerprint(self.rows)
             earlier = service.make_job(str(Marker.new(same, "0" * 32)), self.rows.count, -400.0)
-        operation = submission.submit_job(
+        operation = reused_or_submitted(
             _exchange.Service(self.settings, self.policy),
             self.request,
             self.rows,

@@ -13,7 +13,7 @@ from tests.support.submissions import ACCEPTED, NOW, listed, page, posts, submit
 
 
 def earlier(age_hours=1, status="SUCCEEDED", rows=3, **facts):
-    fingerprint = JobRequest("judge").fingerprint(Table(rows).sha256)
+    fingerprint = JobRequest("judge").fingerprint(Table(rows))
     return {
         "job_id": "job-0",
         "status": status,
@@ -37,7 +37,8 @@ def test_an_equal_job_of_before_is_taken_up(status):
 @pytest.mark.parametrize(
     "other",
     [
-        earlier(25), earlier(rows=4), earlier(datetime_created=None), earlier(job_id=None),
+        earlier(25), earlier(rows=4), earlier(num_rows=4),
+        earlier(datetime_created=None), earlier(job_id=None),
         earlier(datetime_created="yesterday"), earlier(description=None),
         *(earlier(status=status) for status in ("FAILED", "cancelled", "CANCELLING")),
     ],
@@ -69,6 +70,11 @@ def test_a_list_that_cannot_be_read_stops_before_anything_is_paid():
     told = submitted(answer(500), reuse=DAY)
     assert isinstance(told.error, SutroServerError)
     assert posts(told) == []
+
+
+@pytest.mark.parametrize("rows", [3, None, "many"])
+def test_how_many_rows_a_job_has_may_be_unknown(rows):
+    assert submitted(page(earlier(num_rows=rows)), reuse=DAY).result.reused
 
 
 def test_any_age_may_be_allowed():

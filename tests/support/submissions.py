@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from langchain_sutro._service.exchange import Service
-from langchain_sutro._service.submission import JobRequest, Marker, submit_job
+from langchain_sutro._service.submission import JobRequest, Marker, reusable_job, submit_job
 from tests.simulation.jobs import Table
 from tests.support.script import DEPLOYMENT, Script, answer
 
@@ -11,13 +11,23 @@ TOKEN = "0123456789abcdef" * 2
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
-def submitted(*answers, rows=None, request=None, policy=None, **options):
+def reused_or_submitted(service, request, rows, *, reuse, now, **options):
+    """Take an equal job up, or submit, as the client does."""
+    if reuse is not None:
+        job = yield from reusable_job(service, request, rows, reuse, now)
+        if job is not None:
+            return job
+    return (yield from submit_job(service, request, rows, **options))
+
+
+def submitted(*answers, rows=None, request=None, policy=None, reuse=None, **options):
     script = Script(*answers, **(policy or {}))
     table = Table(3) if rows is None else rows
-    operation = submit_job(
+    operation = reused_or_submitted(
         Service(DEPLOYMENT, script.policy),
         request or JobRequest("judge"),
         table,
+        reuse=reuse,
         now=lambda: NOW,
         **{"token": TOKEN, **options},
     )

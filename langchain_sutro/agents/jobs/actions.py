@@ -23,7 +23,7 @@ from langchain_sutro.errors import (
     SutroJobFailedError,
     SutroJobTimeoutError,
 )
-from langchain_sutro.functions import event
+from langchain_sutro.functions import event, scoped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,9 +136,10 @@ class JobActions:
             cost = yield from self.estimated_cost(rows, config)
             _check_cost(cost, self._limits.cost, rows)
         description = self._jobs.description(config)
+        function = scoped(self._function, self._jobs.scope_of(config))
         job = yield Step(
-            partial(self._function.submit, rows, config, description=description),
-            partial(self._function.asubmit, rows, config, description=description),
+            partial(function.submit, rows, config, description=description),
+            partial(function.asubmit, rows, config, description=description),
         )
         self._jobs.add(job, config)
         progress = ToolProgress(config)

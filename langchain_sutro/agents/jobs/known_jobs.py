@@ -48,14 +48,14 @@ class KnownJobs:
 
     def description(self, config: RunnableConfig) -> str | None:
         """The job description by which other processes recognize a job of this scope."""
-        scope = self._scope_of(config)
+        scope = self.scope_of(config)
         return f"agent-jobs={_digest(scope)}" if scope else None
 
     def add(self, job: SutroJob, config: RunnableConfig) -> None:
         """Remember a job that was just started."""
         # Interrupting a call that looks at a job must not cancel the job.
         job.on_interrupt = "detach"
-        self._jobs[job.job_id] = self._scope_of(config), job
+        self._jobs[job.job_id] = self.scope_of(config), job
 
     def find(self, job_id: str, config: RunnableConfig) -> Steps[SutroJob]:
         """A job that was started here, or by another process with the same scope.
@@ -64,7 +64,7 @@ class KnownJobs:
             SutroInputError: The job does not exist or belongs to another scope; the message does
                 not reveal which.
         """
-        scope = self._scope_of(config)
+        scope = self.scope_of(config)
         owner, job = self._jobs.get(job_id, ("", None))
         if job is not None and owner == scope:
             return job
@@ -107,7 +107,8 @@ class KnownJobs:
             return "No job has been started yet."
         return f"Jobs started here: {', '.join(started[-_LISTED:])}."
 
-    def _scope_of(self, config: RunnableConfig) -> str:
+    def scope_of(self, config: RunnableConfig) -> str:
+        """Whose jobs a call may see; empty without scopes."""
         scope = self._scope(config) if callable(self._scope) else self._scope
         if self._scope is not None and not (isinstance(scope, str) and scope):
             raise SutroConfigurationError("scope must be, or return, a string that is not empty.")
