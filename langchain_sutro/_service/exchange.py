@@ -46,6 +46,7 @@ __all__ = [
     "check_seconds",
     "endpoint",
     "explanation",
+    "is_id",
     "json_object",
     "malformed",
     "read",
@@ -339,6 +340,11 @@ def explanation(value: Any, settings: Settings) -> str | None:
     """What the service says in an answer of another kind, such as why a job failed."""
     said = _said(value) if value else ""
     return shown(said, key=settings.api_key.get_secret_value()) or None
+
+
+def is_id(value: object, settings: Settings) -> bool:
+    """Whether a value can be an id of the service's, which goes into messages and traces."""
+    return isinstance(value, str) and bool(value) and explanation(value, settings) == value
 
 
 def _said(value: Any) -> str:

@@ -17,7 +17,7 @@ from langchain_sutro._service.exchange import (
     Repeat,
     Service,
     endpoint,
-    explanation,
+    is_id,
     json_object,
     malformed,
     send_request,
@@ -54,6 +54,8 @@ __all__ = [
 # does not know whether there is a job.
 _SUBMIT_SECONDS, _SHORTEST_SUBMIT, _WRITE_SECONDS = 300.0, 10.0, 120.0
 _PAGE = 100
+# No account has as many jobs; a service whose cursors have no end must not hold a caller for ever.
+_MOST_PAGES = 1000
 _NAME_LENGTH = 45
 _DESCRIPTION_LENGTH = 512
 # The smallest quota of rows that is documented.
@@ -417,9 +419,8 @@ def _submitted_id(response: Response, settings: Settings) -> str | None:
     metadata = answer.get("metadata")
     nested = metadata.get("job_id") if isinstance(metadata, dict) else None
     for value in (answer.get("results"), answer.get("job_id"), nested):
-        # An id goes into every message and trace, so it must be one.
-        if isinstance(value, str) and value and explanation(value, settings) == value:
-            return value
+        if is_id(value, settings):
+            return str(value)
     return None
 
 
@@ -475,14 +476,21 @@ def _first_job(
     """The first job, newest first, that is wanted and has an id."""
     cursor: str | None = None
     seen: set[str] = set()
-    while pages is None or len(seen) < pages:
+    most = _MOST_PAGES if pages is None else min(pages, _MOST_PAGES)
+    while len(seen) < most:
         jobs, cursor = yield from list_jobs(service, limit=_PAGE, cursor=cursor)
         for job in jobs:
             if until(job):
                 return None
-            if isinstance(job.get("job_id"), str) and wanted(job):
+            if is_id(job.get("job_id"), service.settings) and wanted(job):
                 return job
         if not cursor or cursor in seen:
-            break
+            return None
         seen.add(cursor)
+    if pages is None:
+        raise SutroAPIError(
+            f"The list of jobs has more than {_MOST_PAGES:,} pages, which were not all looked "
+            "through.",
+            status_code=200,
+        )
     return None

@@ -1,6 +1,7 @@
 """Jobs over tables behind a URL."""
 
 import datetime as dt
+import gzip
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +13,7 @@ import pytest
 
 from langchain_sutro.local import LocalDeployment
 from tests.support.local_api import FUNCTIONS, client, end, results, submit
+from tests.support.raw_server import drip, http, raw_server
 
 
 class QuietFiles(SimpleHTTPRequestHandler):
@@ -33,6 +35,36 @@ def origin(folder):
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
+def test_redirects_are_not_followed_anywhere(api, status):
+    with raw_server(lambda *_: http(b"text\nsecret\n")) as other:
+        moved = http(b"", status, location=f"{other.url}/a.csv")
+        with raw_server(lambda *_: moved) as origin:
+            job = end(api, submit(api, "echo", f"{origin.url}/a.csv"))
+    assert job["status"] == "FAILED"
+    assert "redirect" in job["failure_reason"]["message"]
+    assert other.requests == []
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+def test_a_table_that_is_too_large_is_given_up(api, monkeypatch, encoding):
+    monkeypatch.setattr("langchain_sutro.local.jobs.sources._LARGEST", 10**6)
+    body = b"text\n" + b"a\n" * 10**6
+    body = gzip.compress(body) if encoding else body
+    with raw_server(lambda *_: http(body, content_encoding=encoding)) as origin:
+        job = end(api, submit(api, "echo", f"{origin.url}/a.csv"))
+    assert job["status"] == "FAILED"
+    assert "1,000,000 bytes" in job["failure_reason"]["message"]
+
+
+def test_a_table_that_never_ends_is_given_up(api, monkeypatch):
+    monkeypatch.setattr("langchain_sutro.local.jobs.sources._SECONDS", 0.2)
+    with raw_server(lambda *_: drip(b"HTTP/1.1 200 OK\r\n\r\ntext\n", tail=b"x" * 2**20)) as origin:
+        job = end(api, submit(api, "echo", f"{origin.url}/a.csv"))
+    assert job["status"] == "FAILED"
+    assert "longer than" in job["failure_reason"]["message"]
 
 
 def test_cells_of_a_csv_stay_text(api, folder, origin):

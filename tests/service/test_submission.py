@@ -1,6 +1,7 @@
 """One submission, one job: what is sent, how it is found again, and what is refused before."""
 
 from asyncio import CancelledError
+from itertools import count
 
 import httpx
 import orjson
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_sutro._service import submission
-from langchain_sutro._service.exchange import Service
+from langchain_sutro._service.exchange import Service, is_id
 from langchain_sutro._service.submission import JobRequest, Marker, find_job, look_for
 from langchain_sutro.errors import (
     SubmissionUnknownError,
@@ -20,7 +21,7 @@ from langchain_sutro.errors import (
     SutroRateLimitError,
 )
 from tests.simulation.jobs import Table
-from tests.support.script import DEPLOYMENT, LOST, REFUSED, Script, answer
+from tests.support.script import DEPLOYMENT, KEY, LOST, REFUSED, Script, answer
 from tests.support.submissions import ACCEPTED, TOKEN, listed, page, posts, submitted
 
 TABLE = "https://tables.example/leads.csv?X-Signature=one"
@@ -307,10 +308,26 @@ def test_the_newest_job_with_the_token_and_an_id_is_found(jobs):
     told = script.tell(find_job(Service(DEPLOYMENT, script.policy), TOKEN))
     wanted = [
         job for job in jobs
-        if job["description"] == str(Marker(TOKEN)) and isinstance(job.get("job_id"), str)
+        if job["description"] == str(Marker(TOKEN)) and is_id(job.get("job_id"), DEPLOYMENT)
     ]  # fmt: skip
     assert told.error is None
     assert told.result == (wanted[0] if wanted else None)
+
+
+def test_a_list_without_an_end_is_given_up(monkeypatch):
+    monkeypatch.setattr(submission, "_MOST_PAGES", 50)
+    numbers = count()
+    script = Script(lambda _: answer(200, {"jobs": [], "next_cursor": str(next(numbers))}))
+    told = script.tell(find_job(Service(DEPLOYMENT, script.policy), TOKEN))
+    assert isinstance(told.error, SutroAPIError)
+    assert "50 pages" in str(told.error)
+    assert len(told.requests) == 50
+
+
+@pytest.mark.parametrize("job_id", ["", "a\nb", KEY, "x" * 1000, "https://s.example/?sig=deadbeef"])
+def test_what_cannot_be_an_id_is_none(job_id):
+    script = Script(page(listed(job_id=job_id)))
+    assert script.tell(find_job(Service(DEPLOYMENT, script.policy), TOKEN)).result is None
 
 
 def test_a_job_that_is_listed_late_is_waited_for():

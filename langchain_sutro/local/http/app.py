@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 from fastapi import APIRouter, Depends, FastAPI, Request, Security
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from fastapi.security import APIKeyHeader
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from langchain_sutro.local.http.bodies import Authenticated, PublishedFunctions
 from langchain_sutro.local.http.console_routes import console_data, console_page
@@ -40,7 +41,7 @@ def create_app(service: Service) -> FastAPI:
 
     def authenticated(authorization: str | None = Security(_header)) -> None:
         if not service.keys.accepts(authorization):
-            raise Refusal(401, "The Authorization header must be `Key <api key>`.")
+            raise Refusal(401, service.keys.refusal(authorization))
 
     locked = [Depends(authenticated)]
     app = FastAPI(
@@ -63,6 +64,7 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _not_routed)
+    app.add_exception_handler(ClientDisconnect, _gone)
     return app
 
 
@@ -119,6 +121,11 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     # Without the values, which may have no JSON form.
     detail = [{key: one[key] for key in ("loc", "msg", "type")} for one in error.errors()]
     return JSONResponse({"detail": detail}, 422)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    """A client went away while it was sending: nobody hears the answer, and nothing is wrong."""
+    return Response(status_code=499)
 
 
 async def _not_routed(_: Request, error: Exception) -> JSONResponse:

@@ -42,6 +42,15 @@ class Keys:
         # A header is bytes; comparing strings would fail for what is not ASCII.
         return hmac.compare_digest((authorization or "").encode("latin-1", "replace"), expected)
 
+    def refusal(self, authorization: str | None) -> str:
+        """Why an `Authorization` header is not accepted, without what it contains."""
+        scheme, _, key = (authorization or "").strip().partition(" ")
+        if not authorization:
+            return "The Authorization header is missing; it must be `Key <api key>`."
+        if scheme != "Key" or not key.strip():
+            return "The Authorization header must be `Key <api key>`."
+        return "The API key is not the key of this deployment."
+
     def presign(self, origin: str, path: str, method: str, expires_in: int) -> str:
         """A URL that is good for one method and so many seconds."""
         expires = int(time.time()) + expires_in

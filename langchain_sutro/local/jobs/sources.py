@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["SourceError", "Table", "download", "open_table"]
 
 _TIMEOUT = httpx.Timeout(30.0)
+# For the download as a whole: its seconds, and its bytes after decompression.
+_SECONDS, _LARGEST = 600.0, 2**31
 
 
 class SourceError(Exception):
@@ -57,19 +60,27 @@ def download(url: str, path: Path, stopped: Callable[[], bool]) -> None:
         stopped: Whether to give up, asked between pieces.
 
     Raises:
-        SourceError: It is not there.
+        SourceError: It is not there, too large or too slow, or redirects: another host is not what
+            the user named.
     """
+    end = time.monotonic() + _SECONDS
     shown = url.partition("?")[0]
     try:
         # Proxies and netrc of this machine are nobody's business but its own.
         with (
-            httpx.Client(timeout=_TIMEOUT, follow_redirects=True, trust_env=False) as client,
+            httpx.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False) as client,
             client.stream("GET", url) as response,
             path.open("wb") as file,
         ):
+            if response.is_redirect:
+                raise SourceError(f"GET {shown} redirects, which is not followed.")
             if response.status_code != 200:
                 raise SourceError(f"GET {shown} was answered with {response.status_code}.")
             for piece in response.iter_bytes(1 << 20):
+                if file.tell() + len(piece) > _LARGEST:
+                    raise SourceError(f"GET {shown} gave more than {_LARGEST:,} bytes.")
+                if time.monotonic() > end:
+                    raise SourceError(f"GET {shown} took longer than {_SECONDS:g} s.")
                 file.write(piece)
                 if stopped():
                     return
