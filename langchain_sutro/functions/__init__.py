@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from langchain_sutro.functions.assign import SutroAssign, assigned_input
     from langchain_sutro.functions.batch_job import PROGRESS_EVENT, BatchJob, event
     from langchain_sutro.functions.call_by_name import named_arguments
+    from langchain_sutro.functions.contents import held, references
     from langchain_sutro.functions.function import SutroFunction
     from langchain_sutro.functions.gathered import SutroGatheredFunction
     from langchain_sutro.functions.interface import (
@@ -77,12 +78,14 @@ __all__ = [
     "client_settings",
     "correctable_errors",
     "event",
+    "held",
     "holds",
     "input_schema",
     "inside",
     "marked_name",
     "named_arguments",
     "payload_function",
+    "references",
     "result_verdict",
     "retry_pause",
     "retrying",
@@ -106,6 +109,8 @@ __getattr__, __dir__ = lazy_exports(
         "event": "batch_job",
         "assigned_input": "assign",
         "named_arguments": "call_by_name",
+        "held": "contents",
+        "references": "contents",
         "SutroFunction": "function",
         "SutroGatheredFunction": "gathered",
         "answer_form": "interface",

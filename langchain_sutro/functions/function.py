@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -59,6 +60,7 @@ from langchain_sutro._tracing import (
 from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.functions.checked_rows import CheckedRow, check_rows, rows_of_batch
 from langchain_sutro.functions.interface import answer_form
+from langchain_sutro.functions.many_calls import ManyCalls, OnManyCalls
 from langchain_sutro.functions.row_batch import RowBatch
 from langchain_sutro.functions.runs import CallRuns
 from langchain_sutro.functions.settings import client_settings, without_secrets_of_typos
@@ -122,6 +124,11 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         job_priority: 0 for prototyping, 1 for production.
         batch_mode: `"job"` makes `batch` one job, `"realtime"` concurrent runs, limited by
             `max_concurrency` of the config.
+        on_many_calls: What to do when a `batch` of LangChain's own shapes, such as
+            `RunnableParallel`, is about to make more than `many_calls` real-time calls: log a
+            warning, raise a `SutroConfigurationError` before the calls, or ignore it. `one_job` and
+            `gathered` make a job of them.
+        many_calls: As many rows a batch may have without that.
         reuse_jobs: Reuse an equal job (Function, rows and options) of at most this age that has
             not failed, instead of paying for another.
         on_interrupt: Whether the job of an interrupted `batch` continues or is cancelled.
@@ -164,6 +171,8 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
     confidence_scoring: bool = True
     job_priority: Literal[0, 1] = 0
     batch_mode: Literal["job", "realtime"] = "job"
+    on_many_calls: OnManyCalls = "warn"
+    many_calls: int = Field(default=100, ge=1)
     reuse_jobs: timedelta | None = None
     on_interrupt: OnInterrupt = "detach"
     poll_interval: float = Field(default=5.0, gt=0, allow_inf_nan=False)
@@ -180,6 +189,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
     _client: SutroClient = PrivateAttr()
     _schema: InputSchema | None = PrivateAttr(default=None)
     _scope: str = PrivateAttr(default="")
+    _many_calls: ManyCalls = PrivateAttr()
 
     def __init__(self, function: str, **kwargs: Any) -> None:
         super().__init__(function=function, **kwargs)
@@ -211,6 +221,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
 
     def _prepare_schema(self) -> None:
         check_name(self.function)
+        self._many_calls = ManyCalls(partial(_is_function, self.function))
         schema = self.args_schema
         self._schema = (
             None if schema is None else InputSchema(schema, self.function, self.extra_fields)
@@ -308,6 +319,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         options = self._options(kwargs)
         runs = self._runs()
         full = runs.config(config)
+        self._check_many_calls(full)
         row = CheckedRow.of(input, self._schema)
 
         def call(_: Any, run_manager: CallbackManagerForChainRun) -> Any:
@@ -328,6 +340,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         options = self._options(kwargs)
         runs = self._runs()
         full = runs.config(config)
+        self._check_many_calls(full)
         row = CheckedRow.of(input, self._schema)
 
         async def call(_: Any, run_manager: AsyncCallbackManagerForChainRun) -> Any:
@@ -758,6 +771,10 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
             )
         return options | kwargs
 
+    def _check_many_calls(self, config: RunnableConfig) -> None:
+        if self.on_many_calls != "ignore" and self.batch_mode == "job":
+            self._many_calls.check(self.function, config, self.on_many_calls, self.many_calls)
+
     def _runs(self) -> CallRuns:
         return CallRuns(
             self.function,
@@ -777,6 +794,10 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         result = FunctionResult(payload).without_prompt()
         runs.record(run_manager, call_facts(result))
         return answer_form(self).of(result)
+
+
+def _is_function(name: str, part: Any) -> bool:
+    return isinstance(part, SutroFunction) and part.function == name
 
 
 # LangChain inspects the signature of each callable, which is slow.

@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.runnables import Runnable, RunnableLambda
 
 from langchain_sutro._exports import exported_from
-from langchain_sutro.functions import SutroFunction, SutroGatheredFunction, WholeBatch
-from langchain_sutro.pipelines.references import references
+from langchain_sutro.functions import (
+    SutroFunction,
+    SutroGatheredFunction,
+    WholeBatch,
+    held,
+    references,
+)
 from langchain_sutro.pipelines.walk import shape_of
 
 if TYPE_CHECKING:
@@ -86,7 +91,7 @@ def _inside(
     step: Runnable[Any, Any], where: tuple[str, ...], reason: str | None, above: tuple[int, ...]
 ) -> Iterator[FunctionPlan]:
     if not isinstance(step, RunnableLambda):
-        for part in _held(step):
+        for part in held(step):
             yield from _found(part, where, reason or _obstacle(step), above)
     for name in ("func", "afunc"):
         function = vars(step).get(name)
@@ -101,19 +106,6 @@ def _obstacle(step: Runnable[Any, Any]) -> str | None:
     if type(step).batch is Runnable.batch:
         return f"{step.get_name()} calls it once for each row"
     return f"{step.get_name()} has a batch of its own, which may call it once for each row"
-
-
-def _held(step: Runnable[Any, Any]) -> Iterator[Any]:
-    """What a step holds that may be or hold a Runnable."""
-    for value in list(vars(step).values()):
-        if isinstance(value, Runnable | list | tuple):
-            yield value
-        elif isinstance(value, dict):
-            # A node of a LangGraph graph is not a Runnable, and holds one.
-            yield {
-                key: part if isinstance(part, Runnable) else getattr(part, "bound", part)
-                for key, part in value.items()
-            }
 
 
 def _referred(

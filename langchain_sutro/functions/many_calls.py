@@ -1,0 +1,147 @@
+"""Notices that a `batch` of LangChain is about to make a real-time call for each of many rows.
+
+LangChain's `batch` calls `invoke` for each row, in threads or tasks, and tells the steps nothing.
+What is in progress is therefore read from the frames of this process: those of LangChain's `batch`
+methods hold the Runnable and its inputs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal
+
+from langchain_core.callbacks import BaseCallbackManager
+from langchain_core.runnables import RouterRunnable, Runnable
+from langchain_core.runnables.configurable import DynamicRunnable
+
+from langchain_sutro.errors import SutroConfigurationError
+from langchain_sutro.functions.contents import holds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from langchain_core.runnables import RunnableConfig
+
+__all__ = ["ManyCalls", "OnManyCalls", "batches_in_progress"]
+
+OnManyCalls = Literal["warn", "error", "ignore"]
+
+_logger = logging.getLogger("langchain_sutro")
+
+# The methods of LangChain that call `invoke` or `ainvoke` for each row.
+_METHODS: tuple[Any, ...] = (
+    Runnable.batch,
+    Runnable.batch_as_completed,
+    Runnable.abatch,
+    RouterRunnable.batch,
+    RouterRunnable.abatch,
+    DynamicRunnable.batch,
+    DynamicRunnable.abatch,
+)
+_CODES = frozenset(method.__code__ for method in _METHODS)
+_LOOP = asyncio.BaseEventLoop.run_forever.__code__
+# Seconds between two looks at the frames, while nothing is found and while the calls are refused.
+_INTERVAL = 1.0
+_INTERVAL_OF_ERRORS = 0.05
+
+
+def batches_in_progress() -> Iterator[tuple[Any, list[Any]]]:
+    """Each Runnable whose `batch` calls it for each row just now, and the inputs of the batch."""
+    for frame in _frames():
+        if frame.f_code in _CODES:
+            known = frame.f_locals
+            step, inputs = known.get("self"), known.get("inputs")
+            if step is not None and isinstance(inputs, list):
+                yield step, inputs
+
+
+def _frames() -> Iterator[FrameType]:
+    """The frames of all threads, and of the coroutines that wait on their event loops."""
+    loops: set[asyncio.AbstractEventLoop] = set()
+    with suppress(RuntimeError):  # no event loop runs in this thread
+        loops.add(asyncio.get_running_loop())
+    for top in list(sys._current_frames().values()):  # noqa: SLF001 - documented
+        frame: FrameType | None = top
+        while frame is not None:
+            if frame.f_code is _LOOP:
+                loops.add(frame.f_locals["self"])
+            yield frame
+            frame = frame.f_back
+    for loop in loops:
+        for task in asyncio.all_tasks(loop):
+            waiting: Any = task.get_coro()
+            while (inner := getattr(waiting, "cr_frame", None)) is not None:
+                yield inner
+                waiting = waiting.cr_await
+
+
+class ManyCalls:
+    """The real-time calls of one Function.
+
+    Args:
+        is_function: Whether an object is the Function.
+    """
+
+    def __init__(self, is_function: Callable[[Any], bool]) -> None:
+        self._is_function = is_function
+        self._looked = float("-inf")
+        self._calls = 0
+        self._problem: str | None = None
+        self._told: int | None = None
+
+    def check(
+        self, name: str, config: RunnableConfig, on_many_calls: OnManyCalls, most: int
+    ) -> None:
+        """Look whether a call is one of many.
+
+        Args:
+            name: The Function's name.
+            config: The config of the call.
+            on_many_calls: What to do then.
+            most: How many rows a batch may have.
+
+        Raises:
+            SutroConfigurationError: It is one of many, and `on_many_calls` is `"error"`.
+        """
+        callbacks = config.get("callbacks")
+        if not isinstance(callbacks, BaseCallbackManager) or callbacks.parent_run_id is None:
+            return  # called by itself
+        self._calls += 1
+        now = time.monotonic()
+        refused = self._problem is not None and on_many_calls == "error"
+        interval = _INTERVAL_OF_ERRORS if refused else _INTERVAL
+        if now - self._looked >= interval or self._calls == most + 1:
+            self._looked = now
+            self._problem = self._found(name, most, on_many_calls)
+        if self._problem is not None and on_many_calls == "error":
+            raise SutroConfigurationError(self._problem)
+
+    def _found(self, name: str, most: int, on_many_calls: OnManyCalls) -> str | None:
+        """What is in progress, in words; it is logged once for each batch."""
+        batches = [(step, inputs) for step, inputs in batches_in_progress() if len(inputs) > most]
+        if not batches:
+            self._calls = 0
+            return None
+        for step, inputs in batches:
+            # A function may hide what it calls; then only the number of calls shows it.
+            if holds(step, self._is_function) or self._calls > most:
+                problem = _in_words(name, step, len(inputs))
+                if on_many_calls == "warn" and self._told != id(inputs):
+                    self._told = id(inputs)
+                    _logger.warning("%s", problem)
+                return problem
+        return None
+
+
+def _in_words(name: str, step: Any, rows: int) -> str:
+    return (
+        f"A batch of {rows:,} rows calls {name!r} once for each row, in real time, because "
+        f"{step.get_name()} does so. one_job(pipeline).batch makes one Batch job of them; where a "
+        "graph or a function of yours makes the calls, use the Function's gathered(). "
+        'on_many_calls="ignore" turns this message off.'
+    )
