@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -15,6 +16,7 @@ from langchain_sutro._rows import encode_row
 from langchain_sutro.functions.checked_rows import CheckedRow
 from langchain_sutro.functions.function import CALL_SIGNATURE, SutroFunction
 from langchain_sutro.functions.interface import answer_form
+from langchain_sutro.functions.many_calls import batches_in_progress
 from langchain_sutro.functions.row_batch import RowBatch
 from langchain_sutro.functions.untraced import untraced_job
 
@@ -33,6 +35,12 @@ if TYPE_CHECKING:
     from langchain_sutro._service import JobProgress
 
 __all__ = ["SutroGatheredFunction"]
+
+_logger = logging.getLogger("langchain_sutro")
+
+# A job with at most this many rows, and a batch with so many times more.
+_HANDFUL = 32
+_MANY = 4
 
 
 @exported_from("langchain_sutro")
@@ -55,6 +63,7 @@ class SutroGatheredFunction(SutroFunction):
 
     _loops: LoopGatherer = PrivateAttr()
     _threads: ThreadGatherer = PrivateAttr()
+    _warned: bool = PrivateAttr(default=False)
 
     @model_validator(mode="after")
     def _gather(self) -> SutroGatheredFunction:
@@ -64,6 +73,7 @@ class SutroGatheredFunction(SutroFunction):
     def _prepare_gathering(self) -> None:
         rules = Rules(self.quiet, self.max_rows, self.max_wait)
         self._loops = LoopGatherer(rules, partial(_GatheredJob, self))
+        self._warned = False
         self._threads = ThreadGatherer(rules, partial(_GatheredJob, self))
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
@@ -136,6 +146,28 @@ class SutroGatheredFunction(SutroFunction):
         with runs.started():
             return await self._acall_with_config(call, row.shown, full, run_type="llm")
 
+    def warn_of_few_rows(self, rows: int) -> None:
+        """Log once that threads limit the rows of a job, while many calls wait for a thread.
+
+        Args:
+            rows: The rows of the job.
+        """
+        if self._warned or rows > _HANDFUL:
+            return
+        for step, inputs in batches_in_progress():
+            if len(inputs) > _MANY * rows:
+                self._warned = True
+                _logger.warning(
+                    "A gathered job of %r has %d rows, while a batch of %s has %d: each call waits "
+                    "in a thread, so max_concurrency of the config limits the rows of a job. Raise "
+                    "it, or use abatch, where all calls wait at the same time.",
+                    self.function,
+                    rows,
+                    step.get_name(),
+                    len(inputs),
+                )
+                return
+
 
 @dataclass(frozen=True)
 class _Call:
@@ -173,6 +205,7 @@ class _GatheredJob:
 
     def run(self, calls: list[_Call]) -> list[Any]:
         """Run the calls in this thread; returns the answer or error of each."""
+        self._function.warn_of_few_rows(len(calls))
         batch = self._batch(calls)
         job = batch.job
 

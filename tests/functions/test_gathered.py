@@ -287,3 +287,12 @@ def test_a_gathered_function_logs_nothing_by_default(judge, caplog):
     caplog.set_level(logging.WARNING)
     judge.gathered(**RULES).invoke(LEADS[0])
     assert not caplog.records
+
+
+def test_one_warning_says_that_threads_limit_the_rows_of_a_job(judge, caplog):
+    caplog.set_level(logging.WARNING)
+    gathered = judge.gathered(quiet=0.05)
+    RunnableLambda(gathered.invoke).batch(LEADS, {"max_concurrency": 3})
+    [record] = caplog.records
+    assert "has 3 rows, while a batch of" in record.getMessage()
+    assert "max_concurrency" in record.getMessage()
