@@ -5,7 +5,7 @@ against a local deployment.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, assert_type
 
@@ -99,6 +99,10 @@ def table(function: SutroFunction, lead: dict[str, Any]) -> BatchResults:
     assert_type(results[:2], list[FunctionResult | errors.SutroRowError])
     assert_type(iter(results), Iterator[FunctionResult | errors.SutroRowError])
     assert_type(results.errors, list[errors.SutroRowError])
+    for result in results.ok:
+        assert_type(result, FunctionResult)
+    assert_type(results.answers, Iterable[Any])
+    assert_type(results.to_csv("r.csv"), None)
     assert_type(results.summary().cost, float | None)
     assert_type(SutroJob.from_dict(job.to_dict(), client=function.client), SutroJob)
     assert_type(function.submit_in_parts([lead], 1), SutroJobGroup)

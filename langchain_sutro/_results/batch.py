@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from langchain_sutro._exports import exported_from
-from langchain_sutro._results import frames
+from langchain_sutro._results import export, frames
 from langchain_sutro._results.labels import LabelCounts
 from langchain_sutro._results.model import AnsweringModel, model_warnings
 from langchain_sutro._results.payload import FunctionResult, row_result
@@ -22,14 +24,17 @@ from langchain_sutro._results.result_columns import (
     ResultColumns,
     ResultRow,
 )
+from langchain_sutro._results.unpack import column_types, unpack_piece
 from langchain_sutro._results.unpack import unpack as unpack_texts
 from langchain_sutro.errors import SutroInputError, SutroJobError, SutroRowError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from os import PathLike
 
 __all__ = ["BatchResults", "BatchSummary", "usd"]
+
+_T = TypeVar("_T")
 
 _PREVIEW = 5
 _QUANTILES = {"min": 0.0, "5%": 0.05, "25%": 0.25, "50%": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
@@ -201,9 +206,23 @@ class BatchResults:
             raise IndexError(index)
         return self._result(self._columns.row(position))
 
-    def answers(self) -> Iterator[Any]:
-        """Each row's `answer`, or its `SutroRowError`."""
-        return (one if isinstance(one, SutroRowError) else one.answer for one in self)
+    async def __aiter__(self) -> AsyncIterator[FunctionResult | SutroRowError]:
+        windows = self._columns.windows(0)
+        while rows := await asyncio.to_thread(self._parsed, windows):
+            for row in rows:
+                yield row
+
+    @property
+    def ok(self) -> Iterable[FunctionResult]:
+        """The rows with a usable output; can be iterated any number of times."""
+        return _Each(lambda: (one for one in self if isinstance(one, FunctionResult)))
+
+    @property
+    def answers(self) -> Iterable[Any]:
+        """Each row's `answer`, or its `SutroRowError`; can be iterated any number of times."""
+        return _Each(
+            lambda: (one if isinstance(one, SutroRowError) else one.answer for one in self)
+        )
 
     @property
     def errors(self) -> list[SutroRowError]:
@@ -319,6 +338,73 @@ class BatchResults:
         """
         return frames.to_polars(self.to_arrow(unpack=unpack, output_column=output_column))
 
+    def to_parquet(
+        self,
+        target: str | PathLike[str],
+        *,
+        unpack: bool = True,
+        output_column: str = "inference_result",
+    ) -> None:
+        """Write a Parquet file with the columns of `to_arrow`, piece by piece.
+
+        The file is written under a temporary name and then renamed, so that it is complete
+        whenever it is there.
+
+        Args:
+            target: A local path, or a URL of a file system that fsspec knows, such as `s3://`.
+            unpack: As for `to_arrow`.
+            output_column: As for `to_arrow`.
+
+        Raises:
+            SutroInputError: As for `to_arrow`.
+            SutroConfigurationError: The package for a URL of this kind is not installed.
+            OSError: The file cannot be written.
+        """
+        export.write_parquet(target, *self._pieces(unpack=unpack, output_column=output_column))
+
+    def to_csv(
+        self,
+        target: str | PathLike[str],
+        *,
+        unpack: bool = True,
+        output_column: str = "inference_result",
+    ) -> None:
+        """Write a CSV file in UTF-8; lists and objects are JSON. Otherwise as `to_parquet`.
+
+        Args:
+            target: As for `to_parquet`.
+            unpack: As for `to_arrow`.
+            output_column: As for `to_arrow`.
+
+        Raises:
+            SutroInputError: As for `to_arrow`.
+            SutroConfigurationError: As for `to_parquet`.
+            OSError: As for `to_parquet`.
+        """
+        export.write_csv(target, *self._pieces(unpack=unpack, output_column=output_column))
+
+    def to_jsonl(
+        self,
+        target: str | PathLike[str],
+        *,
+        unpack: bool = True,
+        output_column: str = "inference_result",
+    ) -> None:
+        """Write a file of JSON lines, an object for each row. Otherwise as `to_parquet`.
+
+        Args:
+            target: As for `to_parquet`.
+            unpack: As for `to_arrow`.
+            output_column: As for `to_arrow`.
+
+        Raises:
+            SutroInputError: As for `to_arrow`.
+            SutroConfigurationError: As for `to_parquet`.
+            OSError: As for `to_parquet`.
+        """
+        _, tables = self._pieces(unpack=unpack, output_column=output_column)
+        export.write_jsonl(target, tables)
+
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """The table of `to_arrow` for other libraries, by the Arrow PyCapsule interface."""
         return self.to_arrow().__arrow_c_stream__(requested_schema)
@@ -334,14 +420,16 @@ class BatchResults:
         """Join the results to the rows that went in, by position.
 
         Args:
-            original: A pandas or polars DataFrame, a `pyarrow.Table`, or a list of dicts.
+            original: What was submitted: anything that `SutroFunction.submit` takes, except URLs.
             unpack: As for `to_arrow`.
             suffix: Appended to the name of a result column that the original also has; None makes
                 that an error. A carried column with equal values is not added again.
             output_column: As for `to_arrow`.
 
         Returns:
-            A new object of the same kind, with the index, columns and types of the original.
+            For a DataFrame or a `pyarrow.Table` a new one of the same kind, with the index, columns
+            and types of the original; for other iterables of rows a list of dicts, where a string
+            is under `input`; for files and other Arrow objects a `pyarrow.Table`.
 
         Raises:
             SutroInputError: The numbers of rows differ, names clash, or the kind is not supported.
@@ -384,6 +472,44 @@ class BatchResults:
                 labels.add(one.answer)
         return errors, labels
 
+    def _parsed(
+        self, windows: Iterator[list[ResultRow]]
+    ) -> list[FunctionResult | SutroRowError] | None:
+        """The next few thousand rows; None at the end."""
+        window = next(windows, None)
+        return None if window is None else list(map(self._result, window))
+
+    def _pieces(self, *, unpack: bool, output_column: str) -> tuple[Any, Iterator[Any]]:
+        """The table of `to_arrow` a piece at a time: its schema, and its parts."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        types: dict[str, Any] = {}
+        others = True
+        if unpack:
+            types, others = column_types(self._columns.outputs, open_envelopes=True)
+        outputs = dict(types)
+        if others or not types:
+            _add(outputs, {output_column: pa.large_string()})
+        first, last = (INPUTS, *self.carried), (LOGPROBS, CONFIDENCE)
+        known = self._columns.schema_of([*first, *last])
+        columns = {name: known.field(name).type for name in first if name in known.names}
+        _add(columns, outputs)
+        _add(columns, {name: known.field(name).type for name in last if name in known.names})
+        schema = pa.schema(list(columns.items()))
+
+        def tables() -> Iterator[Any]:
+            for texts, rest in self._columns.tables([*first, *last]):
+                found, left = (
+                    unpack_piece(texts, types, open_envelopes=True) if types else ({}, texts)
+                )
+                found[output_column] = left if types else texts
+                found |= dict(zip(rest.column_names, rest.columns, strict=True))
+                yield pa.table(
+                    [_as(found.get(one.name), one, len(texts)) for one in schema], schema=schema
+                )
+
+        return schema, tables()
+
     def _total(self, name: str) -> Any:
         values = [job.get(name) for job in self._jobs if job is not None]
         known = [value for value in values if isinstance(value, (int, float))]
@@ -423,6 +549,23 @@ def _check_count(part: ResultColumns, expected: int | None, job: Mapping[str, An
             "is unknown.",
             job_id=part.job_id,
         )
+
+
+class _Each(Iterable[_T]):
+    """Something to iterate over any number of times."""
+
+    def __init__(self, iterate: Callable[[], Iterator[_T]]) -> None:
+        self._iterate = iterate
+
+    def __iter__(self) -> Iterator[_T]:
+        return self._iterate()
+
+
+def _as(column: Any, field: Any, rows: int) -> Any:
+    """A column in the type that it has over all pieces; nulls if a piece lacks it."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    return pa.nulls(rows, field.type) if column is None else column.cast(field.type)
 
 
 def _add(columns: dict[str, Any], more: Mapping[str, Any]) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from os import PathLike
 from typing import Any
 
-from langchain_sutro._rows import kind_name, loaded
+from pydantic import BaseModel
+
+from langchain_sutro._rows import RemoteTable, kind_name, loaded, model_values, open_table
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 
 __all__ = ["join", "to_pandas", "to_polars"]
+
+_ROWS_AT_ONCE = 16_384
 
 
 def to_pandas(table: Any) -> Any:
@@ -56,7 +61,7 @@ def join(
     """Join columns of results to the rows they belong to, by position.
 
     Args:
-        original: A pandas or polars DataFrame, a `pyarrow.Table`, or a list of dicts.
+        original: Anything that `open_table` takes, except URLs.
         table: As many rows, as a `pyarrow.Table`.
         carried: Columns that the service copied from its input. They are not added again if the
             original has the same.
@@ -64,10 +69,12 @@ def join(
             that an error.
 
     Returns:
-        A new object of the same kind, with the columns, types and index of the original.
+        For a DataFrame or a `pyarrow.Table` a new one of the same kind, with the columns, types and
+        index of the original; for other iterables of rows a list of dicts; for files and other
+        Arrow objects a `pyarrow.Table`.
 
     Raises:
-        SutroInputError: The numbers of rows differ, names clash, or the kind is not supported.
+        SutroInputError: The numbers of rows differ, names clash, or it is not a table.
     """
     pandas, polars = loaded("pandas", "DataFrame"), loaded("polars", "DataFrame")
     if pandas is not None and isinstance(original, pandas):
@@ -79,28 +86,47 @@ def join(
     if polars is not None and isinstance(original, polars):
         added = _beside(original.columns, original, table, carried, suffix)
         return original.hstack(to_polars(added).get_columns())
+    original = _rows_or_table(original)
     if isinstance(original, list):
-        names = list(dict.fromkeys(name for row in original for name in _mapping(row)))
+        names = list(dict.fromkeys(name for row in original for name in row))
         rows = _beside(names, original, table, carried, suffix).to_pylist()
         return [{**row, **result} for row, result in zip(original, rows, strict=True)]
-    if hasattr(original, "append_column") and hasattr(original, "column_names"):
-        added = _beside(original.column_names, original, table, carried, suffix)
-        for name, column in zip(added.column_names, added.columns, strict=True):
-            original = original.append_column(name, column)
-        return original
-    raise SutroInputError(
-        "Results can be joined to a pandas or polars DataFrame, a pyarrow Table or a list of "
-        f"dicts; not to a value of type {kind_name(original)}."
-    )
+    added = _beside(original.column_names, original, table, carried, suffix)
+    for name, column in zip(added.column_names, added.columns, strict=True):
+        original = original.append_column(name, column)
+    return original
+
+
+def _rows_or_table(original: Any) -> Any:
+    """A `pyarrow.Table` for files and Arrow objects, and a list of dicts for other rows."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    opened = open_table(original)
+    if isinstance(opened, RemoteTable):
+        raise SutroInputError(
+            "Results cannot be joined to a table behind a URL, which the service fetched: pass a "
+            "copy of it."
+        )
+    if hasattr(original, "__arrow_c_stream__"):
+        return original if isinstance(original, pa.Table) else pa.table(original)
+    take, rows = opened.open(None), []
+    while part := take(_ROWS_AT_ONCE):
+        rows += part
+    if isinstance(original, str | PathLike):
+        return pa.Table.from_pylist(rows)
+    return [_mapping(row) for row in rows]
 
 
 def _mapping(row: Any) -> Mapping[str, Any]:
-    if not isinstance(row, Mapping):
+    if isinstance(row, str):
+        return {"input": row}
+    plain = model_values(row) if isinstance(row, BaseModel) else row
+    if not isinstance(plain, Mapping):
         raise SutroInputError(
-            "Results can only be joined to rows that are dicts, not to a value of type "
-            f"{kind_name(row)}."
+            "Results can only be joined to rows that are dicts, models or strings, not to a value "
+            f"of type {kind_name(row)}."
         )
-    return row
+    return plain
 
 
 def _beside(

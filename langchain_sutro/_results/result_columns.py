@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -120,16 +121,24 @@ class ResultColumns:
             # Reading in batches takes half the memory of reading the file at once.
             schema = pa.schema([self._schema.field(name) for name in wanted])
             table = pa.Table.from_batches(self._batches(wanted, 0, _BATCH_ROWS), schema)
-        for position, name in enumerate(wanted):
-            chunks = table[name].chunks
-            if name == CONFIDENCE:
-                column = pa.chunked_array(map(scores, chunks), pa.float64())
-            elif all(map(_is_valid, chunks)):
-                continue
-            else:
-                column = pa.chunked_array([text_array(_replaced(one)) for one in chunks])
-            table = table.set_column(position, name, column)
-        return table
+        return _cleaned(table)
+
+    def tables(self, names: Sequence[str]) -> Iterator[tuple[Any, Any]]:
+        """Outputs as arrays of large strings, each with a table of some other columns."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        wanted = [name for name in names if name in self.names]
+        for batch in self._batches([self.output, *wanted], 0, _WINDOW_ROWS):
+            others = pa.Table.from_batches([batch.select(wanted)])
+            yield strings(batch.column(0)), _cleaned(others)
+
+    def schema_of(self, names: Sequence[str]) -> Any:
+        """The schema of some columns, as `tables` has them."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        fields = [self._schema.field(name) for name in names if name in self.names]
+        score = pa.field(CONFIDENCE, pa.float64())
+        return pa.schema([score if one.name == CONFIDENCE else one for one in fields])
 
     def outputs(self) -> Iterator[Any]:
         """Outputs as Arrow arrays of large strings."""
@@ -239,12 +248,20 @@ class ConcatenatedColumns:
         import pyarrow as pa  # noqa: PLC0415
 
         tables = [part.read(names) for part in self.parts]
-        try:
+        with _joinable():
             return pa.concat_tables(tables, promote_options="permissive")
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-            raise SutroJobError(
-                "The jobs' columns have types that cannot be joined: read their results one by one."
-            ) from None
+
+    def schema_of(self, names: Sequence[str]) -> Any:
+        """The schema of those of some columns that exist, over all jobs."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        with _joinable():
+            schemas = [part.schema_of(names) for part in self.parts]
+            return pa.unify_schemas(schemas, promote_options="permissive")
+
+    def tables(self, names: Sequence[str]) -> Iterator[tuple[Any, Any]]:
+        """Outputs as arrays of large strings, each with a table of some other columns."""
+        return chain.from_iterable(part.tables(names) for part in self.parts)
 
     def outputs(self) -> Iterator[Any]:
         """Outputs as Arrow arrays of large strings."""
@@ -252,8 +269,7 @@ class ConcatenatedColumns:
 
     def rows(self, start: int) -> Iterator[ResultRow]:
         """All rows from an index on."""
-        for window in self._windows(start):
-            yield from window
+        return chain.from_iterable(self.windows(start))
 
     def row(self, index: int) -> ResultRow:
         """One row. Rows that are accessed in order are read once."""
@@ -261,12 +277,13 @@ class ConcatenatedColumns:
             if not self._window or not 0 <= index - self._window[0].position < len(self._window):
                 following = next(self._ahead, None)
                 if following is None or not 0 <= index - following[0].position < len(following):
-                    self._ahead = self._windows(index)
+                    self._ahead = self.windows(index)
                     following = next(self._ahead)
                 self._window = following
             return self._window[index - self._window[0].position]
 
-    def _windows(self, start: int) -> Iterator[list[ResultRow]]:
+    def windows(self, start: int) -> Iterator[list[ResultRow]]:
+        """All rows from an index on, a few thousand at a time."""
         first = 0
         for part in self.parts:
             index = max(first, start)
@@ -277,6 +294,19 @@ class ConcatenatedColumns:
                 ]
                 index += len(window)
             first += part.count
+
+
+@contextmanager
+def _joinable() -> Iterator[None]:
+    """The error for columns of several jobs that differ in their types."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        raise SutroJobError(
+            "The jobs' columns have types that cannot be joined: read their results one by one."
+        ) from None
 
 
 def _output_name(names: Sequence[str], job_id: str | None) -> str:
@@ -295,6 +325,22 @@ def _array(name: str, values: Sequence[Any]) -> Any:
         return pa.array(values, pa.float64() if name == CONFIDENCE else None)
     except (pa.ArrowException, OverflowError, UnicodeError, RecursionError):
         return text_array(list(values))
+
+
+def _cleaned(table: Any) -> Any:
+    """A table with confidences as floats, and strings that are valid UTF-8."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    for position, name in enumerate(table.column_names):
+        chunks = table[name].chunks
+        if name == CONFIDENCE:
+            column = pa.chunked_array(map(scores, chunks), pa.float64())
+        elif all(map(_is_valid, chunks)):
+            continue
+        else:
+            column = pa.chunked_array([text_array(_replaced(one)) for one in chunks])
+        table = table.set_column(position, name, column)
+    return table
 
 
 def _is_valid(array: Any) -> bool:

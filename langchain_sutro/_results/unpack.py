@@ -20,7 +20,7 @@ from typing import Any
 from langchain_sutro._results.payload import unwrap
 from langchain_sutro._service import dump_json, parse_json
 
-__all__ = ["unpack"]
+__all__ = ["column_types", "unpack", "unpack_piece"]
 
 _SAMPLE = 200
 _SLICE_ROWS = 65_536
@@ -59,6 +59,59 @@ def unpack(strings: Chunks, *, open_envelopes: bool) -> tuple[Any, Any]:
     table, rest = found or _read_one_by_one(strings, open_envelopes=open_envelopes)
     others = pa.chunked_array(rest, pa.large_string())
     return table, others if others.null_count < len(others) else None
+
+
+def column_types(strings: Chunks, *, open_envelopes: bool) -> tuple[dict[str, Any], bool]:
+    """The types of the columns that `unpack` makes, without keeping them.
+
+    Args:
+        strings: As for `unpack`.
+        open_envelopes: As for `unpack`.
+
+    Returns:
+        The Arrow type of each field, and whether some strings are not objects.
+    """
+    import pyarrow as pa  # noqa: PLC0415
+
+    types: dict[str, Any] = {}
+    while True:
+        seen: dict[str, dict[Any, None]] = {}
+        others = False
+        for part in _slices(strings):
+            found = [_fields(text, open_envelopes) for text in part.to_pylist()]
+            others = others or any(text is not None for _, text in found)
+            arrays = _arrays([fields or {} for fields, _ in found], types)
+            for name, array in arrays.items():
+                seen.setdefault(name, {})[None if array is None else array.type] = None
+        kinds = {
+            name: [kind for kind in found if kind != pa.null()] or [pa.null()]
+            for name, found in seen.items()
+        }
+        if not _settled(kinds, types):
+            continue
+        return {name: found[0] for name, found in kinds.items()}, others
+
+
+def unpack_piece(
+    strings: Any, types: dict[str, Any], *, open_envelopes: bool
+) -> tuple[dict[str, Any], Any]:
+    """A part of what `unpack` makes.
+
+    Args:
+        strings: An Arrow array of large strings.
+        types: From `column_types`.
+        open_envelopes: As for `unpack`.
+
+    Returns:
+        An array for each field, and an array of the strings that are not objects, null elsewhere.
+    """
+    import pyarrow as pa  # noqa: PLC0415
+
+    found = [_fields(text, open_envelopes) for text in strings.to_pylist()]
+    arrays = _arrays([fields or {} for fields, _ in found], types)
+    table = _assemble([arrays], [len(strings)], types)
+    columns = {name: table[name].combine_chunks() for name in types}
+    return columns, pa.array([text for _, text in found], pa.large_string())
 
 
 def _slices(strings: Chunks) -> Iterator[Any]:
@@ -207,14 +260,21 @@ def _read_one_by_one(strings: Chunks, *, open_envelopes: bool) -> tuple[Any, lis
             parts.append(_arrays([fields or {} for fields, _ in found], types))
         names = dict.fromkeys(name for part in parts for name in part)
         seen = {name: _types(parts, name) for name in names}
-        several = {name: kinds for name, kinds in seen.items() if len(kinds) > 1 or None in kinds}
-        if not several:
+        if _settled(seen, types):
             kinds = {name: found[0] for name, found in seen.items()}
             return _assemble(parts, [len(part) for part in rest], kinds), rest
-        for name, found in several.items():
-            # First a type that holds all values, if there is one; then string, which holds any.
-            merged = None if name in types else _merged(found)
-            types[name] = pa.large_string() if merged is None else merged
+
+
+def _settled(seen: dict[str, list[Any]], types: dict[str, Any]) -> bool:
+    """Whether each field has one type; otherwise types that hold all values are added."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    several = {name: kinds for name, kinds in seen.items() if len(kinds) > 1 or None in kinds}
+    for name, found in several.items():
+        # First a type that holds all values, if there is one; then string, which holds any.
+        merged = None if name in types else _merged(found)
+        types[name] = pa.large_string() if merged is None else merged
+    return not several
 
 
 def _arrays(rows: list[dict[str, Any]], types: dict[str, Any]) -> dict[str, Any]:
@@ -232,7 +292,7 @@ def _array(values: list[Any], kind: Any) -> Any:
         return None
     try:
         return pa.array(values, kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+    except (pa.ArrowException, OverflowError, UnicodeError):
         return None
 
 

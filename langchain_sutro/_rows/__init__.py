@@ -1,9 +1,9 @@
 """Rows: any table as rows of JSON, checked against a schema, and spooled to disk if large."""
 
+from langchain_sutro._rows.dumped_models import SECRETS, model_values
 from langchain_sutro._rows.json_rows import dump_row, encode_row, kind_name, loaded
 from langchain_sutro._rows.json_schema import schema_problems
 from langchain_sutro._rows.model_names import incoming_names
-from langchain_sutro._rows.model_values import SECRETS, model_values
 from langchain_sutro._rows.remote import RemoteTable
 from langchain_sutro._rows.schema import ExtraFields, InputSchema, model_of
 from langchain_sutro._rows.spool import SpooledRows, split_rows, spool_rows

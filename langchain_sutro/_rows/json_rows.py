@@ -28,7 +28,7 @@ import orjson
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from langchain_sutro._rows.model_values import SECRETS, model_values
+from langchain_sutro._rows.dumped_models import SECRETS, model_values
 from langchain_sutro.errors import SutroInputError
 
 __all__ = [

@@ -18,6 +18,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, RootModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
+from langchain_sutro._rows.dumped_models import dumped
 from langchain_sutro._rows.json_rows import encode_row, is_missing
 from langchain_sutro._rows.json_schema import (
     kind_in_words,
@@ -26,7 +27,6 @@ from langchain_sutro._rows.json_schema import (
     typed_dict,
 )
 from langchain_sutro._rows.model_names import ModelNames
-from langchain_sutro._rows.model_values import dumped
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 
 __all__ = ["ExtraFields", "InputSchema", "model_of"]

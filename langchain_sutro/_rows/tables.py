@@ -20,8 +20,8 @@ from langchain_sutro._rows.arrow_rows import (
     rows_from_columns,
     take_batches,
 )
+from langchain_sutro._rows.dumped_models import model_values
 from langchain_sutro._rows.json_rows import kind_name, loaded
-from langchain_sutro._rows.model_values import model_values
 from langchain_sutro._rows.remote import RemoteTable, is_remote, remote_table
 from langchain_sutro._rows.table_files import take_csv, take_directory, take_parquet
 from langchain_sutro.errors import SutroInputError

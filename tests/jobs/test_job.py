@@ -79,7 +79,7 @@ async def test_every_kind_of_table_is_one_job_in_input_order(
 async def test_ten_thousand_rows_come_as_parquet_without_the_key(echo, deployment, mode):
     job = await call(mode, echo, "submit", rows(10_000))
     results = await call(mode, job, "results")
-    assert list(results.answers()) == labels(10_000)
+    assert list(results.answers) == labels(10_000)
     [storage] = [r for r in deployment.requests if "storage" in r.path]
     assert "authorization" not in {name.lower() for name in storage.headers}
     assert not posts(deployment, "job-results")

@@ -1,0 +1,65 @@
+"""Where results are written: a local file or an fsspec URL, which is there whole or not at all."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import contextmanager, suppress
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from langchain_sutro.errors import SutroConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["written"]
+
+
+@contextmanager
+def written(target: str | PathLike[str]) -> Iterator[Any]:
+    """A binary file that replaces the target once it is written completely.
+
+    Args:
+        target: A local path, or a URL of a file system that fsspec knows.
+
+    Raises:
+        SutroConfigurationError: It is a URL, and fsspec or the package for its kind is missing.
+        OSError: The file cannot be written.
+    """
+    name = fspath(target)
+    with _remote(name) if "://" in name else _local(Path(name)) as file:
+        yield file
+
+
+@contextmanager
+def _local(path: Path) -> Iterator[Any]:
+    part = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        with part.open("xb") as file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _remote(url: str) -> Iterator[Any]:
+    scheme = url.partition("://")[0]
+    try:
+        from fsspec.core import url_to_fs  # noqa: PLC0415
+
+        system, path = url_to_fs(url)
+    except (ImportError, ValueError):
+        raise SutroConfigurationError(
+            f"Install fsspec, and its package for {scheme}://, to write there."
+        ) from None
+    part = f"{path}.{uuid.uuid4().hex[:8]}.part"
+    try:
+        with system.open(part, "wb") as file:
+            yield file
+        system.mv(part, path)
+    except BaseException:
+        with suppress(OSError):
+            system.rm(part)
+        raise
