@@ -4,6 +4,7 @@ import hashlib
 import os
 import sysconfig
 import tarfile
+from itertools import chain
 
 import pytest
 
@@ -60,9 +61,18 @@ def for_agents(wheel):
     return with_wheel(wheel, "agents", [*project["dependencies"], *agents])
 
 
-def with_wheel(wheel, name, requirements):
+@pytest.fixture(scope="session")
+def for_newcomers(wheel):
+    """Python of an environment with the wheel and three extras, in the locked versions."""
+    project = PROJECT["project"]
+    chosen = (project["optional-dependencies"][extra] for extra in ("local", "agents", "plots"))
+    requirements = [*project["dependencies"], *chain(*chosen)]
+    return with_wheel(wheel, "newcomer", requirements, locked=ROOT / "requirements.lock")
+
+
+def with_wheel(wheel, name, requirements, **options):
     """Python of the environment `name` with the requirements and the wheel."""
-    python = environment(name, requirements)
+    python = environment(name, requirements, **options)
     folder = python.parents[1]
     installed = folder / "wheel.sha256"
     sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
