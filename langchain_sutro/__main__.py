@@ -132,7 +132,7 @@ def _from_deployment(names: list[str]) -> dict[str, Any]:
         skeleton = manifest_skeleton(name, published[name]["input_schema"])
         (entry,) = skeleton["functions"]
         entries.append(
-            {**entry, "description": published[name]["description"] or entry["description"]}
+            {**entry, "description": published[name].get("description") or entry["description"]}
         )
     return {"version": 1, "functions": entries}
 

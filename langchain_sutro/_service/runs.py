@@ -139,7 +139,7 @@ def check_authentication(service: Service) -> Operation[dict[str, Any]]:
 
 
 def published_functions(service: Service) -> Operation[list[dict[str, Any]]]:
-    """The Functions of a local deployment: `name`, `description` and `input_schema` of each.
+    """The Functions of a local deployment: `name`, `input_schema` and description of each.
 
     Raises:
         SutroConfigurationError: The deployment has no such endpoint, since it is not a local one.
@@ -149,8 +149,8 @@ def published_functions(service: Service) -> Operation[list[dict[str, Any]]]:
         answer = yield from read(service, url)
     except SutroNotFoundError:
         raise SutroConfigurationError(
-            f"{service.settings.batch_url} does not publish its Functions and their fields; only a "
-            "local deployment does."
+            f"{service.settings.batch_url} does not list its Functions, which only a local "
+            "deployment does: use a manifest (`python -m langchain_sutro manifest --help`)."
         ) from None
     functions = answer.get("functions")
     if not isinstance(functions, list) or not all(map(_is_described, functions)):
@@ -162,6 +162,5 @@ def _is_described(function: Any) -> bool:
     return (
         isinstance(function, dict)
         and isinstance(function.get("name"), str)
-        and isinstance(function.get("description"), str)
         and isinstance(function.get("input_schema"), dict)
     )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from langchain_core.tools import BaseToolkit
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from langchain_sutro._exports import exported_from
 from langchain_sutro._jobs import SutroClient, aexecute, execute
-from langchain_sutro._service import endpoint, malformed, read
+from langchain_sutro._service import published_functions
 from langchain_sutro.agents.manifest import load_manifest
-from langchain_sutro.errors import SutroConfigurationError, SutroNotFoundError
+from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.functions import (
     SutroFunction,
     client_settings,
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from langchain_core.tools import BaseTool
 
-    from langchain_sutro._service import Operation, Service
     from langchain_sutro.functions import SutroTool
 
 __all__ = ["PublishingDeployment", "SutroToolkit"]
@@ -168,7 +167,7 @@ class SutroToolkit(BaseToolkit):
         if deployment is not None:
             at = {"api_url": deployment.url, "api_key": deployment.api_key}
             return cls._published(deployment.functions, {**at, **settings})
-        return cls._published(execute(_client(settings), _list_functions), settings)
+        return cls._published(execute(_client(settings), published_functions), settings)
 
     @classmethod
     async def afrom_deployment(
@@ -177,7 +176,7 @@ class SutroToolkit(BaseToolkit):
         """Asynchronous form of `from_deployment`."""
         if deployment is not None:
             return cls.from_deployment(deployment, **settings)
-        return cls._published(await aexecute(_client(settings), _list_functions), settings)
+        return cls._published(await aexecute(_client(settings), published_functions), settings)
 
     @classmethod
     def _published(cls, listed: Sequence[Mapping[str, Any]], settings: dict[str, Any]) -> Self:
@@ -203,31 +202,6 @@ class SutroToolkit(BaseToolkit):
 
 def _client(settings: Mapping[str, Any]) -> SutroClient:
     return SutroClient(**client_settings(settings))
-
-
-def _list_functions(service: Service) -> Operation[list[dict[str, Any]]]:
-    """The Functions that a local deployment publishes."""
-    try:
-        answer = yield from read(
-            service, endpoint(service.settings.batch_url, "local", "functions")
-        )
-    except SutroNotFoundError as error:
-        raise SutroConfigurationError(
-            f"{service.settings.batch_url} does not list its Functions, which only local "
-            "deployments do: use a manifest (`python -m langchain_sutro manifest --help`)."
-        ) from error
-    listed = answer.get("functions")
-    if not isinstance(listed, list) or not all(_is_published(one) for one in listed):
-        raise malformed('"functions" with their names and schemas')
-    return cast("list[dict[str, Any]]", listed)
-
-
-def _is_published(one: Any) -> bool:
-    return (
-        isinstance(one, dict)
-        and isinstance(one.get("name"), str)
-        and isinstance(one.get("input_schema"), dict)
-    )
 
 
 def _tool_names(functions: Sequence[str], given: Mapping[str, str]) -> list[str]:

@@ -332,7 +332,7 @@ class TestCommand:
         monkeypatch.setenv("SUTRO_API_KEY", deployment.api_key)
         deployment.faults.add("local/functions", status=404)
         assert self.run("--from-deployment") == 1
-        assert "only a local deployment does" in capsys.readouterr().err
+        assert "deployment does: use a manifest" in capsys.readouterr().err
         deployment.faults.add("local/functions", status=200, json={"functions": [{}]})
         assert self.run("--from-deployment") == 1
         assert "functions" in capsys.readouterr().err

@@ -326,3 +326,23 @@ def test_what_is_required_is_used_and_what_is_used_is_required():
     assert used - required - IF_PRESENT - BROUGHT == set()
     assert required - used - INDIRECT == set()
     assert metadata.version("langchain-sutro") == langchain_sutro.__version__
+
+
+PRIVATE = re.compile(
+    r"(?:from|import) (?:langsmith|langchain|langchain_core|langgraph|httpx)(?:\.\w+)*\._\w+"
+    r"|(?:from|import) (?:langsmith|langchain|langchain_core|langgraph|httpx)(?:\.\w+)* import _\w+"
+    r"|\"(?:langsmith|langchain|langchain_core|langgraph)\.[\w.]*\._\w+\""
+    r"|getattr\(\w+, \"_[a-z]\w+\""
+)
+
+
+def test_private_names_of_others_are_listed():
+    listed = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    listed = listed.partition("### Calls that others may change")[2].partition("## Style")[0]
+    users = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if PRIVATE.search(path.read_text(encoding="utf-8"))
+    }
+    assert users >= {"_tracing/context.py", "evaluation/experiment.py"}
+    assert {path for path in users if f"`{path}`" not in listed} == set()
