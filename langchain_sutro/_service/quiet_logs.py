@@ -51,7 +51,9 @@ class _Masked(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         key = _working.get()
         if key is not None:
-            record.msg, record.args = mask_secrets(record.getMessage()[:_LONGEST], key), ()
+            # The headers of an answer, which may hold anything.
+            said = record.getMessage()[:_LONGEST].partition("[(b'")[0]
+            record.msg, record.args = mask_secrets(said, key), ()
         return True
 
 

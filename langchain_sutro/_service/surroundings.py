@@ -95,7 +95,10 @@ def proxy_for(url: httpx.URL) -> httpx.Proxy | None:
     try:
         # Without a scheme it is spoken to in HTTP, as by httpx and curl.
         proxy = httpx.Proxy(named if "://" in named else f"http://{named}")
-        usable = bool(proxy.url.host) and proxy.url.port != 0
+        port = proxy.url.port
+        usable = bool(proxy.url.host) and (port is None or 0 < port < 2**16)
+        # Finds labels that are empty or too long; addresses with colons have none.
+        _ = ":" in proxy.url.host or proxy.url.host.encode("idna")
     except (ValueError, httpx.InvalidURL):
         usable = False
     if not usable:
