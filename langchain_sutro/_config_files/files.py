@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from langchain_sutro._config_files.yaml_values import compose_yaml, load_yaml
 from langchain_sutro.errors import SutroConfigurationError
 
 if TYPE_CHECKING:
@@ -75,14 +76,14 @@ def _parse_json(text: str, path: Path) -> tuple[Any, yaml.Node | None]:
         raise SutroConfigurationError(f"{path}:{line}: not valid JSON: {what}.") from None
     try:
         # JSON is YAML except for tabs, which JSON has only between values.
-        return data, yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader)
+        return data, compose_yaml(text.replace("\t", " "))
     except yaml.YAMLError:
         return data, None
 
 
 def _parse_yaml(text: str, path: Path) -> tuple[Any, yaml.Node | None]:
     try:
-        return yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
+        return load_yaml(text), compose_yaml(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)

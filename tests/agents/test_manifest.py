@@ -134,12 +134,12 @@ def test_a_url_in_a_manifest_is_refused():
     ("text", "said"),
     [
         ("version: 1\nversion: 1\nfunctions: []\n", ":2: version: is defined twice"),
-        ("version: 1\nfunctions: {on: 1}\n", ":2: functions: the key True is not a string"),
-        ("version: 1\nfunctions: [2020-01-01]\n", ":2: functions[0]: a date has no JSON form"),
-        ("version: 1\nfunctions: [.nan]\n", ":2: functions[0]: has no JSON form"),
+        ("version: 1\nfunctions: {1: 1}\n", ":2: functions: the key 1 is not a string"),
+        ("version: 1\nfunctions: [!!timestamp 2020-01-01]\n", ":2: functions[0]: a date has no"),
+        ("version: 1\nfunctions: [!!float .nan]\n", ":2: functions[0]: has no JSON form"),
         ("version: 1\nfunctions: [\n", ":3: not valid YAML"),
         ("version: 1\n\tfunctions: []\n", ":2: not valid YAML"),
-        ("version: 1\nfunctions: 2020-13-45\n", "a value is invalid"),
+        ("version: 1\nfunctions: !!timestamp 2020-13-45\n", "a value is invalid"),
         ("- 1\n", ":1: Input should be a valid dictionary"),
         ("", "Input should be a valid dictionary"),
         ("!!python/object/apply:os.system [echo]\n", ":1: not valid YAML"),
@@ -225,6 +225,87 @@ def test_a_skeleton_of_a_model_is_a_manifest():
     assert set(manifest.functions[0].args_schema["properties"]) == {"query", "seats"}
 
 
+TEXTS = [
+    "NO",
+    "yes",
+    "Off",
+    "y",
+    "12:30",
+    "007",
+    "0x1F",
+    "1_000",
+    "1e5",
+    "2026-01-02",
+    ".inf",
+    "+1",
+    "=",
+    "0o7",
+    "190:20:30.15",
+]
+
+
+def test_text_without_quotes_stays_text(written):
+    enum = ", ".join([*TEXTS, "SE"])
+    path = written(
+        f"version: 1\nfunctions:\n  - name: NO\n    description: yes\n"
+        f"    args_schema: {{properties: {{on: {{type: string, enum: [{enum}]}}}}}}\n"
+    )
+    [function] = load_manifest(path).functions
+    assert (function.name, function.description) == ("NO", "yes")
+    assert function.args_schema["properties"]["on"]["enum"] == [*TEXTS, "SE"]
+
+
+def test_values_of_other_types_are_read_as_in_json(written):
+    values = "[1, -2, 0, 1.5, -0.25, 1.0e+5, true, false, null, ~, 'x']"
+    path = written(
+        f"version: 1\nfunctions:\n  - name: a\n    description: b\n"
+        f"    args_schema: {{properties: {{q: {{enum: {values}}}}}}}\n"
+    )
+    [function] = load_manifest(path).functions
+    read = function.args_schema["properties"]["q"]["enum"]
+    assert read == [1, -2, 0, 1.5, -0.25, 1e5, True, False, None, None, "x"]
+    assert [type(one) for one in read[:3]] == [int] * 3
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("type: string, enum: [SE, true]", "enum[1]: is not of the declared type string"),
+        (
+            "type: string, enum: [1]",
+            "enum[0]: is not of the declared type string: put it in quotes",
+        ),
+        ("type: string, const: 1.5", "const: is not of the declared type string"),
+        ("type: string, default: false", "default: is not of the declared type string"),
+        ("type: integer, default: 007", "default: is not of the declared type integer"),
+        ("type: boolean, default: yes", "default: is not of the declared type boolean"),
+        ("type: array, items: {type: string, enum: [1]}", "items.enum[0]: is not"),
+        ("anyOf: [{type: text}]", "anyOf[0].type: must be one of"),
+        ("type: string, nullable: maybe", "nullable: must be true or false"),
+    ],
+)
+def test_values_that_are_not_of_the_declared_type_have_lines(written, part, said):
+    path = written(
+        f"version: 1\nfunctions:\n  - name: a\n    description: b\n"
+        f"    args_schema: {{properties: {{q: {{{part}}}}}}}\n"
+    )
+    assert f":5: functions[0].args_schema.properties.q.{said}" in refusal(path)
+
+
+def test_what_a_manifest_is_written_as_is_read_back(written):
+    schema = {
+        "type": "object",
+        "properties": {
+            one: {"type": "string", "default": one, "examples": [1.5, 1e20, None, True]}
+            for one in TEXTS
+        },
+    }
+    manifest = manifest_skeleton("NO", schema)
+    again = load_manifest(written(dump_manifest(manifest)))
+    assert again.functions[0].name == "NO"
+    assert again.functions[0].args_schema == schema
+
+
 def test_all_faults_of_a_file_are_said_at_once(tmp_path):
     path = tmp_path / "functions.yaml"
     path.write_text(
@@ -241,7 +322,7 @@ functions:
   - name: three
     description: judges
     description: again
-    args_schema: {properties: {day: {default: 2026-01-02}}}
+    args_schema: {properties: {day: {default: !!timestamp 2026-01-02}}}
 """
     )
     with pytest.raises(SutroConfigurationError) as caught:

@@ -84,7 +84,7 @@ def test_problems_are_named_by_their_fields(config, said):
 
 def test_problems_of_a_file_have_lines(tmp_path):
     path = tmp_path / "decisions.yaml"
-    path.write_text("version: 1\nmodels:\n  judges:\n    questions:\n      q:\n        yes: [a]\n")
+    path.write_text("version: 1\nmodels:\n  judges:\n    questions:\n      q:\n        1: [a]\n")
     with pytest.raises(SutroConfigurationError) as caught:
         read_decision_config(path)
-    assert f"{path}:5: models.judges.questions.q: the key True is not a string" in str(caught.value)
+    assert f"{path}:5: models.judges.questions.q: the key 1 is not a string" in str(caught.value)
