@@ -82,8 +82,7 @@ def active_context(
         hook: May rename or remove what was read.
     """
     if is_decided(config):
-        config = metadata = tags = hook = None
-        enabled = True
+        return _handed_down(manager)
     found: dict[str, Any] = {}
     names: dict[str, None] = {}
     _add(found, names, metadata, tags, explicit=True)
@@ -105,6 +104,15 @@ def active_context(
             _add(found, names, more, others)
     context = TraceContext(found, list(names))
     return context if hook is None else hook(context)
+
+
+def _handed_down(manager: BaseCallbackManager | None) -> TraceContext:
+    """What a callback manager of a decided config has, which is all that may be shown."""
+    found: dict[str, Any] = {}
+    names: dict[str, None] = {}
+    if manager is not None:
+        _add(found, names, manager.metadata, manager.tags)
+    return TraceContext(found, list(names))
 
 
 def decided(config: RunnableConfig) -> RunnableConfig:

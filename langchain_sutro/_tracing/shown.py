@@ -65,12 +65,20 @@ def manager_showing(
         kept |= bookkeeping(tracer.tracing_metadata)
     inherited = {**kept, **bookkeeping(manager.metadata), **context.metadata}
     tags = [*framework_tags(manager.tags), *context.tags]
-    clean: dict[int, BaseCallbackHandler] = {
-        id(tracer): _tracer_showing(tracer, inherited, tags) for tracer in tracers(manager)
-    }
+    loaded = sys.modules.get("langchain_core.tracers.langchain")
+
+    def clean(handlers: list[BaseCallbackHandler]) -> list[BaseCallbackHandler]:
+        # LangChain copies tracers, so that those of the run and those below it are others.
+        return [
+            _tracer_showing(one, inherited, tags)
+            if loaded is not None and isinstance(one, loaded.LangChainTracer)
+            else one
+            for one in handlers
+        ]
+
     return CallbackManager(
-        handlers=[clean.get(id(one), one) for one in manager.handlers],
-        inheritable_handlers=[clean.get(id(one), one) for one in manager.inheritable_handlers],
+        handlers=clean(manager.handlers),
+        inheritable_handlers=clean(manager.inheritable_handlers),
         parent_run_id=manager.parent_run_id,
         tags=tags,
         inheritable_tags=list(context.tags),

@@ -96,7 +96,9 @@ def test_a_change_of_the_model_within_an_experiment_is_a_warning(service, smith)
 
     client = smith.smith
     done = evaluate(target, data="sizes", client=client, max_concurrency=0)
+    client.flush()
     smith.wait()
+    smith.until(lambda: all(run.get("end_time") for run in smith.ordered()))
     results = evaluate_dataset(
         service.judge, experiment=done.experiment_name, upload_results=False, client=client
     )
