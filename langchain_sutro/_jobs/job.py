@@ -157,6 +157,10 @@ class SutroJob:
             "on_interrupt": self.on_interrupt,
         }
 
+    def _asdict(self) -> dict[str, Any]:
+        # LangGraph stores it in checkpoints, and calls the class with it.
+        return self.to_dict()
+
     def __getstate__(self) -> dict[str, Any]:
         return {"job": self.to_dict(), "client": self._client}
 

@@ -59,6 +59,7 @@ from langchain_sutro._tracing import (
 )
 from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.functions.checked_rows import CheckedRow, check_rows, rows_of_batch
+from langchain_sutro.functions.idempotent import aearlier_job, earlier_job, job_token
 from langchain_sutro.functions.interface import answer_form
 from langchain_sutro.functions.many_calls import ManyCalls, OnManyCalls
 from langchain_sutro.functions.row_batch import RowBatch
@@ -618,6 +619,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         job_name: str | None = None,
         description: str | None = None,
         id_column: str | None = None,
+        idempotency_key: str | None = None,
     ) -> SutroJob:
         """Submit a table of any size as one Batch job, and return without waiting for it.
 
@@ -628,6 +630,10 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
             job_name: At most 45 characters.
             description: Stored with the job.
             id_column: Column of a table behind a URL that is copied to the results.
+            idempotency_key: Identifies the submission where a scheduler may repeat it, such as the
+                id of a task. If this key and equal rows have made a job before, and it neither
+                failed nor was cancelled, that job is returned. Each process looks for it in the
+                service's list before it submits.
 
         Raises:
             SutroInputError: A value cannot be sent. Names row and column; nothing was sent.
@@ -637,8 +643,13 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         request = self._request(dry_run, job_name, description, id_column)
         request.check()
         rows = take_rows(data)
+        token = job_token(self.function, idempotency_key, rows)
+        if (earlier := earlier_job(self._client, token)) is not None:
+            return self._job(earlier, rows)
         with self._job_trace(rows, config) as trace:
-            submitted = submit(self._client, request, rows, reuse=self.reuse_jobs, trace=trace)
+            submitted = submit(
+                self._client, request, rows, reuse=self.reuse_jobs, trace=trace, token=token
+            )
         return self._job(submitted, rows)
 
     async def asubmit(
@@ -650,14 +661,18 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         job_name: str | None = None,
         description: str | None = None,
         id_column: str | None = None,
+        idempotency_key: str | None = None,
     ) -> SutroJob:
         """Asynchronous form of `submit`; the table is encoded in a thread."""
         request = self._request(dry_run, job_name, description, id_column)
         request.check()
         rows = await asyncio.to_thread(take_rows, data)
+        token = job_token(self.function, idempotency_key, rows)
+        if (earlier := await aearlier_job(self._client, token)) is not None:
+            return self._job(earlier, rows)
         with self._job_trace(rows, config) as trace:
             submitted = await asubmit(
-                self._client, request, rows, reuse=self.reuse_jobs, trace=trace
+                self._client, request, rows, reuse=self.reuse_jobs, trace=trace, token=token
             )
         return self._job(submitted, rows)
 

@@ -31,7 +31,7 @@ FLOORS = (
     ("_gathering",),
     ("functions",),
     ("agents", "decisions", "evaluation", "pipelines"),
-    ("manifest", "middleware", "plots", "systemone"),
+    ("langgraph", "manifest", "middleware", "plots", "systemone"),
     ("__main__", "testing"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
