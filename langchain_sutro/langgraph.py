@@ -231,4 +231,4 @@ def _interrupt(value: dict[str, Any]) -> None:
 
 
 def _answers(results: BatchResults) -> list[Any]:
-    return [{"error": str(one)} if isinstance(one, Exception) else one for one in results.answers()]
+    return [{"error": str(one)} if isinstance(one, Exception) else one for one in results.answers]
