@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
@@ -19,6 +18,7 @@ from langchain_sutro._service import (
     arun,
     check_client,
     check_url,
+    in_thread,
     resolve,
     run,
 )
@@ -144,7 +144,7 @@ async def aexecute(
     session = client._session  # noqa: SLF001 - as above
     if session is None:
         # The login file may have to be read first.
-        session = await asyncio.to_thread(client._resolve)  # noqa: SLF001 - as above
+        session = await in_thread(client._resolve)  # noqa: SLF001 - as above
     service = Service(session.settings, client.policy)
     return await arun(operation(service, *args, **kwargs), session)
 

@@ -12,6 +12,7 @@ from langchain_sutro._jobs.checkpoint import MOST_ROWS, Checkpoint, CheckpointFi
 from langchain_sutro._jobs.client import SutroClient
 from langchain_sutro._jobs.job import SutroJob
 from langchain_sutro._jobs.parts import Parts, split_table
+from langchain_sutro._service import in_thread
 from langchain_sutro.errors import SutroError, SutroInputError
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class SutroJobGroup:
         cls, checkpoint: str | os.PathLike[str], data: Any = None, **options: Any
     ) -> SutroJobGroup:
         """`resume`, with the same `options`, all of it in a thread."""
-        return await asyncio.to_thread(cls.resume, checkpoint, data, **options)
+        return await in_thread(cls.resume, checkpoint, data, **options)
 
     @property
     def jobs(self) -> list[SutroJob]:
@@ -296,7 +297,7 @@ class SutroJobGroup:
         parts = [
             await job.aresults(include_inputs=include_inputs, timeout=timeout) for job in self.jobs
         ]
-        return await asyncio.to_thread(BatchResults.concat, parts)
+        return await in_thread(BatchResults.concat, parts)
 
     def cancel(self) -> int:
         """Ask for the cancellation of every job; gives how many the service took.

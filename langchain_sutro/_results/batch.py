@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +25,7 @@ from langchain_sutro._results.result_columns import (
 )
 from langchain_sutro._results.unpack import column_types, unpack_piece
 from langchain_sutro._results.unpack import unpack as unpack_texts
+from langchain_sutro._service import in_thread
 from langchain_sutro.errors import SutroInputError, SutroJobError, SutroRowError
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ class BatchResults:
 
     async def __aiter__(self) -> AsyncIterator[FunctionResult | SutroRowError]:
         windows = self._columns.windows(0)
-        while rows := await asyncio.to_thread(self._parsed, windows):
+        while rows := await in_thread(self._parsed, windows):
             for row in rows:
                 yield row
 

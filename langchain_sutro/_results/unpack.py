@@ -18,7 +18,7 @@ from itertools import chain, islice
 from typing import Any
 
 from langchain_sutro._results.payload import unwrap
-from langchain_sutro._service import dump_json, parse_json
+from langchain_sutro._service import dump_json, parse_json, start
 
 __all__ = ["column_types", "unpack", "unpack_piece"]
 
@@ -118,8 +118,8 @@ def _slices(strings: Chunks) -> Iterator[Any]:
     for chunk in strings():
         rows = _SLICE_BYTES * len(chunk) // max(chunk.nbytes, 1)
         step = max(1, min(_SLICE_ROWS, rows))
-        for start in range(0, len(chunk), step):
-            yield chunk.slice(start, step)
+        for first in range(0, len(chunk), step):
+            yield chunk.slice(first, step)
 
 
 def _read_flat(strings: Chunks, *, open_envelopes: bool) -> tuple[Any, list[Any]] | None:
@@ -135,7 +135,7 @@ def _read_flat(strings: Chunks, *, open_envelopes: bool) -> tuple[Any, list[Any]
             if lines is None:
                 return None
             rest.append(others)
-            reading.append(pool.submit(_read_lines, lines, schema, len(part)))
+            reading.append(start(pool, _read_lines, lines, schema, len(part)))
             # A few at a time, to keep memory flat. Two threads take two thirds of the time of one.
             while len(reading) > workers:
                 fields = reading.popleft().result()

@@ -34,6 +34,7 @@ from langchain_sutro._service.submission import (
     reusable_job,
     submit_job,
 )
+from langchain_sutro._service.threads import in_thread, start, start_all
 from langchain_sutro._service.urls import is_loopback, split_url
 from langchain_sutro._service.watch import JobProgress, job_progress, wait_for_job
 
@@ -68,6 +69,7 @@ __all__ = [
     "fetch_results",
     "find_job",
     "get_quotas",
+    "in_thread",
     "is_loopback",
     "job_progress",
     "job_status",
@@ -86,6 +88,8 @@ __all__ = [
     "run_function",
     "run_steps",
     "split_url",
+    "start",
+    "start_all",
     "submit_job",
     "wait_for_job",
     "when_gone",

@@ -23,6 +23,7 @@ import httpx
 
 from langchain_sutro._service.deadlines import DeadlineBackend
 from langchain_sutro._service.surroundings import proxy_for, tls
+from langchain_sutro._service.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -212,7 +213,7 @@ class AsyncStackTransport(httpx.AsyncBaseTransport):
         if transport is None:
             if origin not in self._idle.by_origin:
                 # The first call of all reads the certificate bundle.
-                await asyncio.to_thread(_options, request.url)
+                await in_thread(_options, request.url)
             transport = _connection(request.url, _ASYNC)
         try:
             answer = await transport.handle_async_request(_for_core(request))

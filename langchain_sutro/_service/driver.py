@@ -24,6 +24,7 @@ from langchain_sutro._service.deadlines import Beside, Deadline
 from langchain_sutro._service.failures import broken, is_of_transport, late, was_sent
 from langchain_sutro._service.quiet_logs import quiet_logs
 from langchain_sutro._service.steps import adrive, drive
+from langchain_sutro._service.threads import in_thread
 from langchain_sutro._version import __version__
 from langchain_sutro.errors import SutroAPIError, SutroConfigurationError
 
@@ -423,7 +424,7 @@ def _apieces(response: httpx.Response, sink: Sink) -> AsyncIterator[bytes]:
 
 async def _to_thread(take: Callable[[bytes], bool], piece: bytes) -> bool:
     """Have a piece taken in a thread, and finished even if this task is cancelled meanwhile."""
-    taking = asyncio.ensure_future(asyncio.to_thread(take, piece))
+    taking = asyncio.ensure_future(in_thread(take, piece))
     try:
         return await asyncio.shield(taking)
     except asyncio.CancelledError:
@@ -455,7 +456,7 @@ class _AsyncBody(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pieces = _body(self._request).pieces()
         # Pieces come from a file: read them where that holds nobody up.
-        while piece := await asyncio.to_thread(next, pieces, b""):
+        while piece := await in_thread(next, pieces, b""):
             yield piece
             self._deadline.extend(self._request.timeout.write)
         self._deadline.extend(self._request.timeout.read)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import tempfile
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 from langchain_sutro._service.cleanup import when_gone
 from langchain_sutro._service.download import Download, download_results, results_url
 from langchain_sutro._service.jobs import job_results, when_ready
+from langchain_sutro._service.threads import in_thread
 from langchain_sutro.errors import (
     SutroAPIError,
     SutroAuthenticationError,
@@ -84,7 +84,7 @@ class PrivateFile(Download):
         return self
 
     async def __aexit__(self, kind: object, error: object, trace: object) -> None:
-        await asyncio.to_thread(self.__exit__, kind)
+        await in_thread(self.__exit__, kind)
 
 
 def _not_stored(error: OSError) -> SutroConfigurationError:

@@ -6,11 +6,12 @@ is raised at its `yield`. So the order of the work is written once, and is the s
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
+
+from langchain_sutro._service.threads import in_thread
 
 __all__ = ["Step", "Steps", "adrive", "arun_steps", "blocking", "drive", "run_steps"]
 
@@ -37,7 +38,7 @@ Steps: TypeAlias = Generator[Step[Any], Any, _T]
 def blocking(work: Callable[..., _T], *args: Any, **kwargs: Any) -> Step[_T]:
     """A step that has no asynchronous form; an event loop runs it in a thread."""
     call = partial(work, *args, **kwargs)
-    return Step(call, partial(asyncio.to_thread, call))
+    return Step(call, partial(in_thread, call))
 
 
 def run_steps(steps: Steps[_T]) -> _T:

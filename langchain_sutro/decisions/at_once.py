@@ -6,6 +6,8 @@ import asyncio
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from langchain_sutro._service import start
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
@@ -32,7 +34,7 @@ def all_at_once(works: Sequence[Callable[[], _T]], limit: int) -> list[_T]:
         return [works[0]()]
     pool = ThreadPoolExecutor(min(limit, len(works)), thread_name_prefix="sutro-decision")
     try:
-        futures = [pool.submit(work) for work in works]
+        futures = [start(pool, work) for work in works]
         done, _ = wait(futures, return_when=FIRST_EXCEPTION)
         failed = [one for one in futures if one in done and one.exception() is not None]
         return [future.result() for future in failed or futures]

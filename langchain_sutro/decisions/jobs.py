@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_sutro._rows import encode_row, spool_rows
+from langchain_sutro._service import in_thread
 from langchain_sutro._tracing import job_usage, own_run, row_facts
 from langchain_sutro.decisions.at_once import all_at_once_async
 from langchain_sutro.errors import SutroDecisionError, SutroError, SutroInputError
@@ -104,7 +104,7 @@ class DecisionBatch:
 
     async def arun(self) -> list[Any]:
         """Asynchronous form of `run`; rows are encoded in a thread."""
-        requests, plans, groups = await asyncio.to_thread(self._prepare)
+        requests, plans, groups = await in_thread(self._prepare)
 
         async def one(group: _Group, rows: SpooledRows) -> list[_Result]:
             try:

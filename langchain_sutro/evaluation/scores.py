@@ -15,7 +15,15 @@ from langsmith.evaluation import EvaluationResult, RunEvaluator
 from langsmith.run_helpers import tracing_context
 from langsmith.utils import ContextThreadPoolExecutor
 
-from langchain_sutro._service import Step, Steps, arun_steps, blocking, run_steps
+from langchain_sutro._service import (
+    Step,
+    Steps,
+    arun_steps,
+    blocking,
+    in_thread,
+    run_steps,
+    start_all,
+)
 from langchain_sutro.evaluation.experiment import EVALUATORS, Experiment, judged_ids
 from langchain_sutro.functions import named_arguments
 
@@ -63,7 +71,8 @@ def _together(works: Sequence[Callable[[], Steps[None]]], at_once: int) -> Step[
 
     def now() -> None:
         with ContextThreadPoolExecutor(max_workers=at_once) as threads:
-            list(threads.map(lambda work: run_steps(work()), works))
+            for done in start_all(threads, lambda work: run_steps(work()), works):
+                done.result()
 
     async def later() -> None:
         limit = asyncio.Semaphore(at_once)
@@ -128,7 +137,7 @@ def _call(
     async def later() -> Any:
         with _context(experiment, judged_ids(row.run, row.example)):
             if only_sync:
-                return await asyncio.to_thread(evaluator.evaluate_run, *judged)
+                return await in_thread(evaluator.evaluate_run, *judged)
             return await evaluator.aevaluate_run(*judged)
 
     return Step(now, later)

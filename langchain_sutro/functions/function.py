@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import timedelta
@@ -47,6 +46,7 @@ from langchain_sutro._service import (
     JobRequest,
     Submitted,
     check_name,
+    in_thread,
 )
 from langchain_sutro._tracing import (
     JobTrace,
@@ -418,7 +418,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
                 inputs, config, return_exceptions=return_exceptions, **kwargs
             )
         runs = self._runs()
-        rows = await asyncio.to_thread(check_rows, inputs, self._schema)
+        rows = await in_thread(check_rows, inputs, self._schema)
 
         async def call(
             managers: Sequence[BaseRunManager], configs: list[RunnableConfig]
@@ -666,7 +666,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         """Asynchronous form of `submit`; the table is encoded in a thread."""
         request = self._request(dry_run, job_name, description, id_column)
         request.check()
-        rows = await asyncio.to_thread(take_rows, data)
+        rows = await in_thread(take_rows, data)
         token = job_token(self.function, idempotency_key, rows)
         if (earlier := await aearlier_job(self._client, token)) is not None:
             return self._job(earlier, rows)
@@ -714,7 +714,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         self, data: Any, max_rows_per_job: int, **options: Any
     ) -> SutroJobGroup:
         """Asynchronous form of `submit_in_parts`, with the same `options`; it runs in a thread."""
-        return await asyncio.to_thread(self.submit_in_parts, data, max_rows_per_job, **options)
+        return await in_thread(self.submit_in_parts, data, max_rows_per_job, **options)
 
     def _request(
         self,

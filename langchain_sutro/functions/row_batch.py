@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_sutro._rows import spool_rows
+from langchain_sutro._service import in_thread
 from langchain_sutro._tracing import job_usage, row_facts
 from langchain_sutro.errors import SutroError, SutroInputError, SutroValidationError
 from langchain_sutro.functions.row_outcomes import RowOutcomes
@@ -82,7 +82,7 @@ class RowBatch:
         job: SutroJob | None = None
         while job is None and rows.open:
             try:
-                with await asyncio.to_thread(self._encoded, rows) as encoded:
+                with await in_thread(self._encoded, rows) as encoded:
                     job = await self.job.asubmit(encoded)
             except SutroValidationError as error:
                 refusals += 1

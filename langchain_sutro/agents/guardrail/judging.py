@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from langchain_core.runnables.config import ContextThreadPoolExecutor
 from langgraph.func import task
 
-from langchain_sutro._service import Steps, arun_steps, run_steps
+from langchain_sutro._service import Steps, arun_steps, run_steps, start_all
 from langchain_sutro.agents.guardrail.contents import call_digest, message_digest
 from langchain_sutro.agents.guardrail.decisions import (
     DECISIONS,
@@ -91,7 +91,8 @@ class Judging:
         if len(questions) < 2:
             return _judged(questions, [self._run(question) for question in questions])
         with ContextThreadPoolExecutor(min(len(questions), _AT_ONCE)) as pool:
-            return _judged(questions, list(pool.map(self._run, questions)))
+            waiting = start_all(pool, self._run, questions)
+            return _judged(questions, [one.result() for one in waiting])
 
     async def ajudge(self, questions: Sequence[Question], *, once: bool = False) -> list[Judged]:
         """Asynchronous form of `judge`."""
