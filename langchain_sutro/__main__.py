@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import importlib
 import sys
 from difflib import get_close_matches
@@ -13,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from langchain_sutro._jobs import SutroClient, execute
+from langchain_sutro._rows import file_columns
 from langchain_sutro._service import published_functions
 from langchain_sutro._version import __version__
 from langchain_sutro.agents import dump_manifest, manifest_skeleton
@@ -30,7 +30,7 @@ examples:
   python -m langchain_sutro manifest --from-deployment -o sutro.yaml
 """
 # The errors that a wrong file, module, class, name, key or URL leads to.
-_WRONG = (OSError, ImportError, AttributeError, TypeError, ValueError, csv.Error, SutroError)
+_WRONG = (OSError, ImportError, AttributeError, TypeError, ValueError, SutroError)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -156,20 +156,12 @@ def _csv_fields(path: Path) -> dict[str, Any]:
     """The JSON schema of a CSV file's rows, whose cells are all strings.
 
     Raises:
-        ValueError: The file has no header, or its names are empty or repeated.
+        ValueError: The file has no header, its names are empty or repeated, or it is not valid
+            CSV.
     """
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file, delimiter=delimiter), [])
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8: save it as UTF-8.") from None
-    if not header or "" in header or len(set(header)) < len(header):
-        raise ValueError(
-            f"{path} has no header, or its header has names that are empty or repeated."
-        )
-    if len(header) == 1 and (other := next((c for c in ";\t|" if c in header[0]), None)):
-        raise ValueError(f"{path} seems to be separated by {other!r}: separate it by commas.")
+    header = file_columns(path)
+    if "" in header or len(set(header)) < len(header):
+        raise ValueError(f"{path} has a header with names that are empty or repeated.")
     properties = {name: {"type": "string", "description": "TODO"} for name in header}
     return {"type": "object", "properties": properties, "required": header}
 

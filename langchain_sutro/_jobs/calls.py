@@ -14,11 +14,17 @@ from langchain_sutro._jobs.connection import Connection, asking, execute, traces
 from langchain_sutro._jobs.forms import asynchronous, synchronous
 from langchain_sutro._jobs.memory import memory
 from langchain_sutro._results import BatchResults
-from langchain_sutro._rows import RemoteTable, SpooledRows, open_table, spool_rows
+from langchain_sutro._rows import RemoteTable, SpooledRows, spool_rows, table_for
 from langchain_sutro._service import PrivateFile, blocking
-from langchain_sutro.errors import SutroJobCancelledError, SutroJobFailedError, SutroJobTimeoutError
+from langchain_sutro.errors import (
+    SutroInputError,
+    SutroJobCancelledError,
+    SutroJobFailedError,
+    SutroJobTimeoutError,
+)
 
 if TYPE_CHECKING:
+    from langchain_sutro._rows import Fields, InputSchema
     from langchain_sutro._service import Steps
 
 __all__ = [
@@ -35,14 +41,28 @@ __all__ = [
 _FEW_ROWS = 5000
 
 
-def take_rows(data: Any) -> SpooledRows | RemoteTable:
+def take_rows(
+    data: Any, fields: Fields | None = None, schema: InputSchema | None = None
+) -> SpooledRows | RemoteTable:
     """Encode and check a table, or find that it lies behind a URL. Reads files.
 
+    Args:
+        data: Any table; rows that are encoded already are returned as they are.
+        fields: Names of the columns to send, or a mapping of names of fields to columns.
+        schema: Checks every row; columns that it does not name are not sent.
+
     Raises:
-        SutroInputError: It cannot be sent; names row and column.
+        SutroInputError: It cannot be sent, or has no rows; names row and column.
     """
-    table = data if isinstance(data, SpooledRows) else open_table(data)
-    return table if isinstance(table, SpooledRows | RemoteTable) else spool_rows(table)
+    if isinstance(data, SpooledRows):
+        return data
+    table = table_for(data, fields, schema)
+    if isinstance(table, RemoteTable):
+        return table
+    rows = spool_rows(table)
+    if not rows.count:
+        raise SutroInputError("The table has no rows.")
+    return rows
 
 
 @synchronous

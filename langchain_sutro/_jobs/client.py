@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
+    from langchain_sutro._rows import Fields
     from langchain_sutro._service import JobStatus, Steps
 
 __all__ = ["SutroClient"]
@@ -126,6 +127,8 @@ class SutroClient(Connection):
         langsmith_metadata: dict[str, Any] | None = None,
         langsmith_tags: list[str] | None = None,
         id_column: str | None = None,
+        *,
+        fields: Fields | None = None,
     ) -> Steps[str]:
         """Run a Function over a table as one Batch job.
 
@@ -141,6 +144,8 @@ class SutroClient(Connection):
             langsmith_metadata: Goes onto the job's LangSmith run, over that of the active trace.
             langsmith_tags: The same for tags.
             id_column: Column that a table behind a URL carries into its results.
+            fields: Names of the columns to send, or a mapping of the names of the Function's fields
+                to the table's columns. By default all are sent.
 
         Returns:
             The job's id.
@@ -152,7 +157,7 @@ class SutroClient(Connection):
         """
         request = JobRequest(name, job_priority, dry_run, job_name, description, id_column)
         request.check()
-        rows = yield blocking(take_rows, data)
+        rows = yield blocking(take_rows, data, fields)
         with job_trace(name, rows, metadata=langsmith_metadata, tags=langsmith_tags) as trace:
             submitted = yield from steps_of(submit)(self, request, rows, trace=trace)
         if stay_attached:

@@ -12,6 +12,7 @@ from langchain_sutro._jobs.checkpoint import MOST_ROWS, Checkpoint, CheckpointFi
 from langchain_sutro._jobs.client import SutroClient
 from langchain_sutro._jobs.job import SutroJob
 from langchain_sutro._jobs.parts import Parts, split_table
+from langchain_sutro._rows import InputSchema, table_for
 from langchain_sutro._service import in_thread
 from langchain_sutro.errors import SutroError, SutroInputError
 
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
+    from pydantic import BaseModel
+
     from langchain_sutro._jobs.job import OnInterrupt
     from langchain_sutro._jobs.parts import JobTracer
     from langchain_sutro._results import BatchResults
+    from langchain_sutro._rows import Fields
     from langchain_sutro._service import JobProgress, JobRequest, JobStatus
 
 __all__ = ["SutroJobGroup"]
@@ -125,6 +129,8 @@ class SutroJobGroup:
         poll_interval: float = 5.0,
         on_interrupt: OnInterrupt = "detach",
         resubmit_unknown: bool = False,
+        fields: Fields | None = None,
+        args_schema: type[BaseModel] | dict[str, Any] | None = None,
     ) -> SutroJobGroup:
         """Continue with the jobs of a checkpoint.
 
@@ -139,6 +145,8 @@ class SutroJobGroup:
             on_interrupt: As for `submit`.
             resubmit_unknown: Submit a part again that may have been submitted before, if its job is
                 not found. A job that the service lists late is then paid for twice.
+            fields: As it was for `SutroFunction.submit_in_parts`.
+            args_schema: That of the Function which submitted the table, if it has one.
 
         Raises:
             SutroInputError: Parts are missing and the table is not given, or it differs.
@@ -155,8 +163,10 @@ class SutroJobGroup:
             # Another process may have written it meanwhile.
             kept = file.read()
             parts = Parts(client, kept, file)
-            spooled = None if data is None else split_table(data, kept.max_rows)
-            if spooled is not None:
+            spooled = None
+            if data is not None:
+                table = _as_submitted(data, fields, args_schema, kept.request.function)
+                spooled = split_table(table, kept.max_rows)
                 parts.check_same(spooled)
             parts.find_lost(resubmit_unknown=resubmit_unknown)
             if any(part.job_id is None for part in kept.parts):
@@ -331,6 +341,17 @@ class SutroJobGroup:
     async def acost_estimate(self) -> float | None:
         """Asynchronous form of `cost_estimate`."""
         return _sum(await asyncio.gather(*(job.acost_estimate() for job in self.jobs)))
+
+
+def _as_submitted(
+    data: Any,
+    fields: Fields | None,
+    args_schema: type[BaseModel] | dict[str, Any] | None,
+    function: str,
+) -> Any:
+    if args_schema is None:
+        return table_for(data, fields)
+    return table_for(data, fields, InputSchema(args_schema, function).for_tables())
 
 
 _Error = TypeVar("_Error", bound=BaseException)

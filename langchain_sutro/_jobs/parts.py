@@ -112,7 +112,10 @@ class Parts:
         """
         kept = [part.sha256 for part in self._checkpoint.parts]
         if kept != [rows.sha256 for rows in spooled]:
-            raise SutroInputError("The table differs from the one in the checkpoint.")
+            raise SutroInputError(
+                "The table differs from the one in the checkpoint, or was submitted with other "
+                "fields or another args_schema: pass the same to resume."
+            )
 
     def submit_missing(self, spooled: Sequence[SpooledRows], trace: JobTracer | None) -> None:
         """Submit the parts that have no job yet, in order."""

@@ -1,86 +1,132 @@
-"""Arrow columns as rows, and checks for all kinds of table with named columns."""
+"""Arrow columns as rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import time
 from typing import TYPE_CHECKING, Any
 
 from langchain_sutro.errors import SutroInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["TakeRows", "cells", "check_names", "check_schema", "rows_from_columns", "take_batches"]
+__all__ = [
+    "TakeRows",
+    "cells",
+    "check_types",
+    "reading",
+    "rows_from_columns",
+    "take_batches",
+]
 
 TakeRows = Callable[[int], list[Any]]
 """Returns the next rows, at most the requested number, and no rows only at the end."""
 
 
-def check_names(names: Sequence[Any], columns: Sequence[str] | None) -> None:
-    """Check the names of a table's columns.
+def check_types(schema: Any, columns: Iterable[str]) -> None:
+    """Check the types of an Arrow schema.
+
+    Args:
+        schema: The schema.
+        columns: Names of the columns that are sent.
 
     Raises:
-        SutroInputError: A name is not a string or is used twice, or a selected column is missing.
+        SutroInputError: A column's values cannot be sent, whatever they are.
     """
-    for position, name in enumerate(names):
-        if not isinstance(name, str):
-            raise SutroInputError(
-                f"Column {position} is named {name!r}, but column names must be strings."
-            )
-    seen = set(names)
-    if len(seen) < len(names):
-        twice = next(name for name in names if list(names).count(name) > 1)
-        raise SutroInputError(f"Two columns are named {twice!r}: rename one of them.", column=twice)
-    for name in columns or ():
-        if name not in seen:
-            raise SutroInputError(f"The table has no column {name!r}.", column=name)
-
-
-def check_schema(schema: Any, columns: Sequence[str] | None) -> None:
-    """Check the columns of an Arrow schema.
-
-    Raises:
-        SutroInputError: A row cannot have these names or types, or a selected column is missing.
-    """
-    check_names(schema.names, columns)
-    for column in schema:
-        if _has_map(column.type) and (columns is None or column.name in columns):
-            raise SutroInputError(
-                f"Column {column.name!r} holds Arrow maps, whose keys need not be strings: convert "
-                "them to structs.",
-                column=column.name,
-            )
-
-
-def _has_map(kind: Any) -> bool:
     import pyarrow as pa  # noqa: PLC0415
 
-    inner = (kind.field(index).type for index in range(kind.num_fields))
-    return bool(pa.types.is_map(kind)) or any(map(_has_map, inner))
+    for name in columns:
+        for kind in _all_types(schema.field(name).type):
+            if pa.types.is_struct(kind):
+                names = [kind.field(index).name for index in range(kind.num_fields)]
+                if len(set(names)) < len(names):
+                    raise SutroInputError(
+                        f"Column {name!r} has structs with two fields of one name.", column=name
+                    )
+            if pa.types.is_map(kind) and not _is_text(kind.key_type):
+                raise SutroInputError(
+                    f"Column {name!r} holds maps with keys of type {kind.key_type}; keys must be "
+                    "strings.",
+                    column=name,
+                )
 
 
-def take_batches(batches: Iterable[Any], columns: Sequence[str] | None) -> TakeRows:
-    """Convert Arrow record batches to rows."""
+def _all_types(kind: Any) -> Iterator[Any]:
+    import pyarrow as pa  # noqa: PLC0415
+
+    yield kind
+    if pa.types.is_dictionary(kind):
+        yield from _all_types(kind.value_type)
+    for index in range(kind.num_fields):
+        yield from _all_types(kind.field(index).type)
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa  # noqa: PLC0415
+
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+
+
+def reading(batches: Iterable[Any], name: str) -> Iterator[Any]:
+    """Read record batches, with errors of this package.
+
+    Args:
+        batches: What reads them.
+        name: What is read, for errors.
+
+    Raises:
+        SutroInputError: They cannot be read. It does not repeat Arrow's message, which may quote
+            cells and paths.
+    """
+    import pyarrow as pa  # noqa: PLC0415
+
+    rest = iter(batches)
+    done = 0
+    while True:
+        try:
+            batch = next(rest)
+        except StopIteration:
+            return
+        except (pa.ArrowException, OSError):
+            raise SutroInputError(
+                f"{name} cannot be read from row {done} on: it is damaged, or has values that "
+                "Arrow does not support.",
+                row_index=done,
+            ) from None
+        yield batch
+        done += batch.num_rows
+
+
+def take_batches(batches: Iterable[Any], chosen: Mapping[str, str]) -> TakeRows:
+    """Convert Arrow record batches to rows.
+
+    Args:
+        batches: The batches, each with all chosen columns.
+        chosen: The column of each field, by the field's name.
+    """
     rest = iter(batches)
     batch: Any = None
     position = 0
+    done = 0
 
     def take(count: int) -> list[Any]:
-        nonlocal batch, position
+        nonlocal batch, position, done
         while batch is None or position >= batch.num_rows:
             batch, position = next(rest, None), 0
             if batch is None:
                 return []
         part = batch.slice(position, count)
+        columns = [cells(part.column(column), column, done) for column in chosen.values()]
         position += part.num_rows
-        return _rows_of_batch(part if columns is None else part.select(list(columns)))
+        done += part.num_rows
+        return rows_from_columns(part.num_rows, list(chosen), columns)
 
     return take
-
-
-def _rows_of_batch(batch: Any) -> list[dict[str, Any]]:
-    names = batch.schema.names
-    return rows_from_columns(batch.num_rows, names, map(cells, batch.columns, names))
 
 
 def rows_from_columns(
@@ -95,34 +141,153 @@ def rows_from_columns(
     return rows
 
 
-def cells(array: Any, name: str) -> list[Any]:
-    """Values of an Arrow array as Python objects."""
+def cells(array: Any, name: str, first_row: int = 0) -> list[Any]:
+    """Values of an Arrow array as Python objects.
+
+    Args:
+        array: The array.
+        name: Name of the column, for errors.
+        first_row: Index of its first row, for errors.
+
+    Raises:
+        SutroInputError: Python has no such value.
+    """
+    try:
+        return _values(array)
+    except _READ_ERRORS:
+        pass
+    for index in range(len(array)):
+        try:
+            _values(array.slice(index, 1))
+        except _READ_ERRORS as error:
+            row = first_row + index
+            raise SutroInputError(
+                f"Row {row}, column {name!r}: {_reason(error, array.type)}.",
+                row_index=row,
+                column=name,
+            ) from None
+    raise SutroInputError(
+        f"Column {name!r} of type {array.type} has values that Python cannot represent.",
+        column=name,
+    )
+
+
+# An unknown time zone is a KeyError with some versions of Arrow; deep nesting ends the recursion.
+_READ_ERRORS = (ValueError, OverflowError, KeyError, NotImplementedError, RecursionError, OSError)
+
+
+class _DoubleKeyError(ValueError):
+    """A map has one key twice."""
+
+
+def _reason(error: Exception, kind: Any) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "a string is not valid UTF-8"
+    if isinstance(error, _DoubleKeyError):
+        return "a map has one key twice"
+    if isinstance(error, RecursionError):
+        return "values are nested too deeply"
+    zone = getattr(kind, "tz", None)
+    if zone is not None and not isinstance(error, OverflowError):
+        return (
+            f"a time that cannot be represented, perhaps because the time zone {zone!r} is unknown"
+        )
+    return f"a value of type {kind} that cannot be represented"
+
+
+def _values(array: Any) -> list[Any]:
     import pyarrow as pa  # noqa: PLC0415
 
     kind = array.type
     if pa.types.is_dictionary(kind):
         # Decoded here, since Arrow cannot decode every string type.
-        values = cells(array.dictionary, name)
+        values = _values(array.dictionary)
         return [None if index is None else values[index] for index in array.indices.to_pylist()]
+    if pa.types.is_map(kind):
+        entries = pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)]))
+        return [_object(entry) for entry in _values(array.cast(entries))]
+    if pa.types.is_struct(kind):
+        return _structs(array)
+    if _is_list(kind) and _needs_care(kind.value_type):
+        return _lists(array)
+    if pa.types.is_time64(kind) and kind.unit == "ns":
+        return [
+            None if value is None else _time(value) for value in array.cast(pa.int64()).to_pylist()
+        ]
     if pa.types.is_timestamp(kind) and kind.unit == "ns":
-        array = _without_nanoseconds(array)
-    try:
-        found: list[Any] = array.to_pylist()
-    except (ValueError, OverflowError):
-        raise SutroInputError(
-            f"Column {name!r} of type {kind} has values that Python cannot represent.",
-            column=name,
-        ) from None
+        array = _in_microseconds(array)
+    found: list[Any] = array.to_pylist()
     return found
 
 
-def _without_nanoseconds(array: Any) -> Any:
-    """Microseconds if that is exact, otherwise strings: both are sent as strings."""
+def _is_list(kind: Any) -> bool:
     import pyarrow as pa  # noqa: PLC0415
+
+    return bool(
+        pa.types.is_list(kind)
+        or pa.types.is_large_list(kind)
+        or pa.types.is_fixed_size_list(kind)
+        or pa.types.is_list_view(kind)
+        or pa.types.is_large_list_view(kind)
+    )
+
+
+def _needs_care(kind: Any) -> bool:
+    """Whether Arrow's own conversion of the values would lose something, or fail."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    return bool(
+        kind.num_fields or pa.types.is_dictionary(kind) or getattr(kind, "unit", None) == "ns"
+    )
+
+
+def _structs(array: Any) -> list[Any]:
+    kind = array.type
+    names = [kind.field(index).name for index in range(kind.num_fields)]
+    # Unlike `field`, it respects the array's offset.
+    columns = [_values(column) for column in array.flatten()]
+    rows = rows_from_columns(len(array), names, columns)
+    if not array.null_count:
+        return rows
+    there = array.is_valid().to_pylist()
+    return [row if valid else None for row, valid in zip(rows, there, strict=True)]
+
+
+def _lists(array: Any) -> list[Any]:
     import pyarrow.compute as pc  # noqa: PLC0415
+
+    values = _values(array.flatten())
+    found: list[Any] = []
+    position = 0
+    for length in pc.list_value_length(array).to_pylist():
+        found.append(None if length is None else values[position : position + length])
+        position += length or 0
+    return found
+
+
+def _object(entries: Any) -> dict[str, Any] | None:
+    if entries is None:
+        return None
+    made = {entry["key"]: entry["value"] for entry in entries}
+    if len(made) < len(entries):
+        raise _DoubleKeyError
+    return made
+
+
+def _time(nanoseconds: int) -> time | str:
+    """A time of day; one with nanoseconds as ISO 8601, since Python's have microseconds."""
+    seconds, rest = divmod(nanoseconds, 10**9)
+    whole = time(seconds // 3600, seconds // 60 % 60, seconds % 60, rest // 1000)
+    if not rest % 1000:
+        return whole
+    return f"{whole.isoformat('microseconds')}{rest % 1000:03}"
+
+
+def _in_microseconds(array: Any) -> Any:
+    """Microseconds if that is exact; otherwise each value becomes pandas' timestamp."""
+    import pyarrow as pa  # noqa: PLC0415
 
     try:
         return array.cast(pa.timestamp("us", array.type.tz))
     except pa.ArrowInvalid:
-        # As in ISO 8601; pyarrow writes a space.
-        return pc.replace_substring(array.cast(pa.string()), " ", "T", max_replacements=1)
+        return array

@@ -17,7 +17,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from itertools import chain
@@ -47,8 +47,8 @@ __all__ = [
 Row = dict[str, Any] | str
 
 _DEEPEST = 200
-# Both ways convert dataclasses with `_plain`.
-_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS
+# Both ways convert dataclasses and times with `_plain`: orjson cuts the seconds of an offset.
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 # Twice as fast as `in`, since colons are rarer than the letters of "null".
 _NULL_FIELD = re.compile(rb":null")
 # Values of these types cannot make orjson write null for an infinity.
@@ -394,13 +394,36 @@ def _sorted(values: AbstractSet[Any]) -> list[Any]:
 
 def _from_numpy(value: Any, numpy: Any) -> Any:
     if isinstance(value, numpy.datetime64):
-        return None if numpy.isnat(value) else str(value)
+        return None if numpy.isnat(value) else _numpy_moment(value, numpy)
     if isinstance(value, numpy.ndarray):
         # `tolist` would convert nanoseconds to numbers.
-        return list(value) if value.dtype.kind == "M" and value.ndim else value.tolist()
+        return list(value) if value.dtype.kind in "mM" and value.ndim else value.tolist()
     if isinstance(value, numpy.timedelta64):
         return _numpy_duration(value)
     return value.item()
+
+
+# Parts of a microsecond in each finer unit of NumPy, and the digits that they take.
+_FINER = {"ns": (10**3, 3), "ps": (10**6, 6), "fs": (10**9, 9), "as": (10**12, 12)}
+
+
+def _numpy_moment(value: Any, numpy: Any) -> str:
+    """A moment as `isoformat` of Python and pandas writes it."""
+    unit, count = numpy.datetime_data(value.dtype)
+    if unit in ("Y", "M"):
+        return str(value)
+    if unit in ("D", "W"):
+        plain, digits = value.astype("M8[D]").item(), ""
+    else:
+        parts, width = _FINER.get(unit, (1, 0))
+        whole, rest = divmod(int(value.astype("i8")) * count, parts)
+        in_microseconds = numpy.datetime64(whole, "us") if width else value.astype("M8[us]")
+        plain, digits = in_microseconds.item(), f"{rest:0{width}}" if rest else ""
+    if not isinstance(plain, date):
+        raise _NoJSONError("a time outside of the years 1 to 9999 has no JSON form; send a string")
+    if digits and isinstance(plain, datetime):
+        return plain.isoformat(timespec="microseconds") + digits
+    return plain.isoformat()
 
 
 def _numpy_duration(value: Any) -> timedelta | None:

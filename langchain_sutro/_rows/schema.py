@@ -12,6 +12,7 @@ with computed fields and without excluded ones. A JSON schema checks a row and c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any, Literal, TypeAlias, cast
 
 import orjson
@@ -117,6 +118,15 @@ class InputSchema:
     def _use_properties(self) -> None:
         self.accepted = frozenset(self.json_schema.get("properties", ()))
         self.optional = self.accepted.difference(self.json_schema.get("required", ()))
+
+    def for_tables(self) -> InputSchema:
+        """The same schema, but fields that it does not name are left out instead of refused.
+
+        A table is seldom made for one Function alone, so its other columns are not a mistake.
+        """
+        lenient = copy(self)
+        lenient._ignores = True  # noqa: SLF001 - ours
+        return lenient
 
     def check(self, row: Any, *, row_index: int | None = None, from_json: bool = False) -> Any:
         """Check a row and return what is sent.

@@ -16,16 +16,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from langchain_sutro._rows.columns import Columns, named
 from langchain_sutro._rows.json_rows import Row, dump_chunk, mixed, plain_rows
 from langchain_sutro._rows.remote import RemoteTable
-from langchain_sutro._rows.tables import open_table
+from langchain_sutro._rows.tables import open_table, table_for
 from langchain_sutro._service import when_gone
-from langchain_sutro.errors import SutroInputError
+from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
     from typing import Self
+
+    from langchain_sutro._rows.columns import Fields
 
 __all__ = [
     "SpooledRows",
@@ -184,11 +187,21 @@ class SpooledRows:
         for part in (lead, memoryview(array)[1:-1]):
             self._digest.update(part)
             # The comma is kept too, so that offsets follow from sizes.
-            self._file.write(part)
+            self._write(part)
         self.size += len(lead) + len(array) - 2
         self.count = stop
         self._note_names(rows)
         return len(array)
+
+    def _write(self, part: bytes | memoryview) -> None:
+        try:
+            self._file.write(part)
+        except OSError as error:
+            raise SutroConfigurationError(
+                "The rows could not be written to a temporary file in "
+                f"{tempfile.gettempdir()} ({error.strerror}): free space there, or set TMPDIR to "
+                "another directory."
+            ) from error
 
     def _note_names(self, rows: Sequence[Row]) -> None:
         for row in rows if len(self._chunks) == 1 else rows[:1]:
@@ -197,34 +210,43 @@ class SpooledRows:
                 self.columns = tuple(self._names)[:_MOST_COLUMNS]
 
 
-def spool_rows(data: Any, *, columns: Sequence[str] | None = None) -> SpooledRows:
+def spool_rows(
+    data: Any,
+    *,
+    fields: Fields | None = None,
+    max_bytes: int | None = None,
+) -> SpooledRows:
     """Encode a table.
 
     Args:
         data: Any table on this machine, see `open_table`.
-        columns: Names of the columns to send; None sends all.
+        fields: As for `table_for`, which also takes a schema.
+        max_bytes: Maximum size of the JSON array in bytes.
 
     Returns:
         The rows.
 
     Raises:
-        SutroInputError: It is not a table on this machine, or a cell has no JSON form.
+        SutroInputError: It is not a table on this machine, a row does not fit the schema, a cell
+            has no JSON form, or there are more bytes.
     """
-    return _Spooler(data, columns).spool(None)
+    return _Spooler(data, fields, max_bytes).spool(None)
 
 
 def split_rows(
     data: Any,
     max_rows: int,
     *,
-    columns: Sequence[str] | None = None,
+    fields: Fields | None = None,
+    max_bytes: int | None = None,
 ) -> Iterator[SpooledRows]:
     """Encode a table as several parts, each when it is requested.
 
     Args:
         data: As for `spool_rows`.
         max_rows: The maximum number of rows in a part.
-        columns: As for `spool_rows`.
+        fields: As for `spool_rows`.
+        max_bytes: Maximum size of each part.
 
     Yields:
         Parts in order; none is empty. `list(split_rows(…))` checks every row before the first part
@@ -235,7 +257,7 @@ def split_rows(
     """
     if max_rows < 1:
         raise SutroInputError(f"max_rows must be at least 1, not {max_rows}.")
-    spooler = _Spooler(data, columns)
+    spooler = _Spooler(data, fields, max_bytes)
     while (part := spooler.spool(max_rows)).count:
         yield part
 
@@ -243,13 +265,18 @@ def split_rows(
 class _Spooler:
     """Reads a table once, part after part."""
 
-    def __init__(self, data: Any, columns: Sequence[str] | None) -> None:
-        table = open_table(data)
+    def __init__(self, data: Any, fields: Fields | None, max_bytes: int | None) -> None:
+        table = open_table(data) if fields is None else table_for(data, fields)
         if isinstance(table, RemoteTable):
             raise SutroInputError(
                 f"{table.location} is fetched by the service, so it cannot be encoded here."
             )
-        self._take = table.open(columns)
+        self._schema = schema = table.schema
+        self._columns = Columns(
+            table.fields, None if schema is None or schema.open else schema.accepted
+        )
+        self._max_bytes = max_bytes
+        self._take = table.open(self._columns)
         self._first_row = 0
         self._strings: bool | None = None
 
@@ -261,16 +288,48 @@ class _Spooler:
                 step = max(1, min(step, _CHUNK_ROWS))
                 taken = self._take(step if max_rows is None else min(step, max_rows - part.count))
                 if not taken:
+                    self._columns.check_found()
+                    self._columns.log_left_out()
                     break
-                rows = plain_rows(taken, self._first_row + part.count)
+                rows = self._rows(taken, self._first_row + part.count)
                 self._check_kind(rows, part)
                 size = part.append(rows)
+                self._check_size(part)
                 step = min(4 * step, len(rows) * _CHUNK_BYTES // size)
         except BaseException:
             part.close()
             raise
         self._first_row += part.count
         return part
+
+    def _rows(self, taken: Sequence[Any], first_row: int) -> Sequence[Row]:
+        if self._columns.are_given:
+            taken = plain_rows(taken, first_row)
+        chosen = self._columns.of_rows(taken)
+        if self._schema is None:
+            return plain_rows(chosen, first_row)
+        checked = [self._checked(row, first_row + index) for index, row in enumerate(chosen)]
+        return plain_rows(checked, first_row)
+
+    def _checked(self, row: Any, row_index: int) -> Any:
+        schema: Any = self._schema
+        try:
+            return schema.check(row, row_index=row_index)
+        except SutroInputError as error:
+            known = self._columns.known
+            if known is None or error.column in known:
+                raise
+            raise SutroInputError(
+                f"{error} The table's columns are: {named(known)}.",
+                row_index=error.row_index,
+                column=error.column,
+            ) from error.__cause__
+
+    def _check_size(self, part: SpooledRows) -> None:
+        if self._max_bytes is not None and part.size > self._max_bytes:
+            raise SutroInputError(
+                f"The rows are more than the {self._max_bytes:,} bytes of JSON that may be sent."
+            )
 
     def _check_kind(self, rows: Sequence[Row], part: SpooledRows) -> None:
         strings = isinstance(rows[0], str)

@@ -1,160 +1,122 @@
-"""Tables in files: CSV, Parquet, and directories of Parquet files."""
+"""Tables in files, by their endings, and in files that the caller has opened."""
 
 from __future__ import annotations
 
-import re
-from itertools import chain
+import io
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._rows.arrow_rows import TakeRows, check_names, check_schema, take_batches
+from langchain_sutro._rows.byte_streams import OpenFile, TextBytes, file_errors
+from langchain_sutro._rows.csv_files import csv_header, take_csv
+from langchain_sutro._rows.json_lines import take_json_lines
+from langchain_sutro._rows.parquet_directory import take_directory
+from langchain_sutro._rows.parquet_files import take_parquet
 from langchain_sutro.errors import SutroInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable
 
-__all__ = ["take_csv", "take_directory", "take_parquet"]
+    from langchain_sutro._rows.arrow_rows import TakeRows
+    from langchain_sutro._rows.columns import Columns
 
-# Arrow's CSV reader fails at a row longer than its block; small blocks keep memory flat.
-_CSV_BLOCKS = (1 << 18, 1 << 23, 1 << 28, (1 << 31) - 1)
-_READ_BYTES = 1 << 18
-_BATCH_BYTES = 1 << 20
-_BATCH_ROWS = 16_384
+__all__ = ["PLAIN_ENDINGS", "file_columns", "file_reader", "is_open_file", "open_file_reader"]
 
 
-def take_csv(path: Path, columns: Sequence[str] | None) -> TakeRows:
-    """Read a CSV file, with every cell as a string.
-
-    Raises:
-        SutroInputError: Its header is invalid or, during reading, a record is.
-    """
-    import pyarrow as pa  # noqa: PLC0415
-
-    try:
-        names, size = _csv_names(path)
-    except pa.ArrowInvalid as error:
-        raise _csv_error(error, path) from None
-    check_names(names, columns)
-
-    def batches() -> Iterator[Any]:
-        done = 0
-        for block in (bytes_ for bytes_ in _CSV_BLOCKS if bytes_ >= size):
-            try:
-                skip = done
-                for batch in _csv_reader(path, block, names, columns):
-                    fresh = batch.slice(skip)
-                    skip -= batch.num_rows - fresh.num_rows
-                    done += fresh.num_rows
-                    yield fresh
-            except pa.ArrowInvalid as error:
-                if "straddling" not in str(error) or block == _CSV_BLOCKS[-1]:
-                    raise _csv_error(error, path) from None
-            else:
-                return
-
-    return take_batches(batches(), columns)
+def _take_json_lines(file: TextBytes, _: Columns) -> TakeRows:
+    return take_json_lines(file)
 
 
-def _csv_names(path: Path) -> tuple[list[str], int]:
-    """The header, and the block size that reading it took."""
-    import pyarrow as pa  # noqa: PLC0415
+_TEXT: dict[str, Callable[[TextBytes, Columns], TakeRows]] = {
+    ".csv": take_csv,
+    ".tsv": partial(take_csv, delimiter=b"\t"),
+    ".jsonl": _take_json_lines,
+    ".ndjson": _take_json_lines,
+}
+_COMPRESSED = {".gz": "gz", ".zst": "zst"}
+PLAIN_ENDINGS = (*_TEXT, ".parquet")
+"""Endings of the files that are read without decompression."""
 
-    for block in _CSV_BLOCKS:
-        try:
-            return list(_csv_reader(path, block).schema.names), block
-        except pa.ArrowInvalid as error:
-            if "straddling" not in str(error) or block == _CSV_BLOCKS[-1]:
-                raise
-    raise AssertionError
-
-
-def _csv_reader(
-    path: Path,
-    block: int,
-    names: Sequence[str] | None = None,
-    columns: Sequence[str] | None = None,
-) -> Any:
-    import pyarrow as pa  # noqa: PLC0415
-    from pyarrow import csv  # noqa: PLC0415
-
-    return csv.open_csv(
-        path,
-        read_options=csv.ReadOptions(block_size=block, use_threads=False),
-        parse_options=csv.ParseOptions(newlines_in_values=True),
-        convert_options=csv.ConvertOptions(
-            column_types=dict.fromkeys(names or (), pa.string()),
-            include_columns=list(columns or ()),
-            strings_can_be_null=False,
-        ),
-    )
+_HEAD = 8
+_MAGIC = {b"\x1f\x8b": "gz", b"\x28\xb5\x2f\xfd": "zst"}
 
 
-def _csv_error(error: Exception, path: Path) -> SutroInputError:
-    """An error for a file, without the cells that Arrow would quote."""
-    text = str(error)
-    if "Empty CSV" in text:
-        return SutroInputError(f"{path.name} is empty: a CSV file must have a header.")
-    if "UTF8" in text or "UTF-8" in text:
-        return SutroInputError(f"{path.name} is not valid UTF-8: convert it.")
-    number = re.search(r"Row #(\d+)", text)
-    counts = re.search(r"Expected (\d+) columns, got (\d+)", text)
-    where = f" record {number[1]} (the header is 1)" if number else " a record"
-    what = f"has {counts[2]} cells instead of {counts[1]}" if counts else "is not valid CSV"
-    return SutroInputError(
-        f"{path.name}:{where} {what}.", row_index=int(number[1]) - 2 if number else None
-    )
+def file_reader(path: Path) -> Callable[[Columns], TakeRows] | None:
+    """What reads a file or a directory of Parquet files; None for other endings."""
+    if path.is_dir():
+        return partial(take_directory, path)
+    ending, compression = _ending(path.name)
+    if ending == ".parquet" and compression is None:
+        return partial(take_parquet, path, path.name)
+    take = _TEXT.get(ending)
+    if take is None:
+        return None
+    return lambda columns: take(TextBytes(path, path.name, compression), columns)
 
 
-def take_parquet(path: Path, columns: Sequence[str] | None) -> TakeRows:
-    """Read a Parquet file.
+def _ending(name: str) -> tuple[str, str | None]:
+    """The ending of a file's name, and how it is compressed."""
+    path = Path(name.lower())
+    compression = _COMPRESSED.get(path.suffix)
+    return (Path(path.stem).suffix if compression else path.suffix), compression
+
+
+def file_columns(path: Path) -> list[str]:
+    """The names in the header of a CSV or TSV file.
 
     Raises:
-        SutroInputError: It is not a Parquet file, or has columns that a row cannot have.
+        SutroInputError: It has no header, or is not valid CSV.
     """
-    import pyarrow as pa  # noqa: PLC0415
-    from pyarrow import parquet  # noqa: PLC0415
-
-    try:
-        # Read through a buffer instead of whole column chunks.
-        file = parquet.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BYTES)
-    except (pa.ArrowInvalid, OSError):
-        raise SutroInputError(f"{path.name} is not a Parquet file.") from None
-    check_schema(file.schema_arrow, columns)
-    meta = file.metadata
-    size = sum(meta.row_group(index).total_byte_size for index in range(meta.num_row_groups))
-    rows = max(64, min(_BATCH_ROWS, _BATCH_BYTES * meta.num_rows // max(size, 1)))
-    batches = file.iter_batches(rows, columns=list(columns) if columns else None, use_threads=False)
-    return take_batches(batches, columns)
+    ending, compression = _ending(path.name)
+    delimiter = b"\t" if ending == ".tsv" else b","
+    return csv_header(TextBytes(path, path.name, compression), delimiter)
 
 
-def take_directory(path: Path, columns: Sequence[str] | None) -> TakeRows:
-    """Read a directory of Parquet files in the order of their names.
+def is_open_file(data: Any) -> bool:
+    """Whether it is an open file, or behaves like one."""
+    return callable(getattr(data, "read", None)) and hasattr(data, "readable")
+
+
+def open_file_reader(data: Any) -> Callable[[Columns], TakeRows]:
+    """What reads an open file of text or bytes, from where it stands.
+
+    Its content says what it is, and its name, if it has one: Parquet, JSON Lines, or else CSV.
+
+    Args:
+        data: The file.
 
     Raises:
-        SutroInputError: It has no Parquet files, or other files, or their columns differ.
+        SutroInputError: Its name has another ending.
     """
-    import pyarrow as pa  # noqa: PLC0415
-    from pyarrow import dataset  # noqa: PLC0415
-
-    try:
-        tables = dataset.dataset(path, format="parquet", partitioning="hive")
-    except (pa.ArrowInvalid, OSError):
+    called = getattr(data, "name", None)
+    name = Path(called).name if isinstance(called, str) else ""
+    ending, _ = _ending(name)
+    if ending not in ("", *PLAIN_ENDINGS):
         raise SutroInputError(
-            f"{path.name} has files that are not Parquet files, or whose columns differ."
-        ) from None
-    fragments = sorted(tables.get_fragments(), key=lambda fragment: str(fragment.path))
-    if not fragments:
-        raise SutroInputError(f"{path.name} has no Parquet files.")
-    check_schema(tables.schema, columns)
-    batches = chain.from_iterable(
-        fragment.to_batches(
-            schema=tables.schema,
-            columns=list(columns) if columns else None,
-            batch_size=_BATCH_ROWS,
-            batch_readahead=1,
-            fragment_readahead=1,
-            use_threads=False,
+            f"The open file {name!r} is not a table: an open file is read as "
+            f"{', '.join(PLAIN_ENDINGS)}, or as CSV if its name has no ending. For one prompt on "
+            "each line, pass a list of the lines."
         )
-        for fragment in fragments
-    )
-    return take_batches(batches, columns)
+    return lambda columns: _take_open(data, name or "The open file", ending, columns)
+
+
+def _take_open(data: Any, name: str, ending: str, columns: Columns) -> TakeRows:
+    buffered = io.BufferedReader(OpenFile(data))
+    with file_errors(name):
+        start = data.tell() if _is_binary(data) and data.seekable() else None
+        head = buffered.peek(_HEAD)[:_HEAD]
+    if head.startswith(b"PAR1") or ending == ".parquet":
+        if start is None:
+            raise SutroInputError(
+                f"{name}: a Parquet file must be opened in binary mode and be seekable."
+            )
+        data.seek(start)
+        return take_parquet(data, name, columns)
+    compression = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
+    file = TextBytes(buffered, name, compression)
+    is_json = file.beginning().lstrip().startswith(b"{")
+    return (_TEXT.get(ending) or _TEXT[".jsonl" if is_json else ".csv"])(file, columns)
+
+
+def _is_binary(data: Any) -> bool:
+    return not isinstance(data, io.TextIOBase) and hasattr(data, "seekable")

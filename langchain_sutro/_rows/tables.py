@@ -2,68 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from langchain_sutro._rows.arrow_rows import (
-    TakeRows,
-    cells,
-    check_names,
-    check_schema,
-    rows_from_columns,
-    take_batches,
-)
-from langchain_sutro._rows.dumped_models import model_values
+from langchain_sutro._rows.columns import Columns
+from langchain_sutro._rows.frames import take_lazy_frame, take_pandas, take_stream
 from langchain_sutro._rows.json_rows import kind_name, loaded
 from langchain_sutro._rows.remote import RemoteTable, is_remote, remote_table
-from langchain_sutro._rows.table_files import take_csv, take_directory, take_parquet
+from langchain_sutro._rows.table_files import file_reader, is_open_file, open_file_reader
 from langchain_sutro.errors import SutroInputError
 
-__all__ = ["LocalTable", "open_table"]
+if TYPE_CHECKING:
+    from langchain_sutro._rows.arrow_rows import TakeRows
+    from langchain_sutro._rows.columns import Fields
+    from langchain_sutro._rows.schema import InputSchema
 
-_KINDS = (
-    "a list or other iterable of dicts, pydantic models or strings; a pandas or polars DataFrame "
-    "or anything else with __arrow_c_stream__; the path of a .csv or .parquet file or of a "
-    "directory of Parquet files; an https://, s3:// or gs:// URL"
-)
+__all__ = ["LocalTable", "open_table", "table_for"]
+
+_FILES = ".csv, .tsv, .jsonl, .ndjson or .parquet"
+_LOOKS_LIKE_A_FILE = re.compile(r"\.(csv|tsv|jsonl|ndjson)(\.gz|\.zst)?$|\.parquet$", re.IGNORECASE)
+_DATASET_ID = re.compile(r"dataset[-_][\w-]+")
 
 
 @dataclass(frozen=True)
 class LocalTable:
-    """A table on this machine."""
+    """A table on this machine.
 
-    _open: Callable[[Sequence[str] | None], TakeRows] = field(repr=False)
+    Attributes:
+        fields: Names of the columns to send, or a mapping of names of fields to columns.
+        schema: Checks every row; columns that it does not name are not sent.
+    """
 
-    def open(self, columns: Sequence[str] | None = None) -> TakeRows:
+    _open: Callable[[Columns], TakeRows] = field(repr=False)
+    fields: Fields | None = field(default=None, repr=False)
+    schema: InputSchema | None = field(default=None, repr=False)
+
+    def open(self, columns: Columns | None = None) -> TakeRows:
         """Start reading.
 
         Args:
-            columns: Names of the columns to read, in this order; None for all.
+            columns: Which columns to read; None for all. Rows of a table that has no columns apart
+                from them are returned whole.
 
         Raises:
             SutroInputError: The table has no such column, or columns that a row cannot have.
         """
-        return self._open(columns)
+        return self._open(columns or Columns())
 
 
 def open_table(data: Any) -> LocalTable | RemoteTable:
     """Recognise a table, without reading rows.
 
     Args:
-        data: A list or other iterable of dicts, pydantic models or strings; a pandas DataFrame
-            (its index is not sent); anything with `__arrow_c_stream__`, such as polars, pyarrow and
-            DuckDB tables; the path of a `.csv` file (UTF-8, commas, header; every cell is a string,
-            an empty one the empty string, and blank lines are skipped), of a `.parquet` file, or of
-            a directory of Parquet files (in order of their names, without those that start with
-            `.` or `_`; `key=value` directories become columns); a URL, see `RemoteTable`. `s3://`
-            and `gs://` URLs are signed here, with fsspec.
+        data: One of these:
+
+            - a list or other iterable of dicts, pydantic models or strings;
+            - a pandas DataFrame, whose index is not sent; a polars LazyFrame, which is collected in
+              batches; anything with `__arrow_c_stream__`, such as polars, pyarrow and DuckDB
+              tables. A column named `__index_level_0__`, which pandas makes of an index, is not
+              sent unless it is chosen;
+            - the path of a `.csv` or `.tsv` file (UTF-8, header; every cell is a string, an empty
+              one the empty string, and blank lines are skipped) or of a `.jsonl` or `.ndjson` file
+              (one object on each line), each also with `.gz` or `.zst`;
+            - the path of a `.parquet` file or of a directory of Parquet files: in order of their
+              names, without those that start with `.` or `_`, with the columns of all files;
+              `key=value` directories become columns of strings;
+            - an open file of one of these kinds, read from where it stands and not closed;
+            - a URL, see `RemoteTable`. `s3://` and `gs://` URLs are signed here, with fsspec.
 
     Returns:
         The table: a `RemoteTable` if the service fetches it itself.
@@ -76,99 +90,109 @@ def open_table(data: Any) -> LocalTable | RemoteTable:
         return data
     if isinstance(data, str) and is_remote(data):
         return remote_table(data)
+    return LocalTable(_reader(data))
+
+
+def table_for(
+    data: Any, fields: Fields | None = None, schema: InputSchema | None = None
+) -> LocalTable | RemoteTable:
+    """Recognise a table, and say what of it is sent.
+
+    Args:
+        data: As for `open_table`.
+        fields: Names of the columns to send, or a mapping of names of fields to columns.
+        schema: Checks every row; columns that it does not name are not sent.
+
+    Raises:
+        SutroInputError: As for `open_table`; or `fields` is given for a table behind a URL.
+    """
+    table = open_table(data)
+    if isinstance(table, LocalTable):
+        return replace(table, fields=fields, schema=schema)
+    if fields is not None:
+        raise SutroInputError(
+            "fields cannot choose columns of a table behind a URL, which the service fetches whole."
+        )
+    return table
+
+
+def _reader(data: Any) -> Callable[[Columns], TakeRows]:
+    """What reads a table on this machine."""
     if isinstance(data, (str, PathLike)):
         return _file(data)
-    frame_type = loaded("pandas", "DataFrame")
-    if frame_type is not None and isinstance(data, frame_type):
-        return LocalTable(lambda columns: _take_pandas(data, columns))
-    if hasattr(data, "__arrow_c_stream__") and not _is_series(data):
-        return LocalTable(lambda columns: _take_stream(data, columns))
-    unordered = isinstance(data, (Mapping, AbstractSet, bytes, bytearray, BaseModel))
-    if unordered or not isinstance(data, Iterable):
-        raise SutroInputError(f"A table is {_KINDS}; not a value of type {kind_name(data)}.")
-    return LocalTable(lambda columns: _take_rows(data, columns))
+    if is_open_file(data):
+        return open_file_reader(data)
+    for library, name, take in _FRAMES:
+        if _is_a(data, library, name):
+            return partial(take, data)
+    # A single column has an Arrow stream too, but is not a table.
+    series = _is_a(data, "pandas", "Series") or _is_a(data, "polars", "Series")
+    if hasattr(data, "__arrow_c_stream__") and not series:
+        return partial(take_stream, data)
+    _check_iterable(data)
+    return lambda _: _take_rows(data)
 
 
-def _file(data: str | PathLike[str]) -> LocalTable:
-    path = Path(fspath(data))
-    ending = path.suffix.lower()
-    try:
-        known = path.is_dir() or (ending in (".csv", ".parquet") and path.is_file())
-    except (OSError, ValueError):
-        known = False
-    if not known:
-        # Any other string may be a prompt, which an error must not quote.
-        named = f"There is no file {path.name!r}. " if ending in (".csv", ".parquet") else ""
-        raise SutroInputError(f"{named}A table is {_KINDS}.")
-    if path.is_dir():
-        return LocalTable(lambda columns: take_directory(path, columns))
-    if ending == ".csv":
-        return LocalTable(lambda columns: take_csv(path, columns))
-    return LocalTable(lambda columns: take_parquet(path, columns))
+_FRAMES: tuple[tuple[str, str, Callable[[Any, Columns], TakeRows]], ...] = (
+    ("pandas", "DataFrame", take_pandas),
+    ("polars", "LazyFrame", take_lazy_frame),
+)
 
 
-def _is_series(data: Any) -> bool:
-    """Whether it is a single column, which has an Arrow stream but is not a table."""
-    kinds = (loaded(library, "Series") for library in ("pandas", "polars"))
-    return any(kind is not None and isinstance(data, kind) for kind in kinds)
+def _is_a(data: Any, library: str, name: str) -> bool:
+    kind = loaded(library, name)
+    return kind is not None and isinstance(data, kind)
 
 
-def _take_rows(data: Iterable[Any], columns: Sequence[str] | None) -> TakeRows:
-    rows = iter(data)
-
-    def take(count: int) -> list[Any]:
-        return list(islice(rows, count))
-
-    def take_columns(count: int) -> list[Any]:
-        return [_select(row, columns or ()) for row in islice(rows, count)]
-
-    return take if columns is None else take_columns
-
-
-def _select(row: Any, columns: Sequence[str]) -> Any:
-    if isinstance(row, BaseModel):
-        row = model_values(row)
-    if not isinstance(row, Mapping):
-        return row
-    return {name: row[name] for name in columns if name in row}
-
-
-def _take_pandas(frame: Any, columns: Sequence[str] | None) -> TakeRows:
-    check_names(list(frame.columns), columns)
-    if columns is not None:
-        frame = frame[list(columns)]
-    names = list(frame.columns)
-    position = 0
-
-    def take(count: int) -> list[Any]:
-        nonlocal position
-        part = frame.iloc[position : position + count]
-        position += len(part)
-        columns_cells = (_series_cells(part.iloc[:, index]) for index in range(len(names)))
-        return rows_from_columns(len(part), names, columns_cells)
-
-    return take
-
-
-def _series_cells(series: Any) -> list[Any]:
-    if getattr(series.dtype, "storage", "") == "pyarrow" or hasattr(series.dtype, "pyarrow_dtype"):
-        import pyarrow as pa  # noqa: PLC0415
-
-        array = pa.array(series.array, from_pandas=True)
-        whole = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-        return cells(whole, str(series.name))
-    values: list[Any] = series.tolist()
-    return values
-
-
-def _take_stream(data: Any, columns: Sequence[str] | None) -> TakeRows:
-    import pyarrow as pa  # noqa: PLC0415
-
-    try:
-        reader = pa.RecordBatchReader.from_stream(data)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+def _check_iterable(data: Any) -> None:
+    if isinstance(data, (Mapping, BaseModel)):
         raise SutroInputError(
-            f"A {kind_name(data)} is not a table with named columns: pass a DataFrame or a list."
-        ) from None
-    check_schema(reader.schema, columns)
-    return take_batches(reader, columns)
+            f"A {kind_name(data)} is not a table: put a single row into a list, and make a "
+            "DataFrame of columns."
+        )
+    if isinstance(data, AbstractSet):
+        raise SutroInputError("A set is not a table, because it has no order: pass a list.")
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        raise SutroInputError("Bytes are not a table: put those of a file into io.BytesIO.")
+    if isinstance(data, AsyncIterable):
+        raise SutroInputError("An asynchronous iterable is not read here: pass a list of its rows.")
+    if not isinstance(data, Iterable):
+        raise SutroInputError(
+            f"A value of type {kind_name(data)} is not a table: pass a list of dicts, a DataFrame, "
+            "or the path of a file."
+        )
+
+
+def _file(data: str | PathLike[str]) -> Callable[[Columns], TakeRows]:
+    text = fspath(data)
+    path = Path(text)
+    try:
+        # The empty path is the current directory, which nobody means by it.
+        there = bool(text) and path.exists()
+        take = file_reader(path) if there else None
+    except (OSError, ValueError):
+        there, take = False, None
+    if take is not None:
+        return take
+    if there:
+        raise SutroInputError(f"{path.name!r} is not a table: a file must be {_FILES}.")
+    raise SutroInputError(_absent(text, path))
+
+
+def _absent(text: str, path: Path) -> str:
+    # A string may be a prompt, which an error must not quote.
+    if _LOOKS_LIKE_A_FILE.search(text) and len(path.name) < 256:
+        return f"There is no file {path.name!r}."
+    if _DATASET_ID.fullmatch(text):
+        return "Dataset ids of the service are not taken: pass the rows, a file or a URL."
+    if "://" in text and not any(map(str.isspace, text)):
+        return "The table's URL must begin with https://, s3:// or gs://."
+    return (
+        "A string is a table only if it is the path of a file or directory, or a URL: put a single "
+        "prompt into a list."
+    )
+
+
+def _take_rows(data: Iterable[Any]) -> TakeRows:
+    rows = iter(data)
+    return lambda count: list(islice(rows, count))

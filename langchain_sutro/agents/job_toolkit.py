@@ -20,12 +20,13 @@ from langchain_core.tools.base import BaseToolkit
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from langchain_sutro._exports import exported_from
+from langchain_sutro._rows import PLAIN_ENDINGS
 from langchain_sutro._service import Steps, arun_steps, run_steps
 from langchain_sutro.agents.jobs.actions import JobActions, Limits, Outcome
 from langchain_sutro.agents.jobs.approvals import Approvals, Call, call_of, current_config
 from langchain_sutro.agents.jobs.known_jobs import KnownJobs
 from langchain_sutro.agents.jobs.pages import PageLimits
-from langchain_sutro.agents.safe_files import ENDINGS, RootFiles
+from langchain_sutro.agents.safe_files import RootFiles
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.functions import (
     SutroFunction,
@@ -95,10 +96,11 @@ class SutroJobToolkit(BaseToolkit):
     Attributes:
         function: The Function. With `args_schema`, rows are checked before anything is sent, and
             only these columns of a file are sent.
-        root: Directory whose `.csv` and `.parquet` files the model may name. None: no files are
+        root: Directory whose `.csv`, `.tsv`, `.jsonl`, `.ndjson` and `.parquet` files the model may
+            name. None: no files are
             read. Symbolic links below it are not followed, and URLs are refused.
         max_rows: Maximum number of rows per job.
-        max_bytes: Maximum size of a file.
+        max_bytes: Maximum size of a file, and of the rows of a job as JSON.
         max_cost: Maximum cost of a job in USD. If set, each start first asks the service for an
             estimate, which may take a while; equal rows are estimated once in 24 hours.
         page_rows: Maximum number of rows that one call fetches.
@@ -146,6 +148,7 @@ class SutroJobToolkit(BaseToolkit):
         files = None if self.root is None else RootFiles(self.root, self.max_bytes)
         limits = Limits(
             self.max_rows,
+            self.max_bytes,
             self.max_cost,
             PageLimits(self.page_rows, self.page_chars),
             self.max_wait,
@@ -336,6 +339,7 @@ def _rows_schema(toolkit: SutroJobToolkit) -> dict[str, Any]:
         properties["rows"]["description"] = "The rows themselves, unless a file is given."
         properties["file"] = {
             "type": "string",
-            "description": f"Instead of rows: the relative name of a {' or '.join(ENDINGS)} file.",
+            "description": "Instead of rows: the relative name of a file that ends in "
+            f"{', '.join(PLAIN_ENDINGS)}.",
         }
     return {"type": "object", "properties": properties, "required": required, **shared}

@@ -10,14 +10,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from langchain_sutro._rows import PLAIN_ENDINGS
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ENDINGS", "RootFiles"]
-
-ENDINGS = (".csv", ".parquet")
+__all__ = ["RootFiles"]
 
 _PIECE = 1 << 20
 # Errors that another name would fix. Others, such as a broken disk, are raised unchanged.
@@ -137,6 +136,6 @@ def _parts(name: str) -> tuple[str, ...]:
         raise SutroInputError(
             f"{name!r} is not a valid file name: it must be relative, without '..', and not a URL."
         )
-    if path.suffix.lower() not in ENDINGS:
-        raise SutroInputError(f"{name!r} must end in {' or '.join(ENDINGS)}.")
+    if path.suffix.lower() not in PLAIN_ENDINGS:
+        raise SutroInputError(f"{name!r} must end in one of {', '.join(PLAIN_ENDINGS)}.")
     return path.parts

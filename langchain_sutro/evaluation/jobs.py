@@ -12,11 +12,11 @@ from langsmith.run_helpers import tracing_context
 
 from langchain_sutro import _service
 from langchain_sutro._jobs import SutroJob, aexecute, asubmit, execute, submit
-from langchain_sutro._rows import encode_row, spool_rows
+from langchain_sutro._rows import encode_row, spool_rows, without_surplus
 from langchain_sutro._service import JobRequest, JobStatus, Step, Steps, blocking
 from langchain_sutro.errors import SutroAPIError, SutroConfigurationError, SutroInputError
 from langchain_sutro.evaluation.experiment import Experiment, JobNote
-from langchain_sutro.functions import RowOutcomes, check_row
+from langchain_sutro.functions import RowOutcomes, table_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -136,12 +136,18 @@ def _encode(
     """Make, check and encode the rows; those that can be sent stay open."""
     rows = RowOutcomes(len(make_rows))
     inputs: list[Any] = [None] * len(make_rows)
+    schema = table_schema(function)
 
     def encoded(index: int) -> Any:
-        inputs[index] = make_rows[index]()
-        return encode_row(check_row(function, inputs[index], index), row_index=index)
+        row = inputs[index]
+        return encode_row(
+            row if schema is None else schema.check(row, row_index=index), row_index=index
+        )
 
     # A callable of the user's may make a row, and may raise anything.
+    made = rows.prepare(lambda index: make_rows[index](), keep=Exception)
+    for index, row in zip(rows.open, without_surplus(made, schema), strict=True):
+        inputs[index] = row
     good = rows.prepare(encoded, keep=Exception)
     return rows, inputs, spool_rows(good) if good else None
 

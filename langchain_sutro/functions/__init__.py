@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         check_row,
         input_schema,
         payload_function,
+        table_schema,
     )
     from langchain_sutro.functions.judge import Judge
     from langchain_sutro.functions.paths import ABSENT, holds, inside
@@ -93,6 +94,7 @@ __all__ = [
     "runs_of_tool",
     "scoped",
     "short_answer",
+    "table_schema",
     "tool_name",
     "untraced_job",
     "verdict_key",
@@ -117,6 +119,7 @@ __getattr__, __dir__ = lazy_exports(
         "check_row": "interface",
         "input_schema": "interface",
         "payload_function": "interface",
+        "table_schema": "interface",
         "Judge": "judge",
         "ABSENT": "paths",
         "holds": "paths",

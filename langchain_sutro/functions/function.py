@@ -34,10 +34,12 @@ from langchain_sutro._jobs import (
 from langchain_sutro._results import FunctionResult, check_min_confidence
 from langchain_sutro._rows import (
     ExtraFields,
+    Fields,
     InputSchema,
     RemoteTable,
     SpooledRows,
     model_of,
+    table_for,
 )
 from langchain_sutro._service import (
     Generation,
@@ -60,7 +62,7 @@ from langchain_sutro._tracing import (
 from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.functions.checked_rows import CheckedRow, check_rows, rows_of_batch
 from langchain_sutro.functions.idempotent import aearlier_job, earlier_job, job_token
-from langchain_sutro.functions.interface import answer_form
+from langchain_sutro.functions.interface import answer_form, table_schema
 from langchain_sutro.functions.many_calls import ManyCalls, OnManyCalls
 from langchain_sutro.functions.row_batch import RowBatch
 from langchain_sutro.functions.runs import CallRuns
@@ -620,6 +622,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         description: str | None = None,
         id_column: str | None = None,
         idempotency_key: str | None = None,
+        fields: Fields | None = None,
     ) -> SutroJob:
         """Submit a table of any size as one Batch job, and return without waiting for it.
 
@@ -634,15 +637,19 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
                 id of a task. If this key and equal rows have made a job before, and it neither
                 failed nor was cancelled, that job is returned. Each process looks for it in the
                 service's list before it submits.
+            fields: Names of the columns to send, or a mapping of the names of the Function's fields
+                to the table's columns. Defaults to the columns that `args_schema` names, or to all
+                columns without one. The names of columns that are not sent are logged.
 
         Raises:
-            SutroInputError: A value cannot be sent. Names row and column; nothing was sent.
+            SutroInputError: A value cannot be sent, or does not fit `args_schema`. Names row and
+                column; nothing was sent.
             SubmissionUnknownError: A job may exist; look for its token before submitting again.
             SutroAPIError: The service refused the job.
         """
         request = self._request(dry_run, job_name, description, id_column)
         request.check()
-        rows = take_rows(data)
+        rows = take_rows(data, fields, table_schema(self))
         token = job_token(self.function, idempotency_key, rows)
         if (earlier := earlier_job(self._client, token)) is not None:
             return self._job(earlier, rows)
@@ -662,11 +669,12 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         description: str | None = None,
         id_column: str | None = None,
         idempotency_key: str | None = None,
+        fields: Fields | None = None,
     ) -> SutroJob:
         """Asynchronous form of `submit`; the table is encoded in a thread."""
         request = self._request(dry_run, job_name, description, id_column)
         request.check()
-        rows = await in_thread(take_rows, data)
+        rows = await in_thread(take_rows, data, fields, table_schema(self))
         token = job_token(self.function, idempotency_key, rows)
         if (earlier := await aearlier_job(self._client, token)) is not None:
             return self._job(earlier, rows)
@@ -686,6 +694,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         dry_run: bool = False,
         job_name: str | None = None,
         description: str | None = None,
+        fields: Fields | None = None,
     ) -> SutroJobGroup:
         """Submit a table as several jobs behind one handle; all rows are checked first.
 
@@ -697,10 +706,11 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
             dry_run: As for `submit`.
             job_name: As for `submit`.
             description: As for `submit`.
+            fields: As for `submit`.
         """
         return SutroJobGroup.submit(
             self._request(dry_run, job_name, description),
-            data,
+            table_for(data, fields, table_schema(self)),
             max_rows_per_job,
             client=self._client,
             checkpoint=checkpoint,

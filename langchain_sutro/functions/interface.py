@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from langchain_sutro._jobs import SutroClient
     from langchain_sutro._rows import ExtraFields, InputSchema
 
-__all__ = ["PublishedFunction", "answer_form", "check_row", "input_schema", "payload_function"]
+__all__ = [
+    "PublishedFunction",
+    "answer_form",
+    "check_row",
+    "input_schema",
+    "payload_function",
+    "table_schema",
+]
 
 _F = TypeVar("_F", bound="PublishedFunction")
 
@@ -63,6 +70,12 @@ def input_schema(function: PublishedFunction) -> InputSchema | None:
     private: Any = function
     schema: InputSchema | None = private._schema  # noqa: SLF001 - ours, but not for users
     return schema
+
+
+def table_schema(function: PublishedFunction) -> InputSchema | None:
+    """The schema for the rows of tables, of which other fields are not sent."""
+    schema = input_schema(function)
+    return None if schema is None else schema.for_tables()
 
 
 def check_row(function: PublishedFunction, row: Any, row_index: int | None = None) -> Any:

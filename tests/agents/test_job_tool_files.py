@@ -5,6 +5,8 @@ import os
 import string
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -97,14 +99,40 @@ class TestFiles:
         [
             ("", "is empty"),
             ("query,region\n", "has no rows"),
-            ("query,area\na,b\n", "has no column 'region': its columns are 'query', 'area'"),
-            ("query,region\na,b\nc\n", "cells instead of"),
+            ("query,area\na,b\n", r"'region': field required.* columns are: 'query', 'area'\."),
+            ("query,region\na,b\nc\n", r"wrong\.csv, line 3: .* cells instead of"),
+            ('query,region\na,"b\nc,d\ne,f\n', r"wrong\.csv, line 2: a quote is not closed"),
         ],
     )
     def test_a_wrong_table_is_named(self, unreachable, root, text, said):
         (root / "wrong.csv").write_text(text)
         with pytest.raises(SutroInputError, match=said):
             tools_of(unreachable, root=root)["start_job"].invoke({"file": "wrong.csv"})
+
+    def test_the_limit_of_bytes_counts_what_is_sent(self, unreachable, root):
+        cell = "x" * 100_000
+        table = pa.table({"query": [cell] * 200, "region": ["APAC"] * 200})
+        pq.write_table(table, root / "bomb.parquet")
+        assert (root / "bomb.parquet").stat().st_size < 100_000
+        start = tools_of(unreachable, root=root, max_bytes=100_000)["start_job"]
+        with pytest.raises(SutroInputError, match="more than the 100,000 bytes of JSON"):
+            start.invoke({"file": "bomb.parquet"})
+        with pytest.raises(SutroInputError, match="more than the 100,000 bytes of JSON"):
+            start.invoke({"rows": [{"query": cell, "region": "APAC"}]})
+
+    def test_a_field_that_the_schema_does_not_name_is_not_sent(self, qualify, deployment, root):
+        rows = [{**row, "note": "secret"} for row in LEADS]
+        tools_of(qualify, root=root)["start_job"].invoke({"rows": rows})
+        assert sent_rows(deployment) == LEADS
+
+    @pytest.mark.parametrize("ending", ["tsv", "jsonl", "ndjson"])
+    def test_other_kinds_of_text_files_are_read_too(self, qualify, deployment, root, ending):
+        lines = [json.dumps(row) for row in LEADS]
+        if ending == "tsv":
+            lines = ["query\tregion", *("\t".join(row.values()) for row in LEADS)]
+        (root / f"leads.{ending}").write_text("\n".join(lines))
+        tools_of(qualify, root=root)["start_job"].invoke({"file": f"leads.{ending}"})
+        assert sent_rows(deployment) == LEADS
 
     def test_a_parquet_file_that_is_none_is_named(self, unreachable, root):
         (root / "wrong.parquet").write_bytes(b"PAR1" * 10)

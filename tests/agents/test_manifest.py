@@ -426,10 +426,10 @@ class TestCommand:
     def test_a_file_that_is_not_separated_by_commas_is_an_error(self, tmp_path, capsys):
         (tmp_path / "f.csv").write_text("query;region\nx;EMEA\n")
         assert self.run("--csv", tmp_path / "f.csv", "--function", "judge") == 1
-        assert "separated by ';'" in capsys.readouterr().err
+        assert "no commas but semicolons" in capsys.readouterr().err
         (tmp_path / "f.csv").write_bytes("gr\u00f6\u00dfe\n".encode("latin-1"))
         assert self.run("--csv", tmp_path / "f.csv", "--function", "judge") == 1
-        assert "is not UTF-8" in capsys.readouterr().err
+        assert "not valid UTF-8" in capsys.readouterr().err
         (tmp_path / "f.tsv").write_text("query\tregion\n")
         assert self.run("--csv", tmp_path / "f.tsv", "--function", "judge") == 0
 
@@ -447,11 +447,20 @@ class TestCommand:
         assert self.run(*source, "--function", "judge") == 1
         assert capsys.readouterr().err.startswith("error: ")
 
-    @pytest.mark.parametrize("header", ["", "a,a\n", "a,\n"])
-    def test_a_csv_without_a_usable_header_is_an_error(self, tmp_path, header, capsys):
+    @pytest.mark.parametrize(
+        ("header", "said"),
+        [
+            ("", "must have a header"),
+            ("a,a\n", "empty or repeated"),
+            ("a,\n", "empty or repeated"),
+            ('a,"b\n1,2\n', "line 1: a quote is not closed"),
+            ('a,b\n1,"open\n2,x\n', "line 2: a quote is not closed"),
+        ],
+    )
+    def test_a_csv_without_a_usable_header_is_an_error(self, tmp_path, header, said, capsys):
         (tmp_path / "f.csv").write_text(header)
         assert self.run("--csv", tmp_path / "f.csv", "--function", "judge") == 1
-        assert "no header" in capsys.readouterr().err
+        assert said in capsys.readouterr().err
 
     def test_it_runs_as_a_module(self, tmp_path):
         (tmp_path / "leads.csv").write_text("query\n")

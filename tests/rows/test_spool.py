@@ -341,7 +341,7 @@ def test_columns_are_names_in_order_of_first_sight():
 
 def test_chosen_columns_are_sent_and_others_are_not():
     rows = [{"a": 1, "b": 2}, {"b": 3}, Lead(query="q")]
-    assert array(spool_rows(rows, columns=["b", "query"])) == [{"b": 2}, {"b": 3}, {"query": "q"}]
+    assert array(spool_rows(rows, fields=["b", "query"])) == [{"b": 2}, {"b": 3}, {"query": "q"}]
 
 
 def test_its_repr_has_no_rows_and_closing_gives_the_file_back():

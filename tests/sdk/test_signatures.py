@@ -21,6 +21,7 @@ OTHER_DEFAULTS = {
 # What only we have, by name alone and at the end: verb -> parameters.
 FURTHER = {
     "await_job_completion": {"unpack_json"},
+    "batch_run_function": {"fields"},
 }
 # What is not there, and what serves instead, as docs/from-the-sdk.md says.
 ABSENT = {

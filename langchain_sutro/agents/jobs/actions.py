@@ -50,6 +50,7 @@ class Limits:
     """What a model may ask for; `SutroJobToolkit` explains each."""
 
     rows: int
+    bytes: int
     cost: float | None
     page: PageLimits
     wait_seconds: float
@@ -72,7 +73,7 @@ class JobActions:
         self._function = function
         # Equal rows are estimated once, also by another process.
         self._estimator = function.model_copy(update={"reuse_jobs": _ESTIMATES_LAST})
-        self._input = RowsInput(function, files, limits.rows)
+        self._input = RowsInput(function, files, limits.rows, limits.bytes)
         self._limits = limits
         self._jobs = jobs
         self._estimates: dict[str, float] = {}
