@@ -23,6 +23,7 @@ from langchain_sutro.decisions.judges import Judge, Judges
 from langchain_sutro.decisions.plan import Call, Plan, named, total_usage
 from langchain_sutro.errors import SutroError
 from langchain_sutro.functions import (
+    CALL_SIGNATURE,
     CallRuns,
     SutroFunction,
     WholeBatch,
@@ -207,13 +208,14 @@ class SutroDecisionModel(WholeBatch, BaseDecisionModel):
         self,
         input: ClassifierRequest,
         config: RunnableConfig | None = None,
-        **_: Any,
+        **kwargs: Any,  # noqa: ARG002 - the base class's
     ) -> ClassifierResponse:
         """Answer the questions of a request, all at once.
 
         Args:
             input: `state` and `questions`.
             config: Its metadata and tags are added to the request's run.
+            **kwargs: Ignored, as by the base class.
 
         Returns:
             The answers. `request_id` holds the service's ids of all calls, with commas between
@@ -235,6 +237,7 @@ class SutroDecisionModel(WholeBatch, BaseDecisionModel):
             results = self._results(plan, self._limit(full))
             return self._answer(plan, results, runs, run_manager)
 
+        call.__signature__ = CALL_SIGNATURE  # type: ignore[attr-defined]
         with runs.started():
             response: ClassifierResponse = self._call_with_config(
                 call, traced_inputs(input), full, run_type="llm"
@@ -245,7 +248,7 @@ class SutroDecisionModel(WholeBatch, BaseDecisionModel):
         self,
         input: ClassifierRequest,
         config: RunnableConfig | None = None,
-        **_: Any,
+        **kwargs: Any,  # noqa: ARG002 - the base class's
     ) -> ClassifierResponse:
         """Asynchronous form of `invoke`."""
         runs = self._runs()
@@ -256,6 +259,7 @@ class SutroDecisionModel(WholeBatch, BaseDecisionModel):
             results = await self._aresults(plan, self._limit(full))
             return self._answer(plan, results, runs, run_manager)
 
+        call.__signature__ = CALL_SIGNATURE  # type: ignore[attr-defined]
         with runs.started():
             response: ClassifierResponse = await self._acall_with_config(
                 call, traced_inputs(input), full, run_type="llm"
@@ -469,8 +473,8 @@ class SutroDecisionModel(WholeBatch, BaseDecisionModel):
 
 def _as_chat(config: RunnableConfig) -> RunnableConfig:
     """The config with the kind of model that LangChain's decision models say they are."""
-    config["metadata"]["ls_model_type"] = "chat"
-    return config
+    # The metadata may be the caller's own dict.
+    return {**config, "metadata": {**config.get("metadata", {}), "ls_model_type": "chat"}}
 
 
 def _result(call: Call) -> FunctionResult:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from langchain_sutro.functions.batch_job import PROGRESS_EVENT, BatchJob, event
     from langchain_sutro.functions.call_by_name import named_arguments
     from langchain_sutro.functions.contents import held, references
-    from langchain_sutro.functions.function import SutroFunction
+    from langchain_sutro.functions.function import CALL_SIGNATURE, SutroFunction
     from langchain_sutro.functions.gathered import SutroGatheredFunction
     from langchain_sutro.functions.interface import (
         answer_form,
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ABSENT",
+    "CALL_SIGNATURE",
     "PROGRESS_EVENT",
     "BatchJob",
     "CallRuns",
@@ -113,6 +114,7 @@ __getattr__, __dir__ = lazy_exports(
         "named_arguments": "call_by_name",
         "held": "contents",
         "references": "contents",
+        "CALL_SIGNATURE": "function",
         "SutroFunction": "function",
         "SutroGatheredFunction": "gathered",
         "answer_form": "interface",

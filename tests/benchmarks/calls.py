@@ -15,6 +15,7 @@ def measure(bench):
             httpx=partial(ours, "calls", which="httpx", url=plain, number=number),
             client=partial(ours, "calls", which="client", url=plain, number=number),
             invoke=partial(ours, "calls", which="invoke", url=plain, number=number),
+            decision=partial(ours, "calls", which="decision", url=plain, number=number),
             sdk=partial(sdk, "calls", url=plain, number=number // 2),
             invoke_tls=partial(ours, "calls", which="invoke", url=tls, number=number),
             sdk_tls=partial(sdk, "calls", url=tls, number=number // 10),
@@ -31,6 +32,9 @@ def measure(bench):
     return [
         ratio("run_function vs httpx", took["client"], took["httpx"], "s", at_most=1.0),
         ratio("invoke vs httpx", took["invoke"], took["httpx"], "s", at_most=1.25),
+        ratio(
+            "decision of one question vs invoke", took["decision"], took["invoke"], "s", at_most=1.3
+        ),
         ratio("invoke vs SDK", took["invoke"], took["sdk"], "s", at_most=0.5),
         ratio("invoke vs SDK, TLS", took["invoke_tls"], took["sdk_tls"], "s", at_most=0.02),
         ratio(

@@ -25,6 +25,14 @@ def client(url):
 
 
 @cache
+def decision_model(url):
+    from langchain_sutro.decisions import DecisionFunction, SutroDecisionModel
+
+    judge = DecisionFunction(function(url), yes=["qualified"])
+    return SutroDecisionModel(model="judges", functions={"q": judge})
+
+
+@cache
 def _httpx():
     import httpx
 
@@ -39,6 +47,10 @@ def _call(which, url):
     if which == "client":
         run = client(url).run_function
         return lambda: run(NAME, LEAD)
+    if which == "decision":
+        decide = decision_model(url).invoke
+        request = {"state": LEAD, "questions": {"q": {"type": "noul", "instructions": "Is it?"}}}
+        return lambda: decide(request)
     invoke = function(url).invoke
     return lambda: invoke(LEAD)
 

@@ -52,6 +52,14 @@ async def test_a_request_is_one_run_with_its_facts(deployment, judges, langsmith
 
 
 @modes
+async def test_the_callers_config_stays_as_it_was(judges, langsmith_recorder, mode):
+    config = {"metadata": {"a": 1}, "tags": ["t"]}
+    await call(mode, judges(), "invoke", REQUEST, config)
+    await call(mode, judges(), "batch", [REQUEST], config)
+    assert config == {"metadata": {"a": 1}, "tags": ["t"]}
+
+
+@modes
 async def test_each_request_of_a_batch_is_a_run_with_its_jobs(
     deployment, judges, new_jobs, langsmith_recorder, mode
 ):

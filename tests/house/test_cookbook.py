@@ -46,6 +46,8 @@ def test_there_are_notebooks():
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom(path, allow_local_kernel, tmp_path):
+    if "langchain_sutro.decisions" in path.read_text():
+        pytest.importorskip("langchain_core.decisions")
     notebook = execute(path, tmp_path)
     assert all(cell.execution_count for cell in code_cells(notebook))
 

@@ -9,6 +9,7 @@ import re
 import textwrap
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import langsmith
@@ -30,6 +31,12 @@ PUBLIC = [
     *(
         f"langchain_sutro.{name}"
         for name in ("errors", "local", "manifest", "middleware", "plots", "statistics", "testing")
+    ),
+    # They need a newer langchain-core than the package does.
+    *(
+        f"langchain_sutro.{name}"
+        for name in ("decisions", "systemone")
+        if find_spec("langchain_core.decisions")
     ),
 ]
 FENCED = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)

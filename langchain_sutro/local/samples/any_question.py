@@ -95,8 +95,8 @@ def _judge(row: Mapping[str, str]) -> Answer:
         shared["no"] = (_words(labels["no"]) - _words([asked, labels["yes"]])) & state
     weights = {label: min(len(words), 4) for label, words in shared.items()}
     if labels.keys() == {"yes", "no"}:
-        # What nothing in the state speaks for is unlikely.
-        weights["no"] += 1
+        # What nothing in the state speaks for is unlikely, and one word is enough to change that.
+        weights = {"yes": 2 * weights["yes"], "no": 2 * weights["no"] + 1}
     total = math.fsum(math.exp(weight) for weight in weights.values())
     probabilities = {label: math.exp(weight) / total for label, weight in weights.items()}
     answer = max(probabilities, key=lambda label: probabilities[label])
