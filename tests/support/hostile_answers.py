@@ -92,7 +92,7 @@ WIRE = {
     "status of five digits": _status(b"HTTP/1.1 20000 OK"),
     "status without a reason": _status(b"HTTP/1.1 200"),
     "only information": b"HTTP/1.1 100 Continue\r\n\r\n" * 3,
-    "other protocol wanted": b"HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n{}",
+    "other protocol": b"HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n{}",
     "no length": OK + b"\r\n{}",
     "negative length": OK + b"content-length: -1\r\n\r\n{}",
     "length in letters": OK + b"content-length: two\r\n\r\n{}",
@@ -100,7 +100,8 @@ WIRE = {
     "length too long": OK + b"content-length: 200\r\n\r\n{}",
     "length too short": OK + b"content-length: 1\r\n\r\n{}",
     "huge length": OK + b"content-length: 99999999999999999999\r\n\r\n{}",
-    "length and chunks": OK + b"content-length: 9\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "length and chunks": OK
+    + b"content-length: 9\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     "chunk of no size": _chunked(b"zz\r\n{}\r\n0\r\n\r\n"),
     "chunk of huge size": _chunked(b"ffffffffffffffff\r\n{}"),
     "chunk cut off": _chunked(b"9\r\n{}"),
