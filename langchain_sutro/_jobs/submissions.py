@@ -71,13 +71,15 @@ def submit(
     trace = trace or JobTrace()
     settings = yield blocking(lambda: client.settings)
     wire = rows.url if isinstance(rows, RemoteTable) else rows
+    token = token or trace.token or uuid.uuid4().hex
     one = _Submission(
         client,
         request,
         wire,
         key_of(settings, request.fingerprint(wire)),
-        token or trace.token or uuid.uuid4().hex,
-        trace.run_id,
+        token,
+        # The token names the run too, unless either was chosen by somebody else.
+        None if trace.run_id == token else trace.run_id,
     )
     submitted = yield from one.once() if reuse is None else one.in_one_flight(reuse)
     memory.made(one.key, submitted)

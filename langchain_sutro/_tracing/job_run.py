@@ -48,7 +48,7 @@ class JobTrace:
     Attributes:
         token: The submission's token, from which other processes find the run; None without a
             run.
-        run_id: The run's id, if it is not the token.
+        run_id: The run's id in hexadecimal, which is the token unless the caller chose it.
     """
 
     def __init__(
@@ -63,11 +63,9 @@ class JobTrace:
         reused: bool = False,
         stored: bool = False,
     ) -> None:
-        self.token = None if run is None else run.id.hex
-        self.run_id: str | None = None
-        if run is not None and given_id:
-            # Its user may give it twice, and a token names one submission for ever.
-            self.token, self.run_id = uuid.uuid4().hex, run.id.hex
+        self.run_id = None if run is None else run.id.hex
+        # Users may give an id twice, and a token names one submission for ever.
+        self.token = uuid.uuid4().hex if given_id and run is not None else self.run_id
         self._run = run
         self._function = function
         self._context = context or TraceContext()

@@ -134,7 +134,8 @@ class JobTraces:
         trace.submitted(job)
         if trace.token is None:
             return
-        _by_token[trace.token] = trace
+        if not job.reused:
+            _by_token[job.token] = trace
         with self._lock:
             self._known[job.job_id] = trace
             if len(self._known) > _MOST_TRACES:

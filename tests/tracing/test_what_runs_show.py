@@ -14,6 +14,7 @@ from langchain_core.tracers.langchain import LangChainTracer
 from langsmith import traceable, tracing_context
 
 from langchain_sutro import SutroClient, SutroFunction, TraceContext, wait_for_job_traces
+from langchain_sutro._tracing import job_traces
 from langchain_sutro.agents.job_toolkit import SutroJobToolkit
 from langchain_sutro.local import LocalDeployment
 from tests.support.langsmith_recorder import LangSmithRecorder
@@ -238,6 +239,22 @@ async def test_the_run_of_a_job_has_the_id_and_the_name_of_the_config(
     chain, row = langsmith_recorder.ordered()
     assert (chain["id"], chain["name"]) == (str(run_id), "nightly leads")
     assert row["parent_run_id"] == str(run_id)
+
+
+@pytest.mark.parametrize("sync", [True, False], ids=["sync", "async"])
+async def test_a_job_with_a_key_of_its_own_is_found_by_others_too(
+    qualify, langsmith_recorder, sync
+):
+    key = {"idempotency_key": uuid.uuid4().hex}
+    job = qualify.submit([LEAD], **key) if sync else await qualify.asubmit([LEAD], **key)
+    langsmith_recorder.wait()
+    other = SutroFunction("x", api_url=qualify.api_url, api_key=qualify.sutro_api_key).client
+    job_traces._by_token.clear()
+    type(job).from_id(job.job_id, client=other).results()
+    assert wait_for_job_traces(30)
+    langsmith_recorder.wait()
+    chain, row = langsmith_recorder.ordered()
+    assert row["parent_run_id"] == chain["id"]
 
 
 def test_only_the_first_part_of_a_table_has_the_id_of_the_config(qualify, langsmith_recorder):
