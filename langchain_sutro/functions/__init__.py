@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from langchain_sutro.functions.assign import SutroAssign, assigned_input
     from langchain_sutro.functions.batch_job import PROGRESS_EVENT, BatchJob, event
     from langchain_sutro.functions.call_by_name import named_arguments
+    from langchain_sutro.functions.checked_rows import rows_of_batch
     from langchain_sutro.functions.contents import held, references
     from langchain_sutro.functions.function import CALL_SIGNATURE, SutroFunction
     from langchain_sutro.functions.gathered import SutroGatheredFunction
@@ -91,6 +92,7 @@ __all__ = [
     "result_verdict",
     "retry_pause",
     "retrying",
+    "rows_of_batch",
     "run_once",
     "runs_of_tool",
     "scoped",
@@ -112,6 +114,7 @@ __getattr__, __dir__ = lazy_exports(
         "event": "batch_job",
         "assigned_input": "assign",
         "named_arguments": "call_by_name",
+        "rows_of_batch": "checked_rows",
         "held": "contents",
         "references": "contents",
         "CALL_SIGNATURE": "function",

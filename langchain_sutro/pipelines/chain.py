@@ -10,7 +10,7 @@ from langchain_core.runnables.config import get_config_list
 from langchain_sutro._exports import exported_from
 from langchain_sutro._service import arun_steps, run_steps
 from langchain_sutro._tracing import quiet_when_local
-from langchain_sutro.functions import WholeBatch
+from langchain_sutro.functions import WholeBatch, rows_of_batch
 from langchain_sutro.pipelines.plan import FunctionPlan, plans
 from langchain_sutro.pipelines.rows import Rows
 from langchain_sutro.pipelines.walk import walk
@@ -72,6 +72,7 @@ class OneJob(WholeBatch, RunnableBinding[Any, Any]):  # type: ignore[no-redef] #
         Returns:
             For each row what `invoke` returns, in input order.
         """
+        inputs = rows_of_batch(inputs)
         if not inputs:
             return []
         rows = _rows(inputs, config, kwargs, return_exceptions)
@@ -87,6 +88,7 @@ class OneJob(WholeBatch, RunnableBinding[Any, Any]):  # type: ignore[no-redef] #
         **kwargs: Any,
     ) -> list[Any]:
         """Asynchronous form of `batch`."""
+        inputs = rows_of_batch(inputs)
         if not inputs:
             return []
         rows = _rows(inputs, config, kwargs, return_exceptions)

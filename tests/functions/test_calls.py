@@ -14,7 +14,7 @@ import pytest
 from langchain_core.runnables import RunnableLambda
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, RootModel, field_validator
 
-from langchain_sutro import SutroClient, SutroFunction, SutroRouter
+from langchain_sutro import SutroClient, SutroFunction, SutroRouter, one_job
 from langchain_sutro.errors import (
     SutroAPIError,
     SutroConfigurationError,
@@ -39,7 +39,7 @@ def batches(fn):
     tool = fn.as_tool({"type": "object", "properties": {"query": {}}}, description="Judges.")
     router = SutroRouter(judge=fn.assign_as("v"), branches={})
     realtime = fn.model_copy(update={"batch_mode": "realtime"})
-    return [fn, realtime, tool, fn.assign_as("v"), fn.with_retry(), router]
+    return [fn, realtime, tool, fn.assign_as("v"), fn.with_retry(), router, one_job(fn)]
 
 
 @pytest.mark.parametrize(
