@@ -194,7 +194,6 @@ class Spans:
 async def test_with_spans_only_a_job_taken_up_elsewhere_has_its_span(
     qualify, deployment, monkeypatch, where, sync
 ):
-    pytest.importorskip("opentelemetry.sdk", reason="needs langsmith[otel]")
     here, there = Spans(), Spans()
 
     def client_of(spans):
