@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_sutro._results.cells import cells, scores, strings, text_array
-from langchain_sutro._service import when_gone
+from langchain_sutro._service import remove_private, when_gone
 from langchain_sutro.errors import SutroJobError
 
 if TYPE_CHECKING:
@@ -372,4 +372,4 @@ def _open(path: Path) -> Any:
 
 def _remove(path: Path, *, delete: bool) -> None:
     if delete:
-        path.unlink(missing_ok=True)
+        remove_private(path)

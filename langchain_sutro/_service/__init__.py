@@ -7,6 +7,7 @@ from langchain_sutro._service.exchange import Policy, Service, endpoint, malform
 from langchain_sutro._service.jobs import JobStatus, job_status, list_jobs
 from langchain_sutro._service.json_values import dump_json, parse_json
 from langchain_sutro._service.part_file import PartFile
+from langchain_sutro._service.private_files import remove_private
 from langchain_sutro._service.results import (
     PrivateFile,
     fetch_results,
@@ -80,6 +81,7 @@ __all__ = [
     "parse_json",
     "published_functions",
     "read",
+    "remove_private",
     "resolve",
     "results_link",
     "results_saved",

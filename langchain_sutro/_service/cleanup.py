@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ __all__ = ["when_gone"]
 def when_gone(owner: object, work: Callable[..., Any], *args: Any) -> weakref.finalize[..., Any]:
     """Have something done once when an object goes, or the interpreter ends.
 
+    A forked child has a copy of the object, and leaves what belongs to it to its parent.
+
     Args:
         owner: The object; the work must not refer to it.
         work: May block, such as by deleting a file: on a running event loop, where objects may go
@@ -25,10 +28,12 @@ def when_gone(owner: object, work: Callable[..., Any], *args: Any) -> weakref.fi
     Returns:
         Call it to have it done at once.
     """
-    return weakref.finalize(owner, _do, partial(work, *args))
+    return weakref.finalize(owner, _do, os.getpid(), partial(work, *args))
 
 
-def _do(work: Callable[[], Any]) -> None:
+def _do(process: int, work: Callable[[], Any]) -> None:
+    if os.getpid() != process:
+        return
     try:
         loop = asyncio.get_running_loop()
         # Not at once: objects go in the middle of anything, such as of what hands work to a thread,

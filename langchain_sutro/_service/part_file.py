@@ -51,7 +51,10 @@ class PartFile(Download):
             if self.etag is not None:
                 self._tag.write_text(self.etag, "ascii")
             self._saved_tag = self.etag
-        return super().write(piece)
+        more = super().write(piece)
+        # A forked child must not write what is left in its copy of the buffer.
+        self._open.flush()
+        return more
 
     def finish(self) -> Path:
         """Move the complete file to its place."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from langchain_sutro._service.cleanup import when_gone
 from langchain_sutro._service.download import Download, download_results, results_url
 from langchain_sutro._service.jobs import job_results, when_ready
+from langchain_sutro._service.private_files import keep_private, open_private, remove_private
 from langchain_sutro._service.threads import in_thread
 from langchain_sutro.errors import (
     SutroAPIError,
@@ -21,6 +20,8 @@ from langchain_sutro.errors import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from langchain_sutro._service.driver import Operation
     from langchain_sutro._service.exchange import Service
 
@@ -40,11 +41,9 @@ class PrivateFile(Download):
 
     def __init__(self) -> None:
         try:
-            handle, path = tempfile.mkstemp(prefix="langchain-sutro-", suffix=".parquet")
+            self._open, self._path = open_private()
         except OSError as error:
             raise _not_stored(error) from None
-        self._path = Path(path)
-        self._open = os.fdopen(handle, "wb")
         self._kept = False
         # A task may be cancelled while a thread makes the file for it.
         self._unused = when_gone(self, _remove, self._open, self._path)
@@ -57,13 +56,18 @@ class PrivateFile(Download):
             SutroConfigurationError: The disk is full, for example.
         """
         try:
-            return super().write(piece)
+            more = super().write(piece)
+            # A forked child must not write what is left in its copy of the buffer.
+            self._open.flush()
         except OSError as error:
             raise _not_stored(error) from None
+        return more
 
     def keep(self) -> Path:
-        """The finished file, which its new owner deletes."""
+        """The finished file, which its new owner removes with `remove_private`."""
         try:
+            if self._path is None:
+                self._path = keep_private(self._open)
             self._open.close()
         except OSError as error:
             raise _not_stored(error) from None
@@ -75,10 +79,11 @@ class PrivateFile(Download):
 
     def __exit__(self, kind: object = None, error: object = None, trace: object = None) -> None:
         self._unused.detach()
-        self._open.close()
+        with suppress(OSError):
+            self._open.close()
         # After an error nobody has become its owner.
-        if not self._kept or kind is not None:
-            self._path.unlink(missing_ok=True)
+        if self._path is not None and (not self._kept or kind is not None):
+            remove_private(self._path)
 
     async def __aenter__(self) -> Self:
         return self
@@ -95,9 +100,10 @@ def _not_stored(error: OSError) -> SutroConfigurationError:
     )
 
 
-def _remove(file: BinaryIO, path: Path) -> None:
+def _remove(file: BinaryIO, path: Path | None) -> None:
     file.close()
-    path.unlink(missing_ok=True)
+    if path is not None:
+        remove_private(path)
 
 
 def fetch_results(

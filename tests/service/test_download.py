@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langchain_sutro._service import private_files
 from langchain_sutro._service import results as _results
 from langchain_sutro._service.download import Download, download_results, results_url
 from langchain_sutro._service.driver import Response
 from langchain_sutro._service.exchange import Service
+from langchain_sutro._service.private_files import remove_private
 from langchain_sutro._service.results import PrivateFile
 from langchain_sutro.errors import (
     SutroAPIError,
@@ -318,17 +320,33 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_file_that_is_kept_stays(folder):
+@pytest.fixture(params=["without a name", "with a name"])
+def named(request, monkeypatch):
+    """Whether files have a name: where they can, they have none."""
+    if request.param == "with a name":
+        monkeypatch.setattr(private_files, "_MOST", 0)
+    elif not private_files._OPEN_FILES.is_dir():
+        pytest.skip("this system opens no files without a name")
+    return request.param == "with a name"
+
+
+def test_a_file_that_is_kept_stays_until_it_is_removed(folder, named):
     with PrivateFile() as target:
-        target.write(b"")
+        target.start(200, {"etag": '"x"'})
+        target.write(b"rows")
         path = target.keep()
-    assert list(folder.iterdir()) == [path]
+    assert list(folder.iterdir()) == ([path] if named else [])
     with PrivateFile():
-        assert len(list(folder.iterdir())) == 2
-    assert list(folder.iterdir()) == [path]
+        assert len(list(folder.iterdir())) == (2 if named else 0)
+    assert path.read_bytes() == path.read_bytes() == b"rows"
+    remove_private(path)
+    assert not path.exists()
+    with (folder / "another").open("wb"):
+        # It may have the number of the one that was removed.
+        remove_private(path)
 
 
-async def test_a_file_whose_new_owner_never_came_goes(folder):
+async def test_a_file_whose_new_owner_never_came_goes(folder, named):
     def interrupted():
         with PrivateFile() as target:
             target.keep()
@@ -346,6 +364,6 @@ async def test_a_file_whose_new_owner_never_came_goes(folder):
     assert list(folder.iterdir()) == []
 
 
-def test_a_file_that_is_lost_before_it_is_used_goes(folder):
+def test_a_file_that_is_lost_before_it_is_used_goes(folder, named):
     PrivateFile()
     assert list(folder.iterdir()) == []
