@@ -12,18 +12,19 @@ import logging
 import sys
 import time
 from contextlib import suppress
+from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.callbacks import BaseCallbackManager
-from langchain_core.runnables import RouterRunnable, Runnable
-from langchain_core.runnables.configurable import DynamicRunnable
+from langchain_core.runnables import Runnable
 
 from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.functions.contents import holds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import FrameType
+    from types import CodeType, FrameType
 
     from langchain_core.runnables import RunnableConfig
 
@@ -33,27 +34,29 @@ OnManyCalls = Literal["warn", "error", "ignore"]
 
 _logger = logging.getLogger("langchain_sutro")
 
-# The methods of LangChain that call `invoke` or `ainvoke` for each row.
-_METHODS: tuple[Any, ...] = (
-    Runnable.batch,
-    Runnable.batch_as_completed,
-    Runnable.abatch,
-    RouterRunnable.batch,
-    RouterRunnable.abatch,
-    DynamicRunnable.batch,
-    DynamicRunnable.abatch,
-)
-_CODES = frozenset(method.__code__ for method in _METHODS)
 _LOOP = asyncio.BaseEventLoop.run_forever.__code__
 # Seconds between two looks at the frames, while nothing is found and while the calls are refused.
 _INTERVAL = 1.0
 _INTERVAL_OF_ERRORS = 0.05
 
 
+@cache
+def _codes() -> frozenset[CodeType]:
+    """The code of LangChain's methods that call `invoke` or `ainvoke` for each row."""
+    # Imported here because most programs need neither, and the first import takes time.
+    from langchain_core.runnables import RouterRunnable  # noqa: PLC0415
+    from langchain_core.runnables.configurable import DynamicRunnable  # noqa: PLC0415
+
+    kinds = (Runnable, RouterRunnable, DynamicRunnable)
+    methods: list[Any] = [getattr(kind, name) for kind in kinds for name in ("batch", "abatch")]
+    return frozenset(method.__code__ for method in (*methods, Runnable.batch_as_completed))
+
+
 def batches_in_progress() -> Iterator[tuple[Any, list[Any]]]:
     """Each Runnable whose `batch` calls it for each row just now, and the inputs of the batch."""
+    codes = _codes()
     for frame in _frames():
-        if frame.f_code in _CODES:
+        if frame.f_code in codes:
             known = frame.f_locals
             step, inputs = known.get("self"), known.get("inputs")
             if step is not None and isinstance(inputs, list):
@@ -93,6 +96,7 @@ class ManyCalls:
         self._calls = 0
         self._problem: str | None = None
         self._told: int | None = None
+        self._lock = Lock()
 
     def check(
         self, name: str, config: RunnableConfig, on_many_calls: OnManyCalls, most: int
@@ -111,6 +115,13 @@ class ManyCalls:
         callbacks = config.get("callbacks")
         if not isinstance(callbacks, BaseCallbackManager) or callbacks.parent_run_id is None:
             return  # called by itself
+        with self._lock:
+            problem = self._looked_up(name, on_many_calls, most)
+        if problem is not None and on_many_calls == "error":
+            raise SutroConfigurationError(problem)
+
+    def _looked_up(self, name: str, on_many_calls: OnManyCalls, most: int) -> str | None:
+        """What was found, now or a moment ago."""
         self._calls += 1
         now = time.monotonic()
         refused = self._problem is not None and on_many_calls == "error"
@@ -118,8 +129,7 @@ class ManyCalls:
         if now - self._looked >= interval or self._calls == most + 1:
             self._looked = now
             self._problem = self._found(name, most, on_many_calls)
-        if self._problem is not None and on_many_calls == "error":
-            raise SutroConfigurationError(self._problem)
+        return self._problem
 
     def _found(self, name: str, most: int, on_many_calls: OnManyCalls) -> str | None:
         """What is in progress, in words; it is logged once for each batch."""

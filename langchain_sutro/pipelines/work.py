@@ -52,7 +52,7 @@ def call(step: Runnable[Any, Any], rows: Rows) -> Work:
     Returns:
         The value or error of each row. An error of the whole batch is that of every row.
     """
-    options: dict[str, Any] = {"return_exceptions": True, **rows.kwargs}
+    options: dict[str, Any] = {**rows.kwargs, "return_exceptions": True}
     values, configs = list(rows.values), list(rows.configs)
     try:
         outputs = yield Step(

@@ -9,6 +9,7 @@ from tests.benchmarks import (
     calls,
     concurrency,
     evaluation,
+    pipelines,
     results,
     startup,
     submit,
@@ -25,6 +26,7 @@ SUBJECTS = {
     "startup": startup,
     "tracing": tracing,
     "evaluation": evaluation,
+    "pipelines": pipelines,
 }
 
 

@@ -125,6 +125,7 @@ KINDS = {
     "ours-traced": (lambda: sys.executable, "ours_traced"),
     "ours-evaluation": (lambda: sys.executable, "ours_evaluation"),
     "ours-batch": (lambda: sys.executable, "ours_batch"),
+    "ours-pipelines": (lambda: sys.executable, "ours_pipelines"),
     "sdk-batch": (peers.official_sdk, "sdk_batch"),
 }
 
