@@ -66,6 +66,8 @@ class _Stacks(Generic[_T]):
             self.swept = now
             for other in list(self.by_origin.values()):
                 yield from _idle(other, now)
+                if other is not stack:
+                    yield from _ended(other)
 
     def drain(self) -> Iterator[_T]:
         for stack in list(self.by_origin.values()):
@@ -79,6 +81,18 @@ def _idle(stack: deque[tuple[float, _T]], now: float) -> Iterator[_T]:
     with suppress(IndexError):
         while stack[0][0] < now - _KEEPALIVE_SECONDS:
             yield stack.popleft()[1]
+
+
+def _ended(stack: deque[tuple[float, _T]]) -> Iterator[_T]:
+    """Those of a stack that the other side has closed."""
+    for entry in stack.copy():
+        connections = getattr(entry[1], "connections", ())
+        if connections and not any(each.has_expired() for each in connections):
+            continue
+        # Another thread may have taken it meanwhile.
+        with suppress(ValueError, IndexError):
+            stack.remove(entry)
+            yield entry[1]
 
 
 def _origin(url: httpx.URL) -> _Origin:

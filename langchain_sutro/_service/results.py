@@ -79,6 +79,7 @@ class PrivateFile(Download):
 
     def __exit__(self, kind: object = None, error: object = None, trace: object = None) -> None:
         self._unused.detach()
+        # What a full disk has not taken is not needed any more.
         with suppress(OSError):
             self._open.close()
         # After an error nobody has become its owner.
@@ -101,7 +102,8 @@ def _not_stored(error: OSError) -> SutroConfigurationError:
 
 
 def _remove(file: BinaryIO, path: Path | None) -> None:
-    file.close()
+    with suppress(OSError):
+        file.close()
     if path is not None:
         remove_private(path)
 

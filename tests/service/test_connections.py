@@ -8,7 +8,7 @@ import sys
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -269,6 +269,25 @@ def test_connections_that_were_idle_for_long_are_closed(server, monkeypatch):
     server.wait_until(lambda server: len(server.open) == 1)
     assert server.opened == 3
     transport.close()
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_idle_connections_of_origins_that_nobody_calls_any_more_are_closed(
+    server, monkeypatch, gone
+):
+    """Those that were idle for long, and those that the other side has ended."""
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(_pool, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    session = Session(server.settings)
+    with ExitStack() as stack:
+        others = [stack.enter_context(wire()) for _ in range(5)]
+        for other in others:
+            Session(other.settings).send(get(other, "/v1/last" if gone else "/v1/x"))
+        clock.now += 6 if gone else 60
+        session.send(get(server))
+        idle = _pool.sync_transport()._idle.by_origin
+        held = [origin for origin, stack in idle.items() if stack]
+        assert len(held) == 1, "only the origin that was just called"
 
 
 async def test_a_call_that_fails_loses_no_connection_that_was_idle_for_long(

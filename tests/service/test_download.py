@@ -3,6 +3,7 @@
 import io
 import tempfile
 from asyncio import CancelledError
+from pathlib import Path
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ from langchain_sutro._service.results import PrivateFile
 from langchain_sutro.errors import (
     SutroAPIError,
     SutroAuthenticationError,
+    SutroConfigurationError,
     SutroConnectionError,
     SutroNotFoundError,
     SutroServerError,
@@ -367,3 +369,69 @@ async def test_a_file_whose_new_owner_never_came_goes(folder, named):
 def test_a_file_that_is_lost_before_it_is_used_goes(folder, named):
     PrivateFile()
     assert list(folder.iterdir()) == []
+
+
+# Where JSON is what is left
+
+RESULTS = answer(200, {"results": {"outputs": ["a"]}})
+OPTIONS = {"include_inputs": False, "include_cumulative_logprobs": False}
+
+
+def fetched(*answers, **policy):
+    """The results by a file, from a service that has none."""
+    target = Download(io.BytesIO())
+    script = Script(*answers, **{"max_retries": 0, "lag_seconds": 5.0, **policy})
+    service = Service(DEPLOYMENT, script.policy)
+    return script.tell(_results.fetch_results(service, "job-1", target, OPTIONS))
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 410, 422, 500, 501, 503])
+def test_results_without_a_file_come_as_json(status, caplog):
+    told = fetched(answer(status), RESULTS)
+    assert told.result == {"outputs": ["a"]}
+    assert [request.method for request in told.requests] == ["GET", "POST"]
+    assert told.requests[1].url.endswith("/job-results")
+    assert "job-1" in caplog.text
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_results_whose_storage_refuses_come_as_json(status):
+    told = fetched(*[URL, answer(status)] * 4, RESULTS)
+    assert told.result == {"outputs": ["a"]}
+
+
+@pytest.mark.parametrize("status", [401, 403, 429])
+def test_what_holds_for_every_call_is_not_asked_again_another_way(status):
+    told = fetched(answer(status))
+    assert told.error.status_code == status
+    assert len(told.requests) == 1
+
+
+def test_results_that_lag_are_waited_for_in_both_forms():
+    told = fetched(answer(409), answer(404), answer(404), answer(404), RESULTS)
+    assert told.result == {"outputs": ["a"]}
+    assert len(told.requests) == 5
+
+
+def test_a_service_that_knows_no_json_says_why_there_is_no_file():
+    told = fetched(answer(500, {"detail": "no disk"}), answer(405), lag_seconds=0.0)
+    assert told.error.status_code == 500
+    assert "no disk" in str(told.error)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+@pytest.mark.parametrize("buffering", [0, -1])
+def test_a_full_disk_is_an_error_that_says_what_to_do(monkeypatch, buffering):
+    with Path("/dev/full").open("wb", buffering=buffering) as full:
+        monkeypatch.setattr(_results, "open_private", lambda: (full, None))
+        with PrivateFile() as target:
+            target._fits = True
+            with pytest.raises(SutroConfigurationError, match="TMPDIR"):
+                # A buffered file notices where it is closed.
+                target.write(b"piece") and target.keep()
+
+
+def test_no_folder_for_temporary_files_is_an_error_that_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(SutroConfigurationError, match="TMPDIR"):
+        PrivateFile()
