@@ -416,4 +416,7 @@ class SutroJob:
 
 def _cost(job: dict[str, Any]) -> float | None:
     estimate = job.get("cost_estimate")
-    return float(estimate) if isinstance(estimate, int | float) else None
+    # No cost is negative, infinite or a truth value; a limit must not pass for one that is.
+    if not isinstance(estimate, int | float) or isinstance(estimate, bool):
+        return None
+    return float(estimate) if 0 <= estimate < float("inf") else None

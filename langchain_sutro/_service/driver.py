@@ -53,6 +53,8 @@ _T = TypeVar("_T")
 LARGEST_ANSWER = 32 * 2**20
 # Bytes that a long answer must bring within its timeout, to be given as much time again.
 PACE = 2**16
+# What the system's sockets take.
+_LONGEST_WAIT = 10.0**7
 # Of an answer that is an error, no more is looked at.
 _LARGEST_ERROR = 2**18
 _ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
@@ -134,7 +136,7 @@ class Request:
     def seconds(self) -> float | None:
         """Until the exchange has to be over; a body of pieces extends it as it leaves."""
         timeout = self.timeout
-        return timeout.read if isinstance(self.content, bytes | None) else timeout.write
+        return _bounded(timeout.read if isinstance(self.content, bytes | None) else timeout.write)
 
     @property
     def host(self) -> str:
@@ -327,8 +329,8 @@ class Session:
             connect = 0.9 * timeout.read
         limits = {
             "connect": connect,
-            "read": timeout.read,
-            "write": timeout.write,
+            "read": _bounded(timeout.read),
+            "write": _bounded(timeout.write),
             "pool": connect,
         }
         options: dict[str, Any] = {"content": content, "extensions": {"timeout": limits}}
@@ -356,6 +358,10 @@ def _close(opened: list[httpx.Response]) -> None:
         # Whoever waited for the answer has it, or the reason why there is none.
         with suppress(Exception):
             response.close()
+
+
+def _bounded(seconds: float | None) -> float | None:
+    return None if seconds is None else min(seconds, _LONGEST_WAIT)
 
 
 class _Whole:

@@ -149,3 +149,15 @@ async def test_any_field_may_be_anything(mode, endpoint, server, said):
 def test_these_are_hundreds_of_kinds():
     assert len(WIRE) + len(ERRORS) >= 150
     assert sum(len(list(mutants(answer))) for answer in GOOD.values()) >= 300
+
+
+@modes
+@pytest.mark.parametrize("estimate", [-1, -0.01, True, "1", None, [], {}])
+async def test_an_estimate_that_no_cost_can_be_is_none(mode, estimate, server, said):
+    said["jobs/job-1"] = http(
+        orjson.dumps({"job": {"status": "SUCCEEDED", "cost_estimate": estimate}})
+    )
+    job = Attack(server, mode).job
+    call = CALLS["estimate"][mode != "sync"]
+    found = await asyncio.to_thread(call, None, job) if mode == "sync" else await call(None, job)
+    assert found is None

@@ -264,3 +264,11 @@ def test_the_time_is_that_of_the_clock_on_the_wall():
     with raw_server(lambda *_: [300]) as server, pytest.raises(SutroTimeoutError):
         SutroClient(api_url=server.url, api_key="sk_1", timeout=0.2).list_jobs()
     assert time.monotonic() - before >= 0.2
+
+
+@modes
+@pytest.mark.parametrize("seconds", [1e9, 1e15, 1e300])
+async def test_a_timeout_longer_than_any_socket_takes_is_a_long_one(mode, seconds):
+    with raw_server(lambda *_: http(b'{"jobs":[]}')) as server:
+        client = SutroClient(api_url=server.url, api_key="sk_1", timeout=seconds)
+        assert await call(mode, client, "list_jobs") == []
