@@ -28,7 +28,8 @@ class DecisionFunction(Serializable):
     ```
 
     Attributes:
-        function: The Function, or its name.
+        function: The Function, or its name. The form of its answers (`output`) and its
+            `min_confidence` are ignored: whoever asks decides by the probabilities.
         fields: The Function's input: the name of the field that receives the text; or a dict that
             maps each field to a path; or a callable that takes any of `state`, `question`, `text`
             and `question_id` by these names and returns the input. A path is one of `text`,

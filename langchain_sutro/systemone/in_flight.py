@@ -61,15 +61,15 @@ class InFlight:
         try:
             answer: _T = await asyncio.shield(found)
         except asyncio.CancelledError:
-            self._keep(key)
+            self._keep(key, found)
             raise
         except Exception:
-            self._answers.pop(key, None)
+            self._forget(key, found)
             raise
         if await is_gone():
-            self._keep(key)
+            self._keep(key, found)
         else:
-            self._answers.pop(key, None)
+            self._forget(key, found)
         return answer
 
     async def _counted(self, work: Callable[[], Awaitable[_T]]) -> _T:
@@ -79,6 +79,11 @@ class InFlight:
         finally:
             self._running -= 1
 
-    def _keep(self, key: bytes) -> None:
+    def _keep(self, key: bytes, answer: asyncio.Future[Any]) -> None:
         """Keep an answer that nobody received for a while."""
-        asyncio.get_running_loop().call_later(_SECONDS_KEPT, self._answers.pop, key, None)
+        asyncio.get_running_loop().call_later(_SECONDS_KEPT, self._forget, key, answer)
+
+    def _forget(self, key: bytes, answer: asyncio.Future[Any]) -> None:
+        """Forget an answer, unless it is that of a later request by now."""
+        if self._answers.get(key) is answer:
+            del self._answers[key]

@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_sutro.decisions import SutroDecisionModel
 from langchain_sutro.errors import SutroDecisionError
 from tests.decisions.conftest import runs
+from tests.support.blocking_calls import guard
 from tests.support.calls import call, modes
 
 QUESTIONS = {
@@ -127,11 +128,22 @@ async def test_a_failing_request_is_a_failed_run(judges, langsmith_recorder, mod
     assert run["extra"]["metadata"]["sutro_request_id"].startswith("rt_")
 
 
+async def test_no_call_blocks_its_event_loop(judges):
+    model = judges()
+    with guard():
+        assert (await model.ainvoke(REQUEST)).choices["dept"].choice == "billing"
+        assert len(await model.abatch([REQUEST] * 20)) == 20
+
+
 def test_without_tracing_nothing_is_sent_to_langsmith(judges, langsmith_recorder, monkeypatch):
     monkeypatch.setenv("LANGSMITH_TRACING", "false")
     judges().invoke(REQUEST)
     asyncio.run(judges().abatch([REQUEST]))
     assert langsmith_recorder.requests == []
+
+
+def test_a_stream_is_one_response(judges):
+    assert [one.model for one in judges().stream(REQUEST)] == ["judges"]
 
 
 async def test_events_show_a_call_of_a_model(judges):

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 import threading
 import time
 
@@ -272,6 +273,16 @@ def test_a_function_that_is_not_published_is_404(serve):
 def test_a_missing_key_of_the_service_is_not_the_clients_fault(serve):
     http = serve(api_key=None)
     refused(http.post("/v1/systemone", json=body()), 500, "configuration_error")
+
+
+def test_a_body_that_does_not_arrive_is_not_waited_for(serve, deployment, monkeypatch):
+    monkeypatch.setattr("langchain_sutro.systemone.reading._SECONDS", 0.2)
+    url = serve().base_url
+    with socket.create_connection((url.host, url.port), timeout=10) as stalled:
+        head = f"POST /v1/systemone HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n"
+        stalled.sendall(f"{head}content-length: 100\r\n\r\n{{".encode())
+        assert stalled.recv(1000).startswith(b"HTTP/1.1 408 ")
+    assert runs(deployment) == []
 
 
 @pytest.fixture
