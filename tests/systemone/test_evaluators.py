@@ -10,6 +10,10 @@ import pytest
 from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.systemone import create_langsmith_evaluator
 
+pytestmark = pytest.mark.skipif(
+    not hasattr(langsmith, "Langsmith"), reason="This langsmith cannot create such evaluators."
+)
+
 CONFIG = {
     "version": 1,
     "models": {
