@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_sutro._exports import exported_from
+from langchain_sutro._jobs.bar import GroupBar, progress_bar
 from langchain_sutro._jobs.checkpoint import MOST_ROWS, Checkpoint, CheckpointFile, JobPart
 from langchain_sutro._jobs.client import SutroClient
 from langchain_sutro._jobs.job import SutroJob
@@ -18,7 +19,7 @@ from langchain_sutro.errors import SutroError, SutroInputError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import timedelta
 
     from pydantic import BaseModel
@@ -241,14 +242,24 @@ class SutroJobGroup:
         Raises:
             SutroJobError: As `SutroJob.wait` does, for the first job that ends badly.
         """
-        for number, job in enumerate(self.jobs):
-            try:
-                job.wait(timeout, progress=progress)
-            except (KeyboardInterrupt, SystemExit) as interrupt:
-                for other in [*self.jobs[:number], *self.jobs[number + 1 :]]:
-                    other.interrupted(interrupt)
-                raise
+        with self._bar(progress) as show:
+            for number, job in enumerate(self.jobs):
+                try:
+                    job.wait(timeout, on_progress=show)
+                except (KeyboardInterrupt, SystemExit) as interrupt:
+                    for other in [*self.jobs[:number], *self.jobs[number + 1 :]]:
+                        other.interrupted(interrupt)
+                    raise
         return self
+
+    @contextmanager
+    def _bar(self, progress: bool) -> Iterator[Callable[[JobProgress], None] | None]:
+        """One bar for all jobs, if one is wanted."""
+        if not progress:
+            yield None
+            return
+        with progress_bar(self._function, self.rows) as show:
+            yield GroupBar(show, len(self))
 
     async def await_(
         self,
@@ -257,26 +268,31 @@ class SutroJobGroup:
         progress: bool = False,
     ) -> SutroJobGroup:
         """Asynchronous form of `wait`, for all jobs at once."""
-        waits = [
-            asyncio.ensure_future(self._await_one(job, timeout, progress)) for job in self.jobs
-        ]
-        try:
-            await asyncio.gather(*waits)
-        except BaseException as error:
-            # The first that ends badly ends the wait for the others, but not the others.
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
-            if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | SystemExit):
-                await asyncio.gather(*(job.ainterrupted(error) for job in self.jobs))
-            raise
+        with self._bar(progress) as show:
+            waits = [
+                asyncio.ensure_future(self._await_one(job, timeout, show)) for job in self.jobs
+            ]
+            try:
+                await asyncio.gather(*waits)
+            except BaseException as error:
+                # The first that ends badly ends the wait for the others, but not the others.
+                for wait in waits:
+                    wait.cancel()
+                await asyncio.gather(*waits, return_exceptions=True)
+                if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | SystemExit):
+                    await asyncio.gather(*(job.ainterrupted(error) for job in self.jobs))
+                raise
         return self
 
     @staticmethod
-    async def _await_one(job: SutroJob, timeout: float | None, progress: bool) -> None:  # noqa: ASYNC109
+    async def _await_one(
+        job: SutroJob,
+        timeout: float | None,  # noqa: ASYNC109
+        show: Callable[[JobProgress], None] | None,
+    ) -> None:
         # A wait that ends because of another job's end is no interrupt.
         job.on_interrupt = "detach"
-        await job.await_(timeout, progress=progress)
+        await job.await_(timeout, on_progress=show)
 
     def results(
         self,

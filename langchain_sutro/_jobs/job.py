@@ -329,11 +329,16 @@ class SutroJob:
         Returns:
             Whether the service took the request; False for a job that had ended.
         """
-        return self._client.cancel_job(self.job_id).get("cancelled") is True
+        # The service takes the request for a job that has ended too.
+        return not self.status().ended and (
+            self._client.cancel_job(self.job_id).get("cancelled") is True
+        )
 
     async def acancel(self) -> bool:
         """Asynchronous form of `cancel`."""
-        return (await self._client.acancel_job(self.job_id)).get("cancelled") is True
+        return not (await self.astatus()).ended and (
+            (await self._client.acancel_job(self.job_id)).get("cancelled") is True
+        )
 
     def cost_estimate(self, timeout: float | None = 7200.0) -> float | None:
         """The service's estimate in USD, once a dry run has ended; None if it gives none.

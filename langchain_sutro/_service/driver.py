@@ -142,7 +142,7 @@ class Request:
     def host(self) -> str:
         """What messages show of the URL, which may be a secret."""
         try:
-            return shown(_url(self.url).host)
+            return shown(_url(self.url).netloc.decode())
         except (httpx.InvalidURL, ValueError):
             return "a URL that is not valid"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["JobProgress", "job_progress", "wait_for_job"]
 
+_log = logging.getLogger(__name__)
+
 _FIRST_POLL = 0.1
 _STREAM_SECONDS = 30.0
 # How long a look may take, and may take even where less of the wait is left.
@@ -48,6 +51,7 @@ class JobProgress:
         input_tokens: Tokens read so far.
         output_tokens: Tokens written so far.
         tokens_per_second: Throughput over both.
+        unreachable: Why the last status check failed; None if it did not.
     """
 
     job_id: str
@@ -57,6 +61,7 @@ class JobProgress:
     input_tokens: int = 0
     output_tokens: int = 0
     tokens_per_second: float | None = None
+    unreachable: str | None = None
 
 
 def job_progress(
@@ -100,7 +105,7 @@ def wait_for_job(
     Raises:
         SutroJobFailedError: The job failed; the message has the service's reason.
         SutroJobCancelledError: It was cancelled.
-        SutroJobTimeoutError: The time is over.
+        SutroJobTimeoutError: The time is over; the cause says so if the service was unreachable.
     """
     policy = service.policy
     start = policy.clock()
@@ -123,6 +128,7 @@ def wait_for_job(
             obeyed = asked is not None and asked <= LONGEST_RETRY_AFTER
             least = asked if asked is not None and obeyed else policy.backoff(failures)
             failures += 1
+            watch.unreachable(error)
         else:
             failures, least = 0, 0.0
             last_seen = policy.clock()
@@ -133,11 +139,7 @@ def wait_for_job(
                 raise (yield from _ending(service, seconds, job_id, status))
         left = float("inf") if timeout is None else timeout - (policy.clock() - start)
         if left <= 0:
-            raise SutroJobTimeoutError(
-                f"{job_id} had not ended after {timeout:g} s. It is still running: wait again with "
-                f"SutroJob.from_id({job_id!r}).",
-                job_id=job_id,
-            )
+            raise _timed_out(job_id, timeout, watch.outage) from watch.outage
         pause = min(left, max(least, delay * (0.9 + 0.2 * policy.jitter())))
         before = watch.known
         if on_progress is not None:
@@ -147,6 +149,20 @@ def wait_for_job(
             # Otherwise the job is about to end, and the stream said so a moment ago.
             yield Sleep(pause)
         delay = min(_FIRST_POLL if news else delay * 1.5, poll_interval)
+
+
+def _timed_out(
+    job_id: str, timeout: float | None, outage: SutroConnectionError | SutroAPIError | None
+) -> SutroJobTimeoutError:
+    again = f"wait again with SutroJob.from_id({job_id!r})."
+    known = (
+        f"It is still running: {again}"
+        if outage is None
+        else f"The service is unreachable ({outage}), so the job may still be running: {again}"
+    )
+    return SutroJobTimeoutError(
+        f"{job_id} had not ended after {timeout:g} s. {known}", job_id=job_id
+    )
 
 
 def _may_pass(error: SutroConnectionError | SutroAPIError) -> bool:
@@ -182,6 +198,7 @@ class _Watch:
         clock: Callable[[], float],
     ) -> None:
         self.known = known
+        self.outage: SutroConnectionError | SutroAPIError | None = None
         self._tell = tell
         self._clock = clock
         self._rest = b""
@@ -192,7 +209,14 @@ class _Watch:
         self._until = self._clock() + seconds
 
     def status(self, status: JobStatus) -> None:
-        self._update(status=status)
+        self.outage = None
+        self._update(status=status, unreachable=None)
+
+    def unreachable(self, error: SutroConnectionError | SutroAPIError) -> None:
+        if self.outage is None:
+            _log.warning("The status of %s cannot be checked: %s", self.known.job_id, error)
+        self.outage = error
+        self._update(unreachable=str(error))
 
     def all_rows_done(self) -> bool:
         return self.known.rows_total is not None and self.known.rows_done >= self.known.rows_total

@@ -116,7 +116,7 @@ def lets_errors_through(monkeypatch):
 
 
 def shows_urls(monkeypatch):
-    monkeypatch.setattr(_http, "_host", lambda url: url)
+    monkeypatch.setattr(_http.Request, "host", property(lambda request: request.url))
 
 
 def names_no_job(monkeypatch):
