@@ -122,7 +122,7 @@ def wait_for_job(
             status = yield from job_status(replace(service, policy=look), job_id)
         except (SutroConnectionError, SutroAPIError) as error:
             if not _may_pass(error) or policy.clock() - last_seen > policy.outage_seconds:
-                error.add_note(f"While waiting for {job_id}, which may go on.")
+                error.add_note(f"While waiting for {job_id}, which may continue.")
                 raise
             asked = error.retry_after if isinstance(error, SutroAPIError) else None
             obeyed = asked is not None and asked <= LONGEST_RETRY_AFTER

@@ -5,13 +5,14 @@ import io
 import time
 import tracemalloc
 import zlib
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 
 import httpx
 import pytest
 
 from langchain_sutro import SutroClient
+from langchain_sutro._jobs import calls
 from langchain_sutro._service.download import Download, download_results
 from langchain_sutro._service.driver import Request, Session, Timeout, arun, run
 from langchain_sutro._service.exchange import Policy, Service
@@ -52,9 +53,14 @@ def clients(kind):
 
 
 async def call(mode, client, name, *args, **options):
+    """A method of the client, or what jobs do through it."""
+
+    def form(name):
+        return getattr(client, name, None) or partial(getattr(calls, name), client)
+
     if mode == "sync":
-        return await asyncio.to_thread(getattr(client, name), *args, **options)
-    return await getattr(client, f"a{name}")(*args, **options)
+        return await asyncio.to_thread(form(name), *args, **options)
+    return await form(f"a{name}")(*args, **options)
 
 
 CASES = [("own", what) for what in DRIPS] + [
