@@ -121,7 +121,7 @@ class SutroTool(WholeBatch, TracedTool):
     args_schema: dict[str, Any] = Field(default_factory=dict)
 
     _schema: InputSchema = PrivateAttr()
-    _judge: PublishedFunction = PrivateAttr()
+    _caller: PublishedFunction = PrivateAttr()
 
     @model_validator(mode="before")
     @classmethod
@@ -168,7 +168,7 @@ class SutroTool(WholeBatch, TracedTool):
             self._schema = InputSchema(
                 self.args_schema, self.function.function, self.function.extra_fields
             )
-        self._judge = payload_function(self.function, **unchecked)
+        self._caller = payload_function(self.function, **unchecked)
 
     @classmethod
     def from_function(
@@ -217,7 +217,7 @@ class SutroTool(WholeBatch, TracedTool):
     ) -> tuple[str, SutroArtifact]:
         child = child_config(config, run_manager.get_child())
         with correctable_errors(for_model=for_model, hint=_HINT):
-            return self._outcome(self._judge.invoke(row, child))
+            return self._outcome(self._caller.invoke(row, child))
 
     async def _arun(
         self,
@@ -229,7 +229,7 @@ class SutroTool(WholeBatch, TracedTool):
     ) -> tuple[str, SutroArtifact]:
         child = child_config(config, run_manager.get_child())
         with correctable_errors(for_model=for_model, hint=_HINT):
-            return self._outcome(await self._judge.ainvoke(row, child))
+            return self._outcome(await self._caller.ainvoke(row, child))
 
     def _to_args_and_kwargs(
         self, tool_input: str | dict[str, Any], tool_call_id: str | None
@@ -286,7 +286,7 @@ class SutroTool(WholeBatch, TracedTool):
             ]
             try:
                 rows, configs = runs.checked(managers, self._row)
-                outputs = self._judge.batch(rows, configs, return_exceptions=True, **kwargs)
+                outputs = self._caller.batch(rows, configs, return_exceptions=True, **kwargs)
                 ends = runs.ends(outputs, self._row_outcome)
             except BaseException as error:
                 for manager in managers:
@@ -319,7 +319,7 @@ class SutroTool(WholeBatch, TracedTool):
             ]
             try:
                 rows, configs = runs.checked(managers, self._row)
-                outputs = await self._judge.abatch(rows, configs, return_exceptions=True, **kwargs)
+                outputs = await self._caller.abatch(rows, configs, return_exceptions=True, **kwargs)
                 ends = runs.ends(outputs, self._row_outcome)
             except BaseException as error:
                 for manager in managers:

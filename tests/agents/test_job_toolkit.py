@@ -369,3 +369,16 @@ def test_threads_share_the_tools(qualify):
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(whole, range(8))) == list(range(1, 9))
+
+
+@both_ways
+@pytest.mark.parametrize("levels", [100, 600, 3000])
+@pytest.mark.parametrize("name", ["start_job", "estimate_job", "job_status"])
+async def test_arguments_of_many_levels_are_returned_to_the_model(unreachable, name, levels, sync):
+    deep = "x"
+    for _ in range(levels):
+        deep = {"query": deep}
+    arguments = {"job_id": deep} if name == "job_status" else {"rows": [{"query": deep}]}
+    status, said = await told(tools_of(unreachable), name, sync=sync, **arguments)
+    assert status == "error"
+    assert len(said) < 2_000
