@@ -16,6 +16,7 @@ from langchain_core.exceptions import (
 from langgraph.errors import GraphBubbleUp
 from pydantic import SecretStr
 
+from langchain_sutro._jobs import SutroClient
 from langchain_sutro._results import FunctionResult, check_min_confidence
 from langchain_sutro._service import Step, Steps
 from langchain_sutro.errors import (
@@ -172,6 +173,9 @@ class _DecisionJudge:
 
     def secret(self) -> bytes:
         known = list(_secrets(self.asked))
+        if not known and type(self.asked).__module__.startswith("langchain_sutro"):
+            # Functions by name, whose key comes from the environment.
+            known = [SutroClient().settings.api_key.get_secret_value()]
         # Without a secret that other processes have, each process trusts only itself.
         return "\0".join(known).encode() if known else secrets.token_bytes()
 

@@ -196,3 +196,15 @@ def test_processes_with_the_same_key_recognize_each_others_decisions():
 
     assert secret(Judge()) == secret(Judge())
     assert secret(Judge()) != secret(Judge(key="sk-other"))
+
+
+def test_also_where_the_judge_asks_functions_by_name(monkeypatch):
+    from langchain_sutro.decisions import SutroDecisionModel
+
+    monkeypatch.setenv("SUTRO_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("SUTRO_API_KEY", "sk-of-the-environment")
+    named = SutroDecisionModel(model="judges", functions={"is_risky": "message-safety"})
+    made = SutroFunction("message-safety")
+    other = SutroDecisionModel(model="judges", functions={"is_risky": made})
+    secrets = {judge_of(one, RISKY, None).secret() for one in (named, other)}
+    assert secrets == {b"sk-of-the-environment"}
