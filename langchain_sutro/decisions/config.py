@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from langchain_sutro._config_files import (
     ManifestSettings,
@@ -101,7 +101,9 @@ class DecisionModelConfig(BaseModel):
         default=None, pattern=r"^\d{4}-\d{2}-\d{2}$", description="YYYY-MM-DD, in quotes."
     )
     questions: dict[str, DecisionQuestionConfig] = Field(
-        default_factory=dict, description="The Function of each question id."
+        default_factory=dict,
+        validation_alias=AliasChoices("questions", "functions"),
+        description="The Function of each question id; `functions`, as in Python, is the same.",
     )
     default: DecisionQuestionConfig | None = Field(
         default=None, description="The Function of all other questions."
@@ -195,12 +197,13 @@ def _wrong_models(data: Any, known: set[Place]) -> Iterator[Problem]:
         if not isinstance(model, Mapping):
             continue
         place: Place = ("models", name)
-        questions = model.get("questions") or {}
+        key = "functions" if "functions" in model else "questions"
+        questions = model.get(key) or {}
         if not questions and model.get("default") is None:
             yield place, "needs questions, or a default"
         judges = [((*place, "default"), model.get("default"))]
         if isinstance(questions, Mapping):
-            judges += [((*place, "questions", one), judge) for one, judge in questions.items()]
+            judges += [((*place, key, one), judge) for one, judge in questions.items()]
         for where, judge in judges:
             if isinstance(judge, Mapping):
                 inside = (*where, "args_schema")

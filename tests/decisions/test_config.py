@@ -55,6 +55,15 @@ def test_models_are_made_from_a_file(deployment, at, tmp_path, form):
         models["one"].invoke({"state": "x", "questions": {"other": noul}})
 
 
+def test_functions_may_be_named_as_in_python(at):
+    config = json.loads(json.dumps(CONFIG).replace('"questions"', '"functions"'))
+    models = load_decision_models(config, **at["deployment"])
+    assert list(models["judges"].functions) == ["dept", "is_risky", "paths"]
+    config["models"]["judges"]["functions"]["dept"]["args_schema"] = {}
+    with pytest.raises(SutroConfigurationError, match=r"functions\.dept\.args_schema"):
+        read_decision_config(config)
+
+
 def wrong(**changes):
     config = json.loads(json.dumps(CONFIG))
     config["models"]["judges"].update(changes)

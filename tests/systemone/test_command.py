@@ -106,6 +106,20 @@ def test_with_a_key_it_listens_elsewhere(start):
     assert answer.status_code == 401
 
 
+def test_what_is_not_installed_is_named():
+    script = (
+        "import importlib.util\n"
+        "find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *more: None if name == 'uvicorn' else find(name)\n"
+        "import langchain_sutro.systemone\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.endswith('(uvicorn not found): pip install "langchain-sutro[systemone]"')
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
