@@ -149,8 +149,12 @@ def fetch_results(
     try:
         return (yield from when_ready(service.policy, attempt))
     except BaseException as error:
-        error.add_note(f"While fetching the results of {job_id}.")
+        error.add_note(_fetching(job_id))
         raise
+
+
+def _fetching(job_id: str) -> str:
+    return f"While fetching the results of {job_id}."
 
 
 def _file(

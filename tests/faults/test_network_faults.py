@@ -112,7 +112,7 @@ def loses_rows(monkeypatch):
 
 
 def lets_errors_through(monkeypatch):
-    monkeypatch.setattr(_http, "_is_of_transport", lambda _: False)
+    monkeypatch.setattr(_http, "is_of_transport", lambda _: False)
 
 
 def shows_urls(monkeypatch):
