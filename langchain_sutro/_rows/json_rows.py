@@ -184,15 +184,26 @@ def _record(row: Any, row_index: int | None) -> Any:
         try:
             return model_values(row)
         except (ValueError, RecursionError):
-            raise SutroInputError(
-                f"{_place(row_index, None)}a {type(row).__name__} that has no JSON form.",
-                row_index=row_index,
-            ) from None
+            raise _model_error(row, row_index) from None
     if isinstance(row, Mapping):
         return dict(row)
     raise SutroInputError(
         f"{_place(row_index, None)}a row must be a dict, a pydantic model or a string, "
         f"not a value of type {type(row).__name__}.",
+        row_index=row_index,
+    )
+
+
+def _model_error(model: BaseModel, row_index: int | None) -> SutroInputError:
+    """The error for the field that has no JSON form, as for a dict with the same values."""
+    try:
+        encode_row(model.model_dump(by_alias=True, warnings="none"), row_index=row_index)
+    except SutroInputError as error:
+        return error
+    except (ValueError, RecursionError):
+        pass
+    return SutroInputError(
+        f"{_place(row_index, None)}a {type(model).__name__} that has no JSON form.",
         row_index=row_index,
     )
 
