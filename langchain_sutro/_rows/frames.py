@@ -91,6 +91,7 @@ def take_lazy_frame(frame: Any, columns: Columns) -> TakeRows:
         SutroInputError: It has columns that a row cannot have, or cannot be collected.
     """
     import polars as pl  # noqa: PLC0415
+    from polars import selectors  # noqa: PLC0415
 
     try:
         schema = frame.collect_schema()
@@ -98,7 +99,8 @@ def take_lazy_frame(frame: Any, columns: Columns) -> TakeRows:
         raise _uncollected(error) from None
     chosen = columns.chosen(list(schema))
     _check_polars(schema, columns)
-    wanted = frame.select(list(dict.fromkeys(chosen.values()))) if chosen else frame
+    # Unlike a string, a selector is no pattern: a column may be named "*".
+    wanted = frame.select(selectors.by_name(*dict.fromkeys(chosen.values()))) if chosen else frame
     return take_batches(_lazy_batches(wanted, chosen), chosen)
 
 

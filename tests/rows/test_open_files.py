@@ -138,6 +138,12 @@ def test_a_lazy_frame_is_collected(monkeypatch, batches):
         spool_rows(lazy, fields=["nope"])
 
 
+def test_columns_of_a_lazy_frame_may_have_any_name():
+    rows = [{"*": 1, "^a.*$": 2, "a": 3}]
+    assert rows_of(pl.LazyFrame(rows)) == rows
+    assert rows_of(pl.LazyFrame(rows), fields=["*"]) == [{"*": 1}]
+
+
 def test_a_lazy_frame_that_cannot_be_collected_is_an_error(tmp_path):
     (tmp_path / "bad.csv").write_text("a\n1\nhunter2\n")
     for lazy in (
