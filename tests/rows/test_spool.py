@@ -10,6 +10,8 @@ import ipaddress
 import json
 import math
 import pickle
+import subprocess
+import sys
 import uuid
 from collections import OrderedDict
 from contextlib import contextmanager
@@ -374,3 +376,22 @@ def test_exactly_the_tables_with_an_infinity_are_refused(cells):
     with pytest.raises(SutroInputError) as caught:
         spool_rows(rows)
     assert caught.value.row_index == bad[0]
+
+
+def test_a_disk_that_is_full_is_an_error_of_this_package():
+    code = (
+        "import resource\n"
+        "from langchain_sutro._rows import spool_rows\n"
+        "from langchain_sutro.errors import SutroConfigurationError\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (6_000_000, 6_000_000))\n"
+        "try:\n"
+        "    spool_rows({'a': 'hunter2' * 1000} for _ in range(2_000))\n"
+        "except SutroConfigurationError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100
+    )
+    assert "could not be written to a temporary file" in done.stdout
+    assert "set TMPDIR" in done.stdout
+    assert "hunter2" not in done.stdout
