@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["csv_header", "take_csv"]
 
-_BLOCK_BYTES = 1 << 18
+_BLOCK_BYTES = 1 << 20
 _LONGEST_RECORD = 1 << 28
 _SEPARATORS = {b",": "commas", b"\t": "tabs", b";": "semicolons", b"|": "vertical bars"}
 
