@@ -9,6 +9,7 @@ from langchain_sutro._jobs.client import SutroClient
 from langchain_sutro._jobs.connection import aexecute, execute
 from langchain_sutro._jobs.group import SutroJobGroup
 from langchain_sutro._jobs.job import OnInterrupt, SutroJob
+from langchain_sutro._jobs.locks import exclusive
 from langchain_sutro._jobs.sdk import (
     attach,
     await_job_completion,
@@ -40,6 +41,7 @@ __all__ = [
     "cancel_job",
     "default_client",
     "download_job_results",
+    "exclusive",
     "execute",
     "fetch_results",
     "get_job_results",

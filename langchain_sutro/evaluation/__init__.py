@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from langchain_sutro.evaluation.dataset import aevaluate_dataset, evaluate_dataset
     from langchain_sutro.evaluation.evaluator import SutroEvaluator
     from langchain_sutro.evaluation.plots import plot_confusion, plot_coverage, plot_reliability
+    from langchain_sutro.evaluation.production import JudgedRuns, aevaluate_runs, evaluate_runs
     from langchain_sutro.evaluation.results import (
         ExperimentResults,
         ExperimentRow,
@@ -23,9 +24,12 @@ __all__ = [
     "ExperimentResults",
     "ExperimentRow",
     "ExperimentSummary",
+    "JudgedRuns",
     "SutroEvaluator",
     "aevaluate_dataset",
+    "aevaluate_runs",
     "evaluate_dataset",
+    "evaluate_runs",
     "plot_confusion",
     "plot_coverage",
     "plot_reliability",
@@ -37,6 +41,9 @@ __getattr__, __dir__ = lazy_exports(
         "aevaluate_dataset": "dataset",
         "evaluate_dataset": "dataset",
         "SutroEvaluator": "evaluator",
+        "JudgedRuns": "production",
+        "aevaluate_runs": "production",
+        "evaluate_runs": "production",
         "plot_confusion": "plots",
         "plot_coverage": "plots",
         "plot_reliability": "plots",

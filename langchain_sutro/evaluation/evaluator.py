@@ -114,6 +114,11 @@ class SutroEvaluator(RunEvaluator):
         """The keys of all its feedback."""
         return self._judgements.keys
 
+    @property
+    def parts(self) -> frozenset[str]:
+        """The fields of LangSmith's runs that its input is made of, such as `"outputs"`."""
+        return self._mapping.parts
+
     def row(self, run: Run, example: Example | None = None) -> dict[str, Any]:
         """The Function's input to judge a run.
 

@@ -28,13 +28,30 @@ if TYPE_CHECKING:
     from langsmith import Client
     from langsmith.schemas import Example, Feedback, RunBase, TracerSession
 
-__all__ = ["EVALUATORS", "Experiment", "JobNote", "judged_ids"]
+__all__ = ["EVALUATORS", "Experiment", "JobNote", "RunRef", "judged_ids"]
 
 # Where `langsmith.evaluate` puts the runs of its evaluators.
 EVALUATORS = "evaluators"
 _FUNCTION, _JOBS = "sutro_function", "sutro_jobs"
 # LangSmith's client queues 10,000 operations and drops the rest: it is flushed in between.
 PORTION = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class RunRef:
+    """A judged run: what its feedback has to name.
+
+    Attributes:
+        id: The run.
+        trace_id: Its trace.
+        session_id: Its project.
+        start_time: When it started.
+    """
+
+    id: UUID
+    trace_id: UUID
+    session_id: UUID
+    start_time: datetime
 
 
 @dataclass(frozen=True)
@@ -267,6 +284,14 @@ class Experiment:
                 found = _list_runs(self.client, project.id, run_ids=ids)
                 self._written_runs.update(run.id for run in found)
 
+    def look_for_feedback(self, run_ids: Sequence[UUID]) -> None:
+        """Find out which feedback an earlier call gave to these runs."""
+        if self.client is None:
+            return
+        for start in range(0, len(run_ids), 100):
+            found = self.client.list_feedback(run_ids=list(run_ids[start : start + 100]))
+            self._written.update((one.id, one) for one in found)
+
     def given(self, run: RunBase, keys: Sequence[str]) -> list[EvaluationResult] | None:
         """The feedback for these keys from an earlier call; None unless the run has all of it."""
         found = [self._written.get(_feedback_id(run, key)) for key in keys]
@@ -278,7 +303,7 @@ class Experiment:
             if one is not None
         ]
 
-    def write_feedback(self, run: RunBase, results: Iterable[EvaluationResult]) -> None:
+    def write_feedback(self, run: RunBase | RunRef, results: Iterable[EvaluationResult]) -> None:
         """Attach feedback to a run, except what an earlier call attached."""
         if self.client is None or self.project is None:
             return
@@ -362,7 +387,7 @@ def _source(feedback: Feedback) -> UUID | None:
     return UUID(run["run_id"]) if "run_id" in run else None
 
 
-def _feedback_id(run: RunBase, key: str, occurrence: int = 0) -> UUID:
+def _feedback_id(run: RunBase | RunRef, key: str, occurrence: int = 0) -> UUID:
     return stable_id(run.start_time, run.id, key, occurrence)
 
 

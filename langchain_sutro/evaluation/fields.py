@@ -22,6 +22,9 @@ _PARTS = ("inputs", "outputs", "reference_outputs")
 _SEARCHED = ("outputs", "inputs", "reference_outputs")
 _ROOTS = (*_PARTS, "metadata")
 _OFFERED = (*_ROOTS, "run", "example")
+# Where LangSmith's runs have them; reference outputs are the examples'.
+_OF_RUN = {"inputs": "inputs", "outputs": "outputs", "metadata": "extra"}
+_WHOLE_RUN = frozenset({"inputs", "outputs", "extra", "error", "end_time", "tags", "status"})
 
 
 class FieldMapping:
@@ -70,6 +73,15 @@ class FieldMapping:
             f"fields must be a dict of paths and callables, or a callable, not {_kind(spec)}."
         )
 
+    @property
+    def parts(self) -> frozenset[str]:
+        """The fields of LangSmith's runs that a row is made of."""
+        picks = [self._picks] if isinstance(self._picks, _Call) else self._picks.values()
+        roots = frozenset[str]().union(*(pick.roots for pick in picks))
+        if roots & {"run", "example"}:
+            return _WHOLE_RUN
+        return frozenset(_OF_RUN[root] for root in roots if root in _OF_RUN)
+
     def row(
         self,
         inputs: Any,
@@ -116,6 +128,7 @@ class _Path:
     def __init__(self, field: str, path: str) -> None:
         self._field, self._path = field, path
         self._root, *self._steps = path.split(".")
+        self.roots = frozenset({self._root})
         if self._root not in _ROOTS or "" in self._steps:
             raise SutroConfigurationError(
                 f"Field {field!r}: the path {path!r} does not start with one of "
@@ -146,6 +159,7 @@ class _Named:
 
     def __init__(self, field: str, required: bool) -> None:
         self._field, self._required = field, required
+        self.roots = frozenset(_SEARCHED)
 
     def __call__(self, given: Mapping[str, Any], extra: Mapping[str, Any]) -> Any:
         field = self._field
@@ -172,6 +186,7 @@ class _Call:
     def __init__(self, field: str, call: Callable[..., Any]) -> None:
         self._call = call
         self._names = named_arguments(call, _OFFERED)
+        self.roots = frozenset(self._names)
         if not self._names:
             raise SutroConfigurationError(
                 f"The callable for {field!r} must take any of {', '.join(_OFFERED)}, by name."

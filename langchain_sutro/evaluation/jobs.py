@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from langsmith.run_helpers import tracing_context
 
@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     from langchain_sutro._service import Submitted
     from langchain_sutro.functions import SutroFunction
 
-__all__ = ["EvaluatedRows", "JobOptions", "run_job"]
+__all__ = ["EvaluatedRows", "JobNotes", "JobOptions", "noted_job", "results_of", "run_job"]
+
+
+class JobNotes(Protocol):
+    """Where the note about a job is kept until the job's results are written."""
+
+    def keep_note(self, job: str, note: JobNote | None, /) -> None:
+        """Record that a job is about to be submitted; None if the service refused it."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +120,9 @@ def run_job(
                         "or repetitions: choose another experiment_name."
                     )
                 known = None
-            job, started = yield from _job(experiment, name, function, encoded, known, options)
+            job, started = yield from noted_job(experiment, name, function, encoded, known, options)
             reused = job.reused
-        results = yield _results(job, function, options)
+        results = yield results_of(job, function, options)
         yield blocking(rows.put, results)
     return EvaluatedRows(
         function=function,
@@ -152,22 +159,31 @@ def _encode(
     return rows, inputs, spool_rows(good) if good else None
 
 
-def _job(
-    experiment: Experiment,
+def noted_job(
+    notes: JobNotes,
     name: str,
     function: SutroFunction,
     rows: SpooledRows,
     note: JobNote | None,
     options: JobOptions,
 ) -> Steps[tuple[SutroJob, datetime]]:
-    """The job of these rows, with the time at which it was first submitted."""
+    """The job of these rows, with the time at which it was first submitted.
+
+    Args:
+        notes: Where the job's token is noted before the job is submitted.
+        name: The name of the note.
+        function: What to run.
+        rows: The rows of the job.
+        note: What an earlier call noted, if it did.
+        options: How to run the job.
+    """
     job_id = None
     if note is not None and note.function == function.function:
         job_id = yield from _find_submitted(function, note)
     if note is None or job_id is None:
         started_at = datetime.now(UTC).isoformat()
         note = JobNote(uuid.uuid4().hex, function.function, rows.sha256, started_at)
-        submitted = yield from _submit(experiment, name, function, rows, note, options)
+        submitted = yield from _submit(notes, name, function, rows, note, options)
         job_id, note = submitted.job_id, replace(note, reused=submitted.reused)
     job = SutroJob(
         job_id,
@@ -199,7 +215,7 @@ def _find_submitted(function: SutroFunction, note: JobNote) -> Steps[str | None]
 
 
 def _submit(
-    experiment: Experiment,
+    notes: JobNotes,
     name: str,
     function: SutroFunction,
     rows: SpooledRows,
@@ -207,7 +223,7 @@ def _submit(
     options: JobOptions,
 ) -> Steps[Submitted]:
     """Submit a job whose token is noted first, so that the job is found whatever happens."""
-    yield blocking(experiment.keep_note, name, note)
+    yield blocking(notes.keep_note, name, note)
     priority = function.job_priority if options.priority is None else options.priority
     reuse = function.reuse_jobs if options.reuse is None else options.reuse
     call = (JobRequest(function.function, priority), rows)
@@ -219,16 +235,22 @@ def _submit(
         )
     except (SutroAPIError, SutroInputError):
         # The service refused it, so there is no job to look for.
-        yield blocking(experiment.keep_note, name, None)
+        yield blocking(notes.keep_note, name, None)
         raise
     if submitted.reused:
         earlier = replace(note, token=submitted.token, reused=True)
-        yield blocking(experiment.keep_note, name, earlier)
+        yield blocking(notes.keep_note, name, earlier)
     return submitted
 
 
-def _results(job: SutroJob, function: SutroFunction, options: JobOptions) -> Step[BatchResults]:
-    """Wait for a job without tracing it: the runs of the experiment are its trace."""
+def results_of(job: SutroJob, function: SutroFunction, options: JobOptions) -> Step[BatchResults]:
+    """Wait for a job without tracing it: the runs of its rows are its trace.
+
+    Args:
+        job: The job.
+        function: Its Function.
+        options: How to run it.
+    """
     how: dict[str, Any] = {"progress": options.progress, "on_progress": function.on_progress}
 
     def now() -> BatchResults:

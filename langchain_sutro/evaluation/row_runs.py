@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from langchain_sutro.evaluation.results import ExperimentRow
     from langchain_sutro.functions import SutroFunction
 
-__all__ = ["judge_runs", "target_runs"]
+__all__ = ["judge_runs", "shown_outputs", "target_runs", "trace_context"]
 
 
 def target_runs(
@@ -49,7 +49,7 @@ def target_runs(
         metadata: The caller's metadata of the experiment.
     """
     function = done.function
-    context = _trace_context(function, metadata)
+    context = trace_context(function, metadata)
     runs = _RowRuns(experiment, done, function.get_name(), experiment.name, context)
     return [
         runs.of(
@@ -74,7 +74,7 @@ def judge_runs(
         judged: What each row judges.
         key: The judge's feedback key.
     """
-    context = _trace_context(done.function, {})
+    context = trace_context(done.function, {})
     runs = _RowRuns(experiment, done, key, EVALUATORS, context)
     return [
         runs.of(
@@ -120,7 +120,7 @@ class _RowRuns:
             run_id=run_id,
             name=self.name[:128],
             inputs=run_inputs(inputs),
-            outputs=None if failed else _outputs(value),
+            outputs=None if failed else shown_outputs(value),
             error=repr(value) if failed else None,
             start=start,
             end=max(done.ended, start),
@@ -157,8 +157,12 @@ class _RowRuns:
             return error
 
 
-def _outputs(value: Any) -> dict[str, Any]:
-    """A result as a run's outputs, in the form that `langsmith.evaluate` gives it."""
+def shown_outputs(value: Any) -> dict[str, Any]:
+    """A result as a run's outputs, in the form that `langsmith.evaluate` gives it.
+
+    Args:
+        value: What the user of the Function gets for a row.
+    """
     if hasattr(value, "model_dump"):
         return {"output": value.model_dump(mode="json", by_alias=True)}
     return traced_outputs(value) if isinstance(value, Mapping) else {"output": value}
@@ -168,8 +172,13 @@ def _version(example: Example) -> str | None:
     return example.modified_at.isoformat() if example.modified_at else None
 
 
-def _trace_context(function: SutroFunction, metadata: Mapping[str, Any]) -> TraceContext:
-    """What the active trace, the caller and the Function add to each run."""
+def trace_context(function: SutroFunction, metadata: Mapping[str, Any]) -> TraceContext:
+    """What the active trace, the caller and the Function add to each run.
+
+    Args:
+        function: The Function.
+        metadata: The caller's.
+    """
     return active_context(
         metadata={**metadata, **(function.metadata or {})},
         tags=function.tags,

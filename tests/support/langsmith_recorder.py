@@ -29,6 +29,8 @@ class LangSmithRecorder(LangSmithStore):
         unknown: Those of them that it has no answer for.
         delay: Seconds that each answer is held back.
         status: If set, the answer to every request that sends runs or feedback.
+        limited: How many of the next queries are answered with 429.
+        selects: The fields that queries asked for.
     """
 
     def __init__(self, *, zstd=True, smithdb=False):
@@ -37,6 +39,8 @@ class LangSmithRecorder(LangSmithStore):
         self._server = None
         self.delay = 0.0
         self.status = None
+        self.limited = 0
+        self.selects = []
         super().__init__()
 
     def reset(self):
@@ -149,6 +153,8 @@ class _Handler(BaseHTTPRequestHandler):
         data = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
+        if status == 429:
+            self.send_header("retry-after", "0")
         self.send_header("content-length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -216,8 +222,17 @@ def _get_run(owner, _handler, _body, _query, run_id):
 def _query_runs(owner, _handler, body, _query):
     if owner._smithdb:
         return 501, {"detail": "this deployment answers /api/v2/runs/query"}
-    found, following = owner.find_runs(json.loads(body))
-    return {"runs": [owner.shown_run(run) for run in found], "cursors": {"next": following}}
+    wanted = json.loads(body)
+    with owner._lock:
+        if owner.limited:
+            owner.limited -= 1
+            return 429, {"detail": "too many requests"}
+    found, following = owner.find_runs(wanted)
+    runs = [owner.shown_run(run) for run in found]
+    if select := wanted.get("select"):
+        owner.selects.append(select)
+        runs = [{key: run[key] for key in select if key in run} for run in runs]
+    return {"runs": runs, "cursors": {"next": following}}
 
 
 def _query_runs_v2(owner, _handler, body, _query):

@@ -10,6 +10,8 @@ import uuid
 from collections import Counter, defaultdict
 from datetime import UTC, datetime
 
+from tests.support.langsmith_filters import run_filter
+
 _SEGMENT = re.compile(r"\d{8}T\d{12}Z([0-9a-f-]{36})")
 _RUNS_PER_TRACE = 25_000
 _PAGE = 100
@@ -35,6 +37,7 @@ class LangSmithStore:
         """Forget everything."""
         with self._lock:
             self.runs, self.feedback, self.violations = {}, [], []
+            self._feedback_of = defaultdict(list)
             self.sessions, self.datasets, self.examples = {}, {}, {}
             self._created, self._updated, self._traces = set(), set(), Counter()
             self._session("default")
@@ -93,6 +96,7 @@ class LangSmithStore:
     def take_feedback(self, given):
         with self._lock:
             self.feedback.append(given)
+            self._feedback_of[given.get("run_id")].append(given)
 
     def change_feedback(self, feedback_id, changes):
         with self._lock:
@@ -198,11 +202,21 @@ class LangSmithStore:
 
     def find_runs(self, wanted):
         """One page, and the cursor of the next, by the fields of either API's query."""
-        found = [run for run in self.ordered() if _fits(run, wanted)]
+        found = [
+            run
+            for run in self.ordered()
+            if _fits(run, wanted)
+            and _passes([run], wanted.get("filter"))
+            and _passes([self.runs.get(run["trace_id"], run)], wanted.get("trace_filter"))
+            and _passes(self._trace_of(run), wanted.get("tree_filter"))
+        ]
         start = int(wanted.get("cursor") or 0)
         size = int(wanted.get("limit") or wanted.get("page_size") or _PAGE)
         end = start + min(size, _PAGE)
         return found[start:end], str(end) if end < len(found) else None
+
+    def _trace_of(self, run):
+        return (one for one in self.ordered() if one["trace_id"] == run["trace_id"])
 
     def shown_run(self, run):
         """A run as the older API shows it."""
@@ -230,7 +244,7 @@ class LangSmithStore:
 
     def _feedback_stats(self, run):
         scores = defaultdict(list)
-        for given in self.find_feedback({"run": [run["id"]]}):
+        for given in self._feedback_of.get(run["id"], ()):
             scores[given["key"]].append(given.get("score"))
         stats = {}
         for key, all_ in scores.items():
@@ -282,6 +296,7 @@ def _fits(run, wanted):
     examples = wanted.get("reference_example") or wanted.get("reference_examples")
     kind = wanted.get("run_type")
     after, until = (wanted.get(f"{end}_start_time") for end in ("min", "max"))
+    after = after or wanted.get("start_time")
     return (
         _among(run.get("session_id"), wanted.get("session") or wanted.get("project_ids"))
         and _among(run["id"], wanted.get("id") or wanted.get("ids"))
@@ -293,7 +308,16 @@ def _fits(run, wanted):
         and (error is None or bool(run.get("error")) == error)
         and (after is None or _time(run["start_time"]) >= _time(after))
         and (until is None or _time(run["start_time"]) <= _time(until))
+        and (
+            not wanted.get("start_time") or _time(run["start_time"]) >= _time(wanted["start_time"])
+        )
+        and (not wanted.get("filter") or run_filter(wanted["filter"])(run))
     )
+
+
+def _passes(runs, condition):
+    """Whether any of the runs fits a condition of LangSmith's filter language."""
+    return not condition or any(map(run_filter(condition), runs))
 
 
 def _among(value, wanted):

@@ -11,7 +11,7 @@ with Path("leads.csv").open("w", newline="", encoding="utf-8") as file:
     writer.writerows([["We need 200 seats by Friday", "APAC"], ["Please unsubscribe me", "EMEA"]])
 
 results = SutroFunction("lead-qualifier").submit("leads.csv").results()
-judged = results.join("leads.csv")
+judged = results.join("leads.csv").to_pandas()
 judged.to_csv("judged.csv", index=False)
 results.to_parquet("answers.parquet")
 print(list(judged["label"]))

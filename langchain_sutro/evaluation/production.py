@@ -1,0 +1,279 @@
+"""`evaluate_runs`: the runs of a tracing project, judged as one Batch job for each judge."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
+
+from langsmith.run_trees import get_cached_client
+
+from langchain_sutro._exports import exported_from
+from langchain_sutro._service import Steps, arun_steps, blocking, run_steps
+from langchain_sutro.errors import SutroInputError
+from langchain_sutro.evaluation.ledger import Ledger
+from langchain_sutro.evaluation.traced_runs import RunSelection
+from langchain_sutro.evaluation.window import JudgedWindow, finish_window, open_window
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+    from langsmith import Client
+
+    from langchain_sutro.evaluation.evaluator import SutroEvaluator
+
+__all__ = ["JudgedRuns", "aevaluate_runs", "evaluate_runs"]
+
+_STATE = Path("~/.sutro/evaluate_runs")
+_SECONDS_TO_WAIT = 3600.0
+
+
+@exported_from("langchain_sutro")
+@dataclass
+class JudgedRuns:
+    """What a call of `evaluate_runs` did.
+
+    Attributes:
+        project: The project's name.
+        selected: Number of runs that were looked at.
+        judged: For each feedback key, the number of runs that got feedback in this call.
+        failed: For each feedback key, how many of them got feedback without a score because their
+            row could not be made or judged.
+        skipped: For each feedback key, the number of runs that had the feedback already.
+        jobs: The id of the job for each feedback key; without one if no run had to be judged.
+        cost: What the jobs cost in USD, as far as the service says it.
+        refused: Number of runs and feedbacks that LangSmith did not accept.
+        warnings: What is worth a look, for example several models that answered.
+    """
+
+    project: str
+    selected: int = 0
+    judged: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, int] = field(default_factory=dict)
+    skipped: dict[str, int] = field(default_factory=dict)
+    jobs: dict[str, list[str]] = field(default_factory=dict)
+    cost: float = 0.0
+    refused: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain JSON values, for logs and schedulers."""
+        return dict(vars(self))
+
+
+@exported_from("langchain_sutro")
+def evaluate_runs(
+    judges: SutroEvaluator | Sequence[SutroEvaluator],
+    project: str | UUID,
+    *,
+    filter: str | None = None,  # noqa: A002 - LangSmith's name
+    trace_filter: str | None = None,
+    tree_filter: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    run_type: str | None = None,
+    name: str | None = None,
+    sample: float | None = None,
+    limit: int | None = None,
+    max_cost: float | None = None,
+    rejudge: bool = False,
+    version: str | None = None,
+    job_priority: Literal[0, 1] | None = None,
+    progress: bool = False,
+    state: str | os.PathLike[str] | None = None,
+    client: Client | None = None,
+) -> JudgedRuns:
+    """Judge what an application traced, as one Batch job for each judge.
+
+    Verdicts become feedback of the judged runs, linked to the judge's own runs. A run that has the
+    feedback already is left out, so the call can be repeated every hour. A call that was killed is
+    completed by the next one with the same project and judges: its job is found and paid once. Two
+    calls on one machine wait for each other. Calls on different machines may judge the same runs
+    twice if they run at the same moment.
+
+    Args:
+        judges: One or several evaluators, with different keys. Their `fields` say where the input
+            comes from; only what they name is read from LangSmith.
+        project: The tracing project, by name or id.
+        filter: A condition on each run, in LangSmith's filter language, such as
+            `'and(eq(status, "success"), gt(latency, 5))'`.
+        trace_filter: A condition on the root run of the trace.
+        tree_filter: A condition on any run of the trace.
+        since: Only runs that started at this time or later.
+        until: Only runs that started before this time.
+        run_type: Only runs of this type.
+        name: Judge the runs of this name, wherever they are in their trace; by default root runs.
+        sample: A share (a float below 1) or a number (an int) of the selected runs. Which of them
+            are in the sample depends on their ids alone, so repeated calls judge the same.
+        limit: The maximum number of runs to judge in this call.
+        max_cost: In USD, for each job by the service's estimate. It is checked before the job
+            starts; if the estimate is higher, nothing is judged.
+        rejudge: Judge runs again that have feedback, under keys that end with the `version`.
+        version: What the keys end with; with `rejudge` it defaults to today's date (UTC).
+        job_priority: Priority of each job; defaults to that of its Function.
+        progress: Show a progress bar for each job.
+        state: The file that remembers a call that is under way; by default one below
+            `~/.sutro/evaluate_runs`.
+        client: LangSmith's client; by default one made from the environment.
+
+    Raises:
+        SutroInputError: Two judges have the same key, or an argument is out of range.
+        SutroJobError: A job failed, or is estimated to cost more than `max_cost`.
+        LangSmithError: LangSmith cannot be asked. What was paid for is written by the next call.
+    """
+    return run_steps(
+        _evaluate(
+            _Plan(
+                _judges(judges), project, filter, trace_filter, tree_filter, since, until, run_type,
+                name, sample, limit, max_cost, _version(rejudge, version), job_priority, progress,
+                state, client,
+            )
+        )
+    )  # fmt: skip
+
+
+@exported_from("langchain_sutro")
+async def aevaluate_runs(
+    judges: SutroEvaluator | Sequence[SutroEvaluator],
+    project: str | UUID,
+    *,
+    filter: str | None = None,  # noqa: A002 - LangSmith's name
+    trace_filter: str | None = None,
+    tree_filter: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    run_type: str | None = None,
+    name: str | None = None,
+    sample: float | None = None,
+    limit: int | None = None,
+    max_cost: float | None = None,
+    rejudge: bool = False,
+    version: str | None = None,
+    job_priority: Literal[0, 1] | None = None,
+    progress: bool = False,
+    state: str | os.PathLike[str] | None = None,
+    client: Client | None = None,
+) -> JudgedRuns:
+    """Asynchronous form of `evaluate_runs`."""
+    return await arun_steps(
+        _evaluate(
+            _Plan(
+                _judges(judges), project, filter, trace_filter, tree_filter, since, until, run_type,
+                name, sample, limit, max_cost, _version(rejudge, version), job_priority, progress,
+                state, client,
+            )
+        )
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The arguments of `evaluate_runs`, checked."""
+
+    judges: list[SutroEvaluator]
+    project: str | UUID
+    filter: str | None
+    trace_filter: str | None
+    tree_filter: str | None
+    since: datetime | None
+    until: datetime | None
+    run_type: str | None
+    name: str | None
+    sample: float | None
+    limit: int | None
+    max_cost: float | None
+    version: str | None
+    job_priority: Literal[0, 1] | None
+    progress: bool
+    state: str | os.PathLike[str] | None
+    client: Client | None
+
+    def __post_init__(self) -> None:
+        keys = [key for judge in self.judges for key in judge.feedback_keys]
+        if not keys or len(set(keys)) < len(keys):
+            raise SutroInputError(f"Judges need different keys; these have {', '.join(keys)}.")
+        if isinstance(self.sample, float) and not 0 < self.sample <= 1:
+            raise SutroInputError(f"sample must be a share from 0 to 1, not {self.sample!r}.")
+        for name in ("sample", "limit"):
+            number = getattr(self, name)
+            if isinstance(number, int) and number < 1:
+                raise SutroInputError(f"{name} must be at least 1, not {number!r}.")
+        for name in ("since", "until"):
+            moment = getattr(self, name)
+            if moment is not None and moment.tzinfo is None:
+                raise SutroInputError(f"{name} needs a time zone, for example datetime.now(UTC).")
+        if self.max_cost is not None and not self.max_cost >= 0:
+            raise SutroInputError(f"max_cost must not be negative, not {self.max_cost!r}.")
+
+    @cached_property
+    def langsmith(self) -> Client:
+        """LangSmith's client, made only where it is used."""
+        return self.client if self.client is not None else get_cached_client()
+
+    def selection(self, project_id: UUID) -> RunSelection:
+        """Which runs are judged."""
+        parts = set[str]().union(*(judge.parts for judge in self.judges))
+        return RunSelection(
+            project_id,
+            self.filter,
+            self.trace_filter,
+            self.tree_filter,
+            self.since,
+            self.until,
+            self.run_type,
+            self.name,
+            # A share of 1 is everything.
+            None if isinstance(self.sample, float) and self.sample == 1 else self.sample,
+            sorted(parts),
+        )
+
+    def state_file(self, project_id: UUID) -> Path:
+        """Where a call that is under way is remembered."""
+        if self.state is not None:
+            return Path(self.state).expanduser()
+        who = "\n".join([str(project_id), self.version or "", *(j.key for j in self.judges)])
+        return _STATE.expanduser() / f"{hashlib.sha256(who.encode()).hexdigest()[:24]}.json"
+
+
+def _evaluate(plan: _Plan) -> Steps[JudgedRuns]:
+    project = yield blocking(_read_project, plan)
+    found = JudgedRuns(project.name)
+    with ExitStack() as stack:
+        held = Ledger.held(plan.state_file(project.id), _SECONDS_TO_WAIT)
+        ledger: Ledger = yield blocking(stack.enter_context, held)
+        selection = plan.selection(project.id)
+        make = partial(
+            JudgedWindow, plan.langsmith, project, ledger, selection, plan.judges, plan.version
+        )
+        options = (plan.job_priority, plan.max_cost, plan.progress)
+        if ledger.pending:
+            # What an earlier call began, with the runs that it had chosen.
+            yield from finish_window(make(resumed=True), found, *options)
+        window = make(resumed=False)
+        yield blocking(open_window, window, found, plan.limit)
+        yield from finish_window(window, found, *options)
+    return found
+
+
+def _read_project(plan: _Plan) -> Any:
+    try:
+        wanted: Mapping[str, Any] = {"project_id": str(UUID(str(plan.project)))}
+    except ValueError:
+        wanted = {"project_name": plan.project}
+    return plan.langsmith.read_project(**wanted)
+
+
+def _judges(judges: SutroEvaluator | Sequence[SutroEvaluator]) -> list[SutroEvaluator]:
+    return list(judges) if isinstance(judges, list | tuple) else [judges]  # type: ignore[list-item]
+
+
+def _version(rejudge: bool, version: str | None) -> str | None:
+    if version is None and rejudge:
+        return datetime.now(UTC).date().isoformat()
+    return version

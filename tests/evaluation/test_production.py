@@ -1,0 +1,356 @@
+"""`evaluate_runs`: a project's runs, judged once as one job, whatever happens in between."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from langsmith import uuid7
+from langsmith.run_trees import RunTree
+
+from langchain_sutro import SutroEvaluator, aevaluate_runs, evaluate_runs
+from langchain_sutro.errors import SutroConfigurationError, SutroInputError, SutroJobError
+from langchain_sutro.local import Answer
+from tests.support.langsmith_recorder import LangSmithRecorder
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def langsmith():
+    with LangSmithRecorder() as recorder:
+        yield recorder
+        assert recorder.check() == []
+
+
+@pytest.fixture
+def deployment(deployment, monkeypatch, tmp_path):
+    """Judges: `length` says how long an answer is, `loud` whether it is in capitals."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, value in deployment.environ.items():
+        monkeypatch.setenv(name, value)
+    text = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+    label = {"type": "object", "properties": {"label": {"type": "string"}}}
+    for name, judge in (
+        ("length", lambda row: "long" if len(row["text"]) > 8 else "short"),
+        ("loud", lambda row: "loud" if row["text"].isupper() else "calm"),
+    ):
+        deployment.publish(
+            name,
+            lambda row, judge=judge: Answer({"label": judge(row)}, confidence=0.75),
+            input_schema=text,
+            output_schema=label,
+        )
+    deployment.faults.clear()
+    return deployment
+
+
+def judge(name="length", **options):
+    scores = {"length": {"long": 1, "short": 0}, "loud": {"loud": 1, "calm": 0}}[name]
+    options = {"fields": {"text": "outputs.text"}, "score": scores, **options}
+    return SutroEvaluator(name, **options)
+
+
+def trace(recorder, number, *, project="app", first=0):
+    """Root runs with a child each, half of them long, a minute apart."""
+    client = recorder.client()
+    runs = []
+    for index in range(first, first + number):
+        start = START + timedelta(minutes=index)
+        text = "a long answer" if index % 2 else "short"
+        root = RunTree(
+            id=uuid7(), name="answer", run_type="chain", inputs={"question": f"{index}?"},
+            outputs={"text": text}, start_time=start, end_time=start, project_name=project,
+            client=client, extra={"metadata": {"secret_size": "x" * 50}},
+        )  # fmt: skip
+        root.post()
+        child = root.create_child(
+            name="model", run_type="llm", inputs={}, outputs={"text": text.upper()},
+            start_time=start, end_time=start,
+        )  # fmt: skip
+        child.post()
+        runs.append(root)
+    client.flush()
+    recorder.until(lambda: len(recorder.runs) >= 2 * number)
+    return runs
+
+
+def feedback(recorder):
+    """How often each run got feedback, by key."""
+    return Counter((given["key"], given["run_id"]) for given in recorder.feedback)
+
+
+def jobs(deployment, since=0):
+    return [job for job in deployment.jobs[since:] if job["run_type"] == "FULL"]
+
+
+class TestRuns:
+    def test_root_runs_are_judged_as_one_job_for_each_judge(self, deployment, langsmith):
+        runs = trace(langsmith, 250)
+        before = len(deployment.jobs)
+        both = [judge(), judge("loud")]
+        found = evaluate_runs(both, "app", client=langsmith.client())
+        assert found.selected == 250
+        assert found.judged == {"length": 250, "loud": 250}
+        assert found.failed == found.skipped == {}
+        assert [job["model"] for job in jobs(deployment, before)] == ["length", "loud"]
+        assert [job["num_rows"] for job in jobs(deployment, before)] == [250, 250]
+        given = feedback(langsmith)
+        keys = ("length", "length_confidence", "loud", "loud_confidence")
+        assert given == {(key, str(run.id)): 1 for key in keys for run in runs}
+        scores = {
+            one["run_id"]: one["score"] for one in langsmith.feedback if one["key"] == "length"
+        }
+        assert scores == {str(run.id): float(len(run.outputs["text"]) > 8) for run in runs}
+
+    def test_feedback_names_the_judges_own_run(self, deployment, langsmith):
+        (run,) = trace(langsmith, 1)
+        evaluate_runs(judge(), "app", client=langsmith.client())
+        verdict = next(one for one in langsmith.feedback if one["key"] == "length")
+        source = langsmith.runs[verdict["feedback_source"]["metadata"]["__run"]["run_id"]]
+        assert langsmith.sessions[source["session_id"]]["name"] == "evaluators"
+        assert source["run_type"] == "llm"
+        assert source["inputs"] == {"text": "short"}
+        assert source["extra"]["metadata"]["target_run_id"] == str(run.id)
+        assert source["extra"]["metadata"]["sutro_job_id"] == jobs(deployment)[-1]["job_id"]
+        assert verdict["comment"] is None
+        assert verdict["trace_id"] == str(run.trace_id)
+
+    def test_scores_are_those_of_the_evaluator_called_run_by_run(self, deployment, langsmith):
+        runs = trace(langsmith, 6)
+        one = judge(min_confidence=0.8)
+        evaluate_runs(one, "app", client=langsmith.client())
+        given = {(f["key"], f["run_id"]): (f["score"], f.get("value")) for f in langsmith.feedback}
+        for run in runs:
+            for result in one.evaluate_run(run)["results"]:
+                assert given[result.key, str(run.id)] == (result.score, result.value)
+
+    def test_what_was_judged_is_not_judged_again(self, deployment, langsmith):
+        trace(langsmith, 10)
+        evaluate_runs(judge(), "app", client=langsmith.client())
+        before, requests = len(deployment.jobs), len(langsmith.feedback)
+        again = evaluate_runs(judge(), "app", client=langsmith.client())
+        assert again.judged == {}
+        assert again.skipped == {"length": 10}
+        assert again.jobs == {}
+        assert len(deployment.jobs) == before
+        assert len(langsmith.feedback) == requests
+        trace(langsmith, 3, first=10)
+        assert evaluate_runs(judge(), "app", client=langsmith.client()).judged == {"length": 3}
+
+    def test_what_langsmith_does_not_show_yet_is_not_judged_again(
+        self, deployment, langsmith, monkeypatch
+    ):
+        trace(langsmith, 5)
+        evaluate_runs(judge(), "app", client=langsmith.client())
+        monkeypatch.setattr(langsmith, "_feedback_stats", lambda run: {})
+        assert evaluate_runs(judge(), "app", client=langsmith.client()).skipped == {"length": 5}
+
+    def test_runs_are_judged_anew_under_a_version(self, deployment, langsmith):
+        trace(langsmith, 4)
+        client = langsmith.client()
+        evaluate_runs(judge(), "app", client=client)
+        today = datetime.now(UTC).date().isoformat()
+        assert evaluate_runs(judge(), "app", rejudge=True, client=client).judged == {
+            f"length_{today}": 4
+        }
+        assert evaluate_runs(judge(), "app", version="v2", client=client).judged == {"length_v2": 4}
+        assert evaluate_runs(judge(), "app", version="v2", client=client).judged == {}
+        keys = {given["key"] for given in langsmith.feedback}
+        assert {"length", "length_confidence", "length_v2", "length_confidence_v2"} <= keys
+
+    async def test_the_asynchronous_form_does_the_same(self, deployment, langsmith):
+        trace(langsmith, 5)
+        found = await aevaluate_runs(judge(), "app", client=langsmith.client())
+        assert found.judged == {"length": 5}
+        assert json.loads(json.dumps(found.as_dict()))["judged"] == {"length": 5}
+
+
+class TestSelection:
+    @pytest.mark.parametrize(
+        ("wanted", "numbers"),
+        [
+            ({"since": START + timedelta(minutes=7)}, [7, 8, 9]),
+            ({"until": START + timedelta(minutes=2)}, [0, 1]),
+            ({"filter": 'eq(name, "other")'}, []),
+            (
+                {
+                    "filter": 'eq(status, "success")',
+                    "until": START + timedelta(minutes=3),
+                    "since": START + timedelta(minutes=1),
+                },
+                [1, 2],
+            ),
+            ({"trace_filter": 'eq(name, "answer")'}, range(10)),
+            ({"tree_filter": 'eq(name, "nothing")'}, []),
+            ({"limit": 4}, range(4)),
+        ],
+    )
+    def test_runs_are_selected_as_asked(self, deployment, langsmith, wanted, numbers):
+        runs = trace(langsmith, 10)
+        evaluate_runs(judge(), "app", client=langsmith.client(), **wanted)
+        judged = {run_id for key, run_id in feedback(langsmith) if key == "length"}
+        assert judged == {str(runs[number].id) for number in numbers}
+
+    def test_child_runs_are_judged_by_their_name(self, deployment, langsmith):
+        trace(langsmith, 4)
+        found = evaluate_runs(judge("loud"), "app", name="model", client=langsmith.client())
+        assert found.judged == {"loud": 4}
+        assert {f["score"] for f in langsmith.feedback if f["key"] == "loud"} == {1.0}
+        assert {langsmith.runs[run_id]["name"] for _, run_id in feedback(langsmith)} == {"model"}
+
+    @pytest.mark.parametrize("sample", [0.3, 12])
+    def test_a_sample_is_the_same_each_time(self, deployment, langsmith, sample):
+        trace(langsmith, 60)
+        client = langsmith.client()
+        evaluate_runs(judge(), "app", sample=sample, client=client)
+        first = {run_id for _, run_id in feedback(langsmith)}
+        assert len(first) == 12 if sample == 12 else 5 <= len(first) <= 35
+        assert evaluate_runs(judge(), "app", sample=sample, client=client).judged == {}
+        evaluate_runs(judge("loud"), "app", sample=sample, client=client)
+        assert {run_id for key, run_id in feedback(langsmith) if key == "loud"} == first
+
+    def test_only_what_the_judges_need_is_read(self, deployment, langsmith):
+        trace(langsmith, 3)
+        evaluate_runs(judge(), "app", client=langsmith.client())
+        assert "outputs" in langsmith.selects[-1]
+        assert not {"inputs", "extra", "events"} & set(langsmith.selects[-1])
+        both = judge(key="b", fields=lambda run: {"text": run.outputs["text"] + run.name})
+        evaluate_runs(both, "app", client=langsmith.client())
+        assert {"inputs", "outputs", "extra"} <= set(langsmith.selects[-1])
+
+    def test_one_request_reads_a_hundred_runs(self, deployment, langsmith):
+        trace(langsmith, 250)
+        evaluate_runs(judge(), "app", client=langsmith.client())
+        assert len(langsmith.selects) == 3
+        assert langsmith.requests.count(("POST", "/feedback")) == 0
+
+    def test_a_server_that_has_too_much_to_do_is_asked_again(self, deployment, langsmith):
+        trace(langsmith, 150)
+        langsmith.limited = 3
+        found = evaluate_runs(judge(), "app", client=langsmith.client())
+        assert found.judged == {"length": 150}
+
+    @pytest.mark.parametrize(
+        ("wanted", "said"),
+        [
+            ({"sample": 1.5}, "sample"),
+            ({"sample": 0}, "sample"),
+            ({"limit": 0}, "limit"),
+            ({"since": datetime(2026, 1, 1)}, "since needs a time zone"),  # noqa: DTZ001
+            ({"max_cost": -1}, "max_cost"),
+            ({"name": 'a "quoted" name'}, "quotes"),
+        ],
+    )
+    def test_odd_arguments_are_refused(self, deployment, langsmith, wanted, said):
+        trace(langsmith, 1)
+        with pytest.raises(SutroInputError, match=said):
+            evaluate_runs(judge(), "app", client=langsmith.client(), **wanted)
+
+    def test_judges_need_different_keys(self, deployment, langsmith):
+        for judges in ([judge(), judge()], []):
+            with pytest.raises(SutroInputError, match="different keys"):
+                evaluate_runs(judges, "app", client=langsmith.client())
+
+
+class TestFailures:
+    def test_a_row_that_cannot_be_made_gets_feedback_that_says_why(self, deployment, langsmith):
+        trace(langsmith, 3)
+        one = judge(fields={"text": "outputs.nothing"}, key="broken")
+        found = evaluate_runs([one, judge()], "app", client=langsmith.client())
+        assert found.failed == {"broken": 3}
+        assert found.judged == {"broken": 3, "length": 3}
+        assert list(found.jobs) == ["length"]
+        broken = [given for given in langsmith.feedback if given["key"] == "broken"]
+        assert {given["score"] for given in broken} == {None}
+        assert "outputs.nothing" in broken[0]["comment"]
+
+    def test_nothing_is_judged_beyond_the_largest_cost(self, deployment, langsmith):
+        trace(langsmith, 5)
+        before = len(jobs(deployment))
+        with pytest.raises(SutroJobError, match=r"estimates .* USD for 5 rows"):
+            evaluate_runs(judge(), "app", max_cost=0, client=langsmith.client())
+        assert len(jobs(deployment)) == before
+        assert feedback(langsmith) == {}
+        found = evaluate_runs(judge(), "app", max_cost=1, client=langsmith.client())
+        assert found.judged == {"length": 5}
+        assert 0 < found.cost < 1
+
+    def test_a_job_that_failed_is_submitted_anew_by_the_next_call(self, deployment, langsmith):
+        trace(langsmith, 3)
+        deployment.faults.add_job("length", fail="out of memory")
+        with pytest.raises(SutroJobError):
+            evaluate_runs(judge(), "app", client=langsmith.client())
+        assert evaluate_runs(judge(), "app", client=langsmith.client()).judged == {"length": 3}
+
+    def test_a_state_file_that_is_no_state_is_named(self, deployment, langsmith, tmp_path):
+        trace(langsmith, 1)
+        (tmp_path / "state.json").write_text("{")
+        with pytest.raises(SutroConfigurationError, match=r"state\.json cannot be read"):
+            evaluate_runs(judge(), "app", state=tmp_path / "state.json", client=langsmith.client())
+
+
+PROGRAM = """
+import sys
+from langsmith import Client
+from langchain_sutro import SutroEvaluator, evaluate_runs
+
+judge = SutroEvaluator(
+    "length", fields={"text": "outputs.text"}, score={"long": 1, "short": 0}
+)
+print("started", flush=True)
+evaluate_runs(judge, "app", client=Client(api_url=sys.argv[1], api_key="x"))
+"""
+
+
+def program(recorder):
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, recorder.url],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+
+
+@pytest.mark.slow
+class TestOnce:
+    def test_a_call_that_is_killed_is_completed_by_the_next(self, deployment, langsmith):
+        runs = trace(langsmith, 300)
+        before = len(jobs(deployment))
+        deployment.faults.add_job("length", rows_per_second=150, times=None)
+        for pause in (0.2, 0.8, 1.6, 2.4):
+            started = program(langsmith)
+            started.stdout.readline()
+            time.sleep(pause)
+            started.send_signal(signal.SIGKILL)
+            started.wait()
+        deployment.faults.clear()
+        evaluate_runs(judge(), "app", client=langsmith.client())
+        assert feedback(langsmith) == {
+            (key, str(run.id)): 1 for key in ("length", "length_confidence") for run in runs
+        }
+        assert len(jobs(deployment)) - before == 1
+        # A run that was sent twice, because the killed call had sent it, is known to LangSmith.
+        langsmith.violations.clear()
+
+    def test_two_at_once_judge_once(self, deployment, langsmith):
+        runs = trace(langsmith, 100)
+        before = len(jobs(deployment))
+        others = [program(langsmith), program(langsmith)]
+        thread = threading.Thread(
+            target=evaluate_runs, args=(judge(), "app"), kwargs={"client": langsmith.client()}
+        )
+        thread.start()
+        assert [other.wait(100) for other in others] == [0, 0]
+        thread.join(100)
+        assert feedback(langsmith) == {
+            (key, str(run.id)): 1 for key in ("length", "length_confidence") for run in runs
+        }
+        assert len(jobs(deployment)) - before == 1
