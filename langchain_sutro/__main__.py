@@ -1,14 +1,16 @@
-"""`python -m langchain_sutro`: writes the skeleton of a manifest."""
+"""`python -m langchain_sutro`: writes a first manifest, and judges runs for schedulers."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import sys
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from langsmith.utils import LangSmithError
 from pydantic import BaseModel
 
 from langchain_sutro._jobs import SutroClient, execute
@@ -17,6 +19,10 @@ from langchain_sutro._service import published_functions
 from langchain_sutro._version import __version__
 from langchain_sutro.agents import dump_manifest, manifest_skeleton
 from langchain_sutro.errors import SutroError
+from langchain_sutro.evaluation import evaluate_configured_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _DESCRIPTION = """\
 Writes the skeleton of a manifest, which lists Functions and their fields for SutroToolkit, because
@@ -29,6 +35,21 @@ examples:
   python -m langchain_sutro manifest --function lead-qualifier --model mymodule:Lead -o sutro.yaml
   python -m langchain_sutro manifest --from-deployment -o sutro.yaml
 """
+_RUNS_DESCRIPTION = """\
+Judges the runs of a LangSmith project that have no feedback yet, and prints what it did as JSON.
+It can be run every hour. The file has the arguments of langchain_sutro.evaluate_runs:
+
+  project: my-app
+  since_hours: 24
+  sample: 0.1
+  max_cost: 2.0
+  judges:
+    - function: answer-judge
+      fields: {question: inputs.question, answer: outputs.answer}
+      score: {pass: 1, fail: 0}
+
+exit codes: 0 done, 1 failed, 2 wrong arguments, 3 done but for some runs
+"""
 # The errors that a wrong file, module, class, name, key or URL leads to.
 _WRONG = (OSError, ImportError, AttributeError, TypeError, ValueError, SutroError)
 
@@ -40,9 +61,25 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: The command line; by default that of this process.
 
     Returns:
-        The exit code: 0, or 1 with the reason on standard error.
+        The exit code: 0; 1 with the reason on standard error; 3 if runs were judged, but some
+        could not be, or LangSmith did not accept all feedback.
     """
     options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    return run(options)
+
+
+def _evaluate_runs(options: argparse.Namespace) -> int:
+    try:
+        found = evaluate_configured_runs(options.config)
+    except (*_WRONG, LangSmithError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(found.as_dict(), indent=2))
+    return 3 if found.failed or found.refused else 0
+
+
+def _write_manifest(options: argparse.Namespace) -> int:
     try:
         manifest = _manifest(options)
         text = dump_manifest(manifest, _form(options))
@@ -73,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    manifest.set_defaults(run=_write_manifest)
     manifest.add_argument(
         "--function",
         action="append",
@@ -98,6 +136,16 @@ def _parser() -> argparse.ArgumentParser:
         "--format",
         choices=("json", "yaml"),
         help="format of the manifest (default: by the output's name, or yaml)",
+    )
+    runs = commands.add_parser(
+        "evaluate-runs",
+        help="judge the runs of a LangSmith project",
+        description=_RUNS_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    runs.set_defaults(run=_evaluate_runs)
+    runs.add_argument(
+        "--config", type=Path, required=True, metavar="FILE", help="a JSON or YAML file"
     )
     return parser
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         ExperimentRow,
         ExperimentSummary,
     )
+    from langchain_sutro.evaluation.runs_config import evaluate_configured_runs
 
 __all__ = [
     "ExperimentResults",
@@ -28,6 +29,7 @@ __all__ = [
     "SutroEvaluator",
     "aevaluate_dataset",
     "aevaluate_runs",
+    "evaluate_configured_runs",
     "evaluate_dataset",
     "evaluate_runs",
     "plot_confusion",
@@ -44,6 +46,7 @@ __getattr__, __dir__ = lazy_exports(
         "JudgedRuns": "production",
         "aevaluate_runs": "production",
         "evaluate_runs": "production",
+        "evaluate_configured_runs": "runs_config",
         "plot_confusion": "plots",
         "plot_coverage": "plots",
         "plot_reliability": "plots",

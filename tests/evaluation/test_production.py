@@ -16,9 +16,10 @@ from langsmith import uuid7
 from langsmith.run_trees import RunTree
 
 from langchain_sutro import SutroEvaluator, aevaluate_runs, evaluate_runs
+from langchain_sutro.__main__ import main
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError, SutroJobError
 from langchain_sutro.local import Answer
-from tests.support.langsmith_recorder import LangSmithRecorder
+from tests.support.langsmith_recorder import LangSmithRecorder, forget_settings
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -295,6 +296,50 @@ class TestFailures:
         (tmp_path / "state.json").write_text("{")
         with pytest.raises(SutroConfigurationError, match=r"state\.json cannot be read"):
             evaluate_runs(judge(), "app", state=tmp_path / "state.json", client=langsmith.client())
+
+
+class TestCommand:
+    CONFIG = {
+        "project": "app",
+        "limit": 3,
+        "judges": [
+            {"function": "length", "fields": {"text": "outputs.text"}, "score": {"long": 1}},
+            {"function": "loud", "fields": {"text": "outputs.text"}},
+        ],
+    }
+
+    @pytest.fixture
+    def run(self, langsmith, monkeypatch, tmp_path, capsys):
+        monkeypatch.setenv("LANGSMITH_ENDPOINT", langsmith.url)
+        monkeypatch.setenv("LANGSMITH_API_KEY", "lsv2_test")
+        forget_settings()
+
+        def run(config):
+            (tmp_path / "judges.yaml").write_text(json.dumps(config))
+            code = main(["evaluate-runs", "--config", str(tmp_path / "judges.yaml")])
+            return code, *capsys.readouterr()
+
+        yield run
+        forget_settings()
+
+    def test_it_judges_as_the_file_says_and_prints_what_it_did(self, deployment, langsmith, run):
+        trace(langsmith, 5)
+        code, output, _ = run({**self.CONFIG, "judges": self.CONFIG["judges"][1:]})
+        assert code == 0
+        assert json.loads(output)["judged"] == {"loud": 3}
+        # "short" has no score in the file, which is a failure of those rows.
+        code, output, _ = run(self.CONFIG)
+        assert code == 3
+        assert json.loads(output)["failed"] == {"length": 2}
+
+    def test_a_wrong_file_is_an_error_with_its_lines(self, deployment, langsmith, run):
+        wrong = {"function": "x", "fields": {"text": "nowhere"}}
+        code, output, errors = run({"projekt": "app", "judges": [wrong]})
+        assert (code, output) == (1, "")
+        assert "projekt" in errors
+        assert "project: is missing" in errors
+        assert "nowhere" in errors
+        assert run({**self.CONFIG, "project": "unknown"})[0] == 1
 
 
 PROGRAM = """
