@@ -1,6 +1,6 @@
 """Jobs in LangGraph: nodes that submit and collect them, and what a checkpoint stores.
 
-LangGraph is needed only where a graph runs: `pip install langgraph`.
+LangGraph is needed only where a graph runs: `pip install "langchain-sutro[agents]"`.
 """
 
 from __future__ import annotations
@@ -47,6 +47,9 @@ def submit_node(
     the graph reaches again, in a loop or with other rows, makes another job.
 
     ```python
+    from langgraph.graph import StateGraph
+
+    graph = StateGraph(dict)
     graph.add_node("submit", submit_node(qualify, "leads"))
     graph.add_node("collect", collect_node(qualify))
     graph.add_edge("submit", "collect")
@@ -130,7 +133,9 @@ def state_serializer(*types: type | tuple[str, str]) -> Any:
     """A serializer for LangGraph's checkpointers under which results keep their type.
 
     ```python
-    checkpointer = InMemorySaver(serde=state_serializer(MyState))
+    from langgraph.checkpoint.memory import InMemorySaver
+
+    checkpointer = InMemorySaver(serde=state_serializer())
     ```
 
     With LangGraph's own serializer, a `FunctionResult` in the state comes back as a plain dict, and

@@ -12,8 +12,9 @@ from langchain_sutro._exports import lazy_exports
 if TYPE_CHECKING:
     from langchain_sutro.evaluation.dataset import aevaluate_dataset, evaluate_dataset
     from langchain_sutro.evaluation.evaluator import SutroEvaluator
+    from langchain_sutro.evaluation.judged_runs import JudgedRuns
     from langchain_sutro.evaluation.plots import plot_confusion, plot_coverage, plot_reliability
-    from langchain_sutro.evaluation.production import JudgedRuns, aevaluate_runs, evaluate_runs
+    from langchain_sutro.evaluation.production import aevaluate_runs, evaluate_runs
     from langchain_sutro.evaluation.results import (
         ExperimentResults,
         ExperimentRow,
@@ -43,7 +44,7 @@ __getattr__, __dir__ = lazy_exports(
         "aevaluate_dataset": "dataset",
         "evaluate_dataset": "dataset",
         "SutroEvaluator": "evaluator",
-        "JudgedRuns": "production",
+        "JudgedRuns": "judged_runs",
         "aevaluate_runs": "production",
         "evaluate_runs": "production",
         "evaluate_configured_runs": "runs_config",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from langsmith import Client
     from langsmith.schemas import Example, Feedback, RunBase, TracerSession
 
-__all__ = ["EVALUATORS", "Experiment", "JobNote", "RunRef", "judged_ids"]
+__all__ = ["EVALUATORS", "PORTION", "Experiment", "JobNote", "RunRef", "judged_ids"]
 
 # Where `langsmith.evaluate` puts the runs of its evaluators.
 EVALUATORS = "evaluators"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from langsmith.run_trees import get_cached_client
 from langchain_sutro._exports import exported_from
 from langchain_sutro._service import Steps, arun_steps, blocking, run_steps
 from langchain_sutro.errors import SutroInputError
+from langchain_sutro.evaluation.judged_runs import JudgedRuns
 from langchain_sutro.evaluation.ledger import Ledger
 from langchain_sutro.evaluation.traced_runs import RunSelection
 from langchain_sutro.evaluation.window import JudgedWindow, finish_window, open_window
@@ -28,43 +29,10 @@ if TYPE_CHECKING:
 
     from langchain_sutro.evaluation.evaluator import SutroEvaluator
 
-__all__ = ["JudgedRuns", "aevaluate_runs", "evaluate_runs"]
+__all__ = ["aevaluate_runs", "evaluate_runs"]
 
 _STATE = Path("~/.sutro/evaluate_runs")
 _SECONDS_TO_WAIT = 3600.0
-
-
-@exported_from("langchain_sutro")
-@dataclass
-class JudgedRuns:
-    """What a call of `evaluate_runs` did.
-
-    Attributes:
-        project: The project's name.
-        selected: Number of runs that were looked at.
-        judged: For each feedback key, the number of runs that got feedback in this call.
-        failed: For each feedback key, how many of them got feedback without a score because their
-            row could not be made or judged.
-        skipped: For each feedback key, the number of runs that had the feedback already.
-        jobs: The id of the job for each feedback key; without one if no run had to be judged.
-        cost: What the jobs cost in USD, as far as the service says it.
-        refused: Number of runs and feedbacks that LangSmith did not accept.
-        warnings: What is worth a look, for example several models that answered.
-    """
-
-    project: str
-    selected: int = 0
-    judged: dict[str, int] = field(default_factory=dict)
-    failed: dict[str, int] = field(default_factory=dict)
-    skipped: dict[str, int] = field(default_factory=dict)
-    jobs: dict[str, list[str]] = field(default_factory=dict)
-    cost: float = 0.0
-    refused: int = 0
-    warnings: list[str] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same as plain JSON values, for logs and schedulers."""
-        return dict(vars(self))
 
 
 @exported_from("langchain_sutro")

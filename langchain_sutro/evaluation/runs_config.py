@@ -10,11 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from langchain_sutro._config_files import Place, Problem, load_config
 from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.evaluation.evaluator import SutroEvaluator
-from langchain_sutro.evaluation.production import JudgedRuns, evaluate_runs
+from langchain_sutro.evaluation.production import evaluate_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from os import PathLike
+
+    from langchain_sutro.evaluation.judged_runs import JudgedRuns
 
 __all__ = ["evaluate_configured_runs"]
 

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from langchain_sutro._results import BatchResults
     from langchain_sutro._rows import SpooledRows
     from langchain_sutro.evaluation.evaluator import SutroEvaluator
+    from langchain_sutro.evaluation.judged_runs import JudgedRuns
     from langchain_sutro.evaluation.ledger import Ledger
-    from langchain_sutro.evaluation.production import JudgedRuns
     from langchain_sutro.evaluation.traced_runs import RunSelection
 
 __all__ = ["JudgedWindow", "finish_window", "open_window"]

@@ -549,6 +549,8 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         continues or is cancelled as `on_interrupt` says.
 
         ```python
+        from langchain_core.runnables import RunnableLambda
+
         judge = qualify.gathered()
         chain = RunnableLambda(lambda row: judge.invoke(row).answer)
         ```
