@@ -80,6 +80,9 @@ def pipeline(function: SutroFunction) -> list[str]:
     careful = function.require_confidence(0.5).with_fallbacks([RunnableLambda(lambda row: row)])
     careful.invoke({"query": "40 seats", "region": "APAC"})
     assert_type(function.require_confidence(0.5), SutroFunction)
+    assert_type(function.gathered(quiet=0.1, max_rows=100, max_wait=1.0), SutroFunction)
+    assert_type(so.one_job(chain), so.OneJob)
+    assert_type(so.one_job(chain).plan(), list[so.FunctionPlan])
     return assert_type(chain.batch(["40 seats", "hello"]), list[str])
 
 
