@@ -92,6 +92,15 @@ def proxy_for(url: httpx.URL) -> httpx.Proxy | None:
     if not named or proxy_bypass(url.host):
         return None
     variable = _variable(f"{kind}_proxy")
+    scheme, _, rest = named.partition("://")
+    if scheme.lower() in ("socks5", "socks5h"):
+        if find_spec("socksio") is None:
+            raise SutroConfigurationError(
+                f"{variable} names a SOCKS proxy, for which the package socksio is missing. "
+                'Install it with `pip install "httpx[socks]"`, or unset the variable.'
+            )
+        # The proxy resolves names in either case, and not every httpx knows the second.
+        named = f"socks5://{rest}"
     try:
         # Without a scheme it is spoken to in HTTP, as by httpx and curl.
         proxy = httpx.Proxy(named if "://" in named else f"http://{named}")
@@ -106,11 +115,6 @@ def proxy_for(url: httpx.URL) -> httpx.Proxy | None:
             f"{variable} does not name a proxy that can be used. It must be a URL such as "
             "http://proxy.example.com:8080. Correct the variable, or unset it; NO_PROXY lists the "
             "hosts that need no proxy."
-        )
-    if proxy.url.scheme.startswith("socks") and find_spec("socksio") is None:
-        raise SutroConfigurationError(
-            f"{variable} names a SOCKS proxy, for which the package socksio is missing. Install it "
-            'with `pip install "httpx[socks]"`, or unset the variable.'
         )
     return proxy
 
