@@ -565,7 +565,10 @@ def _as(column: Any, field: Any, rows: int) -> Any:
     """A column in the type that it has over all pieces; nulls if a piece lacks it."""
     import pyarrow as pa  # noqa: PLC0415
 
-    return pa.nulls(rows, field.type) if column is None else column.cast(field.type)
+    if column is None:
+        return pa.nulls(rows, field.type)
+    # Arrow's cast of a list of nulls to its own type makes an invalid array.
+    return column if column.type == field.type else column.cast(field.type)
 
 
 def _add(columns: dict[str, Any], more: Mapping[str, Any]) -> None:

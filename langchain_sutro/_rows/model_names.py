@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, TypeAdapter
-
-from langchain_sutro.errors import SutroConfigurationError
+from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 __all__ = ["ModelNames", "incoming_names"]
-
-_CAN_READ_NAMES = "by_name" in inspect.signature(TypeAdapter.validate_python).parameters
 
 
 class ModelNames(NamedTuple):
@@ -23,39 +18,47 @@ class ModelNames(NamedTuple):
     Attributes:
         accepted: All names under which some field comes in.
         optional: Those of fields with a default.
-        by_name: Whether pydantic has to be asked to read fields under their own names. The JSON
-            schema has the own name of a field whose alias is a path, so a row may have it too.
+        paths: The path of each field whose only alias is one, by the field's own name. The JSON
+            schema has that name, so a row may have it too.
     """
 
     accepted: frozenset[str]
     optional: frozenset[str]
-    by_name: bool
+    paths: dict[str, list[str | int]]
 
     @classmethod
     def of(cls, model: type[BaseModel]) -> ModelNames:
-        """The names of a model's fields.
-
-        Raises:
-            SutroConfigurationError: An alias is a path, which this version of pydantic cannot read
-                by name.
-        """
+        """The names of a model's fields."""
         accepted: set[str] = set()
         optional: set[str] = set()
-        ask = False
+        paths: dict[str, list[str | int]] = {}
         for name, field in model.model_fields.items():
-            heads, by_path = _heads(field, model.model_config)
-            names = {name, *heads} if by_path else heads or {name}
-            if _reads_names(model.model_config):
-                names, by_path = {name, *heads}, False
-            if by_path and not _CAN_READ_NAMES:
-                raise SutroConfigurationError(
-                    f"The alias of {name!r} in {model.__name__} is a path, which needs pydantic "
-                    "2.11 here: give the field a name as its alias too, with AliasChoices."
-                )
-            ask = ask or by_path
+            aliases = _paths(field, model.model_config)
+            heads = {str(path[0]) for path in aliases}
+            only_paths = bool(aliases) and all(len(path) > 1 for path in aliases)
+            by_name = only_paths or not aliases or _reads_names(model.model_config)
+            names = {name, *heads} if by_name else heads
+            if only_paths and not _reads_names(model.model_config):
+                paths[name] = aliases[0]
             accepted |= names
             optional |= set() if field.is_required() else names
-        return cls(frozenset(accepted), frozenset(optional), ask)
+        return cls(frozenset(accepted), frozenset(optional), paths)
+
+    def placed(self, row: dict[Any, Any]) -> dict[Any, Any]:
+        """The row with values where pydantic looks for them.
+
+        Args:
+            row: It may have the own names of fields whose aliases are paths.
+        """
+        named = [name for name in self.paths if name in row]
+        found = {name: part for name, part in row.items() if name not in named}
+        for name in named:
+            head, *steps = self.paths[name]
+            value = row[name]
+            for step in reversed(steps):
+                value = {step: value} if isinstance(step, str) else [None] * step + [value]
+            found[head] = _merged(found.get(head), value)
+        return found
 
 
 def incoming_names(model: type[BaseModel]) -> dict[str, str]:
@@ -77,10 +80,11 @@ def _reads_names(config: ConfigDict) -> bool:
     return bool(config.get("populate_by_name") or config.get("validate_by_name"))
 
 
-def _heads(field: FieldInfo, config: ConfigDict) -> tuple[set[str], bool]:
-    """The first names of a field's aliases, and whether it has aliases and all are paths."""
-    paths = _paths(field, config)
-    return {str(path[0]) for path in paths}, bool(paths) and all(len(path) > 1 for path in paths)
+def _merged(first: Any, second: Any) -> Any:
+    """The second value, with what the first has besides."""
+    if not isinstance(first, dict) or not isinstance(second, dict):
+        return second
+    return {**first, **{key: _merged(first.get(key), part) for key, part in second.items()}}
 
 
 def _paths(field: FieldInfo, config: ConfigDict) -> list[list[str | int]]:

@@ -68,7 +68,7 @@ class InputSchema:
     ) -> None:
         self._function = function
         self.model: type[BaseModel] | None = None
-        self._options: dict[str, Any] = {}
+        self._names: ModelNames | None = None
         self.json_schema: dict[str, Any]
         self._adapter: TypeAdapter[Any]
         if isinstance(schema, type):
@@ -101,9 +101,8 @@ class InputSchema:
         if issubclass(model, RootModel):
             self._use_properties()
             return
-        self.accepted, self.optional, by_name = ModelNames.of(model)
-        if by_name:
-            self._options = {"by_alias": True, "by_name": True}
+        self._names = ModelNames.of(model)
+        self.accepted, self.optional = self._names.accepted, self._names.optional
 
     def _use_json_schema(self, schema: dict[str, Any]) -> None:
         for path, what in schema_problems(schema):
@@ -177,7 +176,8 @@ class InputSchema:
         if self.model is None:
             # A JSON schema describes JSON.
             return cast("dict[Any, Any]", encode_row(row, row_index=row_index))
-        return {name: None if is_missing(part) else part for name, part in dict(row).items()}
+        cells = {name: None if is_missing(part) else part for name, part in dict(row).items()}
+        return cells if self._names is None else self._names.placed(cells)
 
     def _checked(
         self, given: dict[Any, Any], row_index: int | None, *, from_json: bool
@@ -205,12 +205,11 @@ class InputSchema:
         adapter: TypeAdapter[Any] | None = None,
     ) -> tuple[Any, _Problems]:
         used = adapter or self._adapter
-        options = {} if adapter is not None else self._options
         encoded = _json(value) if from_json and self.model is not None else None
         try:
             if encoded is not None:
-                return self._of_user(lambda: used.validate_json(encoded, **options), row_index), []
-            return self._of_user(lambda: used.validate_python(value, **options), row_index), []
+                return self._of_user(lambda: used.validate_json(encoded), row_index), []
+            return self._of_user(lambda: used.validate_python(value), row_index), []
         except ValidationError as error:
             return None, [_problem(item) for item in error.errors(include_input=False)]
 

@@ -192,7 +192,7 @@ def test_a_join_never_shifts_rows_or_overwrites_columns(original):
 
 
 def test_a_join_with_something_else_is_an_error():
-    with pytest.raises(SutroInputError, match="A table is a list"):
+    with pytest.raises(SutroInputError, match="A string is a table only if"):
         BatchResults.from_columns(["x"]).join("x")
     with pytest.raises(SutroInputError, match="rows that are dicts"):
         BatchResults.from_columns(["x"]).join([["x"]])

@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
@@ -34,7 +34,7 @@ def results():
 
 
 def read_jsonl(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
 
 
 def padded(rows):
@@ -74,6 +74,9 @@ objects = st.dictionaries(st.sampled_from(["a", "b", "ü"]), values, max_size=3)
 
 
 @settings(max_examples=60, deadline=None)
+@example(["{}", "{}", "{}", '{"a": [null, null]}'])
+@example(["{}", '{"a": {"x": [null]}}', '{"a": {"x": []}}', '{"a": {"x": [null, null]}}'])
+@example(['{"a": [1]}', "{}", '{"a": [null, null]}', '{"a": []}'])
 @given(st.lists(objects | st.text(max_size=4) | st.none(), max_size=12))
 def test_pieces_say_what_the_whole_table_says(tmp_path_factory, outputs):
     folder = tmp_path_factory.mktemp("pieces")
