@@ -37,7 +37,7 @@ class Verbs(griffe.Extension):
                     first = f"Asynchronous form of `{source}`.\n"
                     verb.docstring = griffe.Docstring(first + rest, parent=verb)
                 elif called == "_verb":
-                    method = pkg["_jobs.client.SutroClient"].members[source.rpartition(".")[2]]
+                    method = pkg["_core.jobs.client.SutroClient"].members[source.rpartition(".")[2]]
                     verb = _copy(method, member.name, owner)
                     verb.parameters = griffe.Parameters(*list(verb.parameters)[1:])
 

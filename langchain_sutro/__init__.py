@@ -8,12 +8,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._exports import lazy_exports
-from langchain_sutro._version import __version__
+from langchain_sutro._core.exports import lazy_exports
+from langchain_sutro._core.version import __version__
 
 if TYPE_CHECKING:
     from langchain_sutro import errors
-    from langchain_sutro._jobs import (
+    from langchain_sutro._core.jobs import (
         SutroClient,
         SutroJob,
         SutroJobGroup,
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
         run_function,
         try_authentication,
     )
-    from langchain_sutro._results import AnsweringModel, BatchResults, FunctionResult
-    from langchain_sutro._rows import RemoteTable
-    from langchain_sutro._service import JobProgress, JobStatus, Settings
-    from langchain_sutro._tracing import TraceContext, wait_for_job_traces
+    from langchain_sutro._core.results import AnsweringModel, BatchResults, FunctionResult
+    from langchain_sutro._core.rows import RemoteTable
+    from langchain_sutro._core.service import JobProgress, JobStatus, Settings
+    from langchain_sutro._core.tracing import TraceContext, wait_for_job_traces
     from langchain_sutro.agents import SutroJobToolkit, SutroToolkit
     from langchain_sutro.evaluation import (
         ExperimentResults,
@@ -108,30 +108,30 @@ __all__ = [
 _load, _ = lazy_exports(
     __name__,
     {
-        "SutroClient": "_jobs",
-        "SutroJob": "_jobs",
-        "SutroJobGroup": "_jobs",
-        "attach": "_jobs",
-        "await_job_completion": "_jobs",
-        "batch_run_function": "_jobs",
-        "cancel_job": "_jobs",
-        "download_job_results": "_jobs",
-        "get_job_results": "_jobs",
-        "get_job_status": "_jobs",
-        "get_quotas": "_jobs",
-        "list_jobs": "_jobs",
-        "results_download_url": "_jobs",
-        "run_function": "_jobs",
-        "try_authentication": "_jobs",
-        "AnsweringModel": "_results",
-        "BatchResults": "_results",
-        "FunctionResult": "_results",
-        "RemoteTable": "_rows",
-        "JobProgress": "_service",
-        "JobStatus": "_service",
-        "Settings": "_service",
-        "TraceContext": "_tracing",
-        "wait_for_job_traces": "_tracing",
+        "SutroClient": "_core.jobs",
+        "SutroJob": "_core.jobs",
+        "SutroJobGroup": "_core.jobs",
+        "attach": "_core.jobs",
+        "await_job_completion": "_core.jobs",
+        "batch_run_function": "_core.jobs",
+        "cancel_job": "_core.jobs",
+        "download_job_results": "_core.jobs",
+        "get_job_results": "_core.jobs",
+        "get_job_status": "_core.jobs",
+        "get_quotas": "_core.jobs",
+        "list_jobs": "_core.jobs",
+        "results_download_url": "_core.jobs",
+        "run_function": "_core.jobs",
+        "try_authentication": "_core.jobs",
+        "AnsweringModel": "_core.results",
+        "BatchResults": "_core.results",
+        "FunctionResult": "_core.results",
+        "RemoteTable": "_core.rows",
+        "JobProgress": "_core.service",
+        "JobStatus": "_core.service",
+        "Settings": "_core.service",
+        "TraceContext": "_core.tracing",
+        "wait_for_job_traces": "_core.tracing",
         "SutroJobToolkit": "agents",
         "SutroToolkit": "agents",
         "ExperimentResults": "evaluation",

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from langsmith.utils import LangSmithError
 from pydantic import BaseModel
 
-from langchain_sutro._jobs import SutroClient, execute
-from langchain_sutro._rows import file_columns
-from langchain_sutro._service import published_functions
-from langchain_sutro._version import __version__
+from langchain_sutro._core.jobs import SutroClient, execute
+from langchain_sutro._core.rows import file_columns
+from langchain_sutro._core.service import published_functions
+from langchain_sutro._core.version import __version__
 from langchain_sutro.agents import dump_manifest, manifest_skeleton
 from langchain_sutro.errors import SutroError
 from langchain_sutro.evaluation import evaluate_configured_runs

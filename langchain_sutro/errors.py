@@ -37,7 +37,7 @@ from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._when_loaded import when_loaded
+from langchain_sutro._core.when_loaded import when_loaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable

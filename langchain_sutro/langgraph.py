@@ -14,9 +14,9 @@ from langchain_core.runnables import (
     RunnableLambda,
 )
 
-from langchain_sutro._jobs import SutroJob, SutroJobGroup
-from langchain_sutro._results import BatchResults, FunctionResult
-from langchain_sutro._service import Step, Steps, arun_steps, run_steps
+from langchain_sutro._core.jobs import SutroJob, SutroJobGroup
+from langchain_sutro._core.results import BatchResults, FunctionResult
+from langchain_sutro._core.service import Step, Steps, arun_steps, run_steps
 from langchain_sutro.errors import SutroInputError, SutroJobTimeoutError
 from langchain_sutro.functions import SutroFunction
 

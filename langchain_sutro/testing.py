@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from langchain_sutro._jobs import default_client
+from langchain_sutro._core.jobs import default_client
 from langchain_sutro.functions import SutroFunction
 from langchain_sutro.local import LocalDeployment
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("tests.support")
 
-from langchain_sutro._jobs.sdk import default_client  # noqa: E402
+from langchain_sutro._core.jobs.sdk import default_client  # noqa: E402
 from langchain_sutro.local import LocalDeployment  # noqa: E402
 from langchain_sutro.testing import sutro_deployment, sutro_function  # noqa: E402
 from tests.support.langsmith_recorder import langsmith_recorder  # noqa: E402

@@ -19,9 +19,9 @@ from langchain_core.tools import BaseTool
 from langchain_core.tools.base import BaseToolkit
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from langchain_sutro._exports import exported_from
-from langchain_sutro._rows import PLAIN_ENDINGS
-from langchain_sutro._service import Steps, arun_steps, run_steps
+from langchain_sutro._core.exports import exported_from
+from langchain_sutro._core.rows import PLAIN_ENDINGS
+from langchain_sutro._core.service import Steps, arun_steps, run_steps
 from langchain_sutro.agents.jobs.actions import JobActions, Limits, Outcome
 from langchain_sutro.agents.jobs.approvals import Approvals, Call, call_of, current_config
 from langchain_sutro.agents.jobs.known_jobs import KnownJobs
@@ -41,7 +41,7 @@ from langchain_sutro.functions import (
 )
 
 if TYPE_CHECKING:
-    from langchain_sutro._rows import SpooledRows
+    from langchain_sutro._core.rows import SpooledRows
     from langchain_sutro.functions import CallRuns
 
 __all__ = ["SutroJobToolkit"]

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from langchain_sutro._config_files import (
+from langchain_sutro._core.config_files import (
     ManifestSettings,
     Place,
     Problem,
     load_config,
     schema_problems,
 )
-from langchain_sutro._exports import exported_from
-from langchain_sutro._rows import InputSchema
+from langchain_sutro._core.exports import exported_from
+from langchain_sutro._core.rows import InputSchema
 
 if TYPE_CHECKING:
     from os import PathLike

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from langchain_sutro._rows import PLAIN_ENDINGS
+from langchain_sutro._core.rows import PLAIN_ENDINGS
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 
 if TYPE_CHECKING:

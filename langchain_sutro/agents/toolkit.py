@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from langchain_core.tools import BaseToolkit
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from langchain_sutro._exports import exported_from
-from langchain_sutro._jobs import SutroClient, aexecute, execute
-from langchain_sutro._service import published_functions
+from langchain_sutro._core.exports import exported_from
+from langchain_sutro._core.jobs import SutroClient, aexecute, execute
+from langchain_sutro._core.service import published_functions
 from langchain_sutro.agents.manifest import load_manifest
 from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.functions import (

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from langchain_sutro._exports import lazy_exports
+from langchain_sutro._core.exports import lazy_exports
 
 if find_spec("langchain_core.decisions") is None:
     raise ImportError(

@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from langchain_sutro._service import start
+from langchain_sutro._core.service import start
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
-from langchain_sutro._config_files import (
+from langchain_sutro._core.config_files import (
     ManifestSettings,
     Place,
     Problem,
     load_config,
     schema_problems,
 )
-from langchain_sutro._exports import exported_from
+from langchain_sutro._core.exports import exported_from
 from langchain_sutro.decisions.decision_function import DecisionFunction
 from langchain_sutro.decisions.model import SutroDecisionModel
 from langchain_sutro.functions import SutroFunction

@@ -9,8 +9,8 @@ from typing import Any
 from langchain_core.load.serializable import Serializable
 from pydantic import ConfigDict, field_validator, model_validator
 
-from langchain_sutro._exports import exported_from
-from langchain_sutro._results import answer_fields
+from langchain_sutro._core.exports import exported_from
+from langchain_sutro._core.results import answer_fields
 from langchain_sutro.decisions.function_input import InputMaker
 from langchain_sutro.decisions.outcomes import Reading, label_text
 from langchain_sutro.errors import SutroConfigurationError

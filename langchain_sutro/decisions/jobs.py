@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._rows import encode_row, spool_rows
-from langchain_sutro._service import in_thread
-from langchain_sutro._tracing import job_usage, own_run, row_facts
+from langchain_sutro._core.rows import encode_row, spool_rows
+from langchain_sutro._core.service import in_thread
+from langchain_sutro._core.tracing import job_usage, own_run, row_facts
 from langchain_sutro.decisions.at_once import all_at_once_async
 from langchain_sutro.errors import SutroDecisionError, SutroError, SutroInputError
 from langchain_sutro.functions import RowOutcomes, untraced_job
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from langchain_core.callbacks import BaseRunManager
     from langchain_core.runnables import RunnableConfig
 
-    from langchain_sutro._jobs import SutroJob
-    from langchain_sutro._results import BatchResults
-    from langchain_sutro._rows import SpooledRows
+    from langchain_sutro._core.jobs import SutroJob
+    from langchain_sutro._core.results import BatchResults
+    from langchain_sutro._core.rows import SpooledRows
     from langchain_sutro.decisions.plan import Plan
     from langchain_sutro.functions import BatchJob, CallRuns, SutroFunction
 

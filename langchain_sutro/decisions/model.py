@@ -11,11 +11,11 @@ from langchain_core.decisions import BaseDecisionModel, ClassifierRequest, Class
 from langchain_core.runnables import RunnableConfig  # noqa: TC002 - langchain-core resolves it
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 
-from langchain_sutro._exports import exported_from
-from langchain_sutro._results import FunctionResult
-from langchain_sutro._rows import dump_row, model_of
-from langchain_sutro._service import Generation
-from langchain_sutro._tracing import TraceContext, traced_inputs, usage_facts
+from langchain_sutro._core.exports import exported_from
+from langchain_sutro._core.results import FunctionResult
+from langchain_sutro._core.rows import dump_row, model_of
+from langchain_sutro._core.service import Generation
+from langchain_sutro._core.tracing import TraceContext, traced_inputs, usage_facts
 from langchain_sutro.decisions.at_once import all_at_once, all_at_once_async
 from langchain_sutro.decisions.decision_function import DecisionFunction
 from langchain_sutro.decisions.jobs import DecisionBatch

@@ -16,7 +16,7 @@ from langchain_core.decisions import (
     ScoreAnswer,
 )
 
-from langchain_sutro._results import FunctionResult
+from langchain_sutro._core.results import FunctionResult
 from langchain_sutro.decisions.probabilities import judgement
 from langchain_sutro.decisions.questions import read_request
 from langchain_sutro.errors import SutroError

@@ -6,14 +6,14 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from langchain_sutro._results import answer_fields
+from langchain_sutro._core.results import answer_fields
 from langchain_sutro.decisions.state import is_list
 from langchain_sutro.errors import SutroDecisionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from langchain_sutro._results import FunctionResult
+    from langchain_sutro._core.results import FunctionResult
     from langchain_sutro.decisions.outcomes import Outcome, Outcomes
 
 __all__ = ["Judgement", "judgement"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
-from langchain_sutro._exports import exported_from
-from langchain_sutro._service import arun_steps, run_steps
+from langchain_sutro._core.exports import exported_from
+from langchain_sutro._core.service import arun_steps, run_steps
 from langchain_sutro.evaluation.plan import Plan
 from langchain_sutro.evaluation.study import evaluate_in_steps
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from langsmith import get_current_run_tree, tracing_context, uuid7
 from langsmith.evaluation import EvaluationResult, EvaluationResults, RunEvaluator
 
-from langchain_sutro._exports import exported_from
-from langchain_sutro._tracing import tracing_is_on
+from langchain_sutro._core.exports import exported_from
+from langchain_sutro._core.tracing import tracing_is_on
 from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.evaluation.experiment import EVALUATORS, judged_ids
 from langchain_sutro.evaluation.feedback import Judgements, Scores, Verdicts
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
     from langsmith.schemas import Example, Run
 
-    from langchain_sutro._results import FunctionResult
+    from langchain_sutro._core.results import FunctionResult
     from langchain_sutro.functions import SutroFunction
 
 __all__ = ["SutroEvaluator"]

@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 from langsmith.evaluation import EvaluationResult
 from langsmith.utils import LangSmithConflictError, LangSmithError
 
-from langchain_sutro._tracing import attempt, stable_id
+from langchain_sutro._core.tracing import attempt, stable_id
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from langchain_sutro._redaction import shown
+from langchain_sutro._core.redaction import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

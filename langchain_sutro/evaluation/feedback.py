@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langsmith.evaluation import EvaluationResult
 
-from langchain_sutro._results import FunctionResult
-from langchain_sutro._tracing import model_facts
-from langchain_sutro._version import __version__
+from langchain_sutro._core.results import FunctionResult
+from langchain_sutro._core.tracing import model_facts
+from langchain_sutro._core.version import __version__
 from langchain_sutro.errors import SutroConfigurationError, SutroError
 from langchain_sutro.functions import by_verdict, verdict_key
 

@@ -11,7 +11,7 @@ from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 from langchain_sutro.functions import ABSENT, holds, inside, named_arguments
 
 if TYPE_CHECKING:
-    from langchain_sutro._rows import InputSchema
+    from langchain_sutro._core.rows import InputSchema
 
 __all__ = ["FieldMapping", "FieldSpec"]
 

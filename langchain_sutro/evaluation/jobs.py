@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from langsmith.run_helpers import tracing_context
 
-from langchain_sutro import _service
-from langchain_sutro._jobs import SutroJob, aexecute, asubmit, execute, submit
-from langchain_sutro._rows import encode_row, spool_rows, without_surplus
-from langchain_sutro._service import JobRequest, JobStatus, Step, Steps, blocking
+from langchain_sutro._core import service as _service
+from langchain_sutro._core.jobs import SutroJob, aexecute, asubmit, execute, submit
+from langchain_sutro._core.rows import encode_row, spool_rows, without_surplus
+from langchain_sutro._core.service import JobRequest, JobStatus, Step, Steps, blocking
 from langchain_sutro.errors import SutroAPIError, SutroConfigurationError, SutroInputError
 from langchain_sutro.evaluation.experiment import Experiment, JobNote
 from langchain_sutro.functions import RowOutcomes, table_schema
@@ -21,9 +21,9 @@ from langchain_sutro.functions import RowOutcomes, table_schema
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from langchain_sutro._results import BatchResults
-    from langchain_sutro._rows import SpooledRows
-    from langchain_sutro._service import Submitted
+    from langchain_sutro._core.results import BatchResults
+    from langchain_sutro._core.rows import SpooledRows
+    from langchain_sutro._core.service import Submitted
     from langchain_sutro.functions import SutroFunction
 
 __all__ = ["EvaluatedRows", "JobNotes", "JobOptions", "noted_job", "results_of", "run_job"]

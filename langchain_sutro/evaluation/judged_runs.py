@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from langchain_sutro._exports import exported_from
+from langchain_sutro._core.exports import exported_from
 
 __all__ = ["JudgedRuns"]
 

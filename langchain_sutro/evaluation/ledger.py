@@ -13,7 +13,7 @@ from uuid import UUID
 
 import orjson
 
-from langchain_sutro._jobs import exclusive
+from langchain_sutro._core.jobs import exclusive
 from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.evaluation.experiment import JobNote, RunRef
 

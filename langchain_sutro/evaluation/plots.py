@@ -13,7 +13,7 @@ from math import inf, isnan, sqrt
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._exports import exported_from
+from langchain_sutro._core.exports import exported_from
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from uuid import UUID
 
 from langsmith.run_trees import get_cached_client
 
-from langchain_sutro._exports import exported_from
-from langchain_sutro._service import Steps, arun_steps, blocking, run_steps
+from langchain_sutro._core.exports import exported_from
+from langchain_sutro._core.service import Steps, arun_steps, blocking, run_steps
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.evaluation.judged_runs import JudgedRuns
 from langchain_sutro.evaluation.ledger import Ledger

@@ -8,8 +8,8 @@ from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any, overload
 
-from langchain_sutro._exports import exported_from
-from langchain_sutro._results import AnsweringModel, FunctionResult, model_warnings, usd
+from langchain_sutro._core.exports import exported_from
+from langchain_sutro._core.results import AnsweringModel, FunctionResult, model_warnings, usd
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.evaluation import plots
 from langchain_sutro.evaluation.failures import failure_warnings
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from langsmith.schemas import Example, RunBase
     from matplotlib.axes import Axes
 
-    from langchain_sutro._results import BatchResults
+    from langchain_sutro._core.results import BatchResults
 
 __all__ = ["ExperimentResults", "ExperimentRow", "ExperimentSummary"]
 

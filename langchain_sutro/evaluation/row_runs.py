@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._tracing import (
+from langchain_sutro._core.tracing import (
     TraceContext,
     active_context,
     job_usage,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from langchain_sutro._config_files import Place, Problem, load_config
+from langchain_sutro._core.config_files import Place, Problem, load_config
 from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.evaluation.evaluator import SutroEvaluator
 from langchain_sutro.evaluation.production import evaluate_runs

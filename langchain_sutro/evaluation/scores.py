@@ -15,7 +15,7 @@ from langsmith.evaluation import EvaluationResult, RunEvaluator
 from langsmith.run_helpers import tracing_context
 from langsmith.utils import ContextThreadPoolExecutor
 
-from langchain_sutro._service import (
+from langchain_sutro._core.service import (
     Step,
     Steps,
     arun_steps,

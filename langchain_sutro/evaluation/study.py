@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from langchain_sutro._service import Steps, blocking
+from langchain_sutro._core.service import Steps, blocking
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.evaluation.examples import load_examples
 from langchain_sutro.evaluation.experiment import EVALUATORS, Experiment
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from langsmith.schemas import Example, Run
 
-    from langchain_sutro._results import BatchResults
+    from langchain_sutro._core.results import BatchResults
     from langchain_sutro.evaluation.evaluator import SutroEvaluator
     from langchain_sutro.evaluation.plan import Plan
 

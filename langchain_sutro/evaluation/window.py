@@ -10,9 +10,9 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import orjson
 
-from langchain_sutro._rows import encode_row, spool_rows
-from langchain_sutro._service import Step, Steps, blocking
-from langchain_sutro._tracing import (
+from langchain_sutro._core.rows import encode_row, spool_rows
+from langchain_sutro._core.service import Step, Steps, blocking
+from langchain_sutro._core.tracing import (
     TraceContext,
     job_usage,
     row_facts,
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from langsmith.run_trees import RunTree
     from langsmith.schemas import Run, TracerSession
 
-    from langchain_sutro._results import BatchResults
-    from langchain_sutro._rows import SpooledRows
+    from langchain_sutro._core.results import BatchResults
+    from langchain_sutro._core.rows import SpooledRows
     from langchain_sutro.evaluation.evaluator import SutroEvaluator
     from langchain_sutro.evaluation.judged_runs import JudgedRuns
     from langchain_sutro.evaluation.ledger import Ledger

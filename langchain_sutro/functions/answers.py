@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from langchain_sutro._results import is_confident, parse_output_model
+from langchain_sutro._core.results import is_confident, parse_output_model
 from langchain_sutro.errors import LowConfidenceError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from langchain_sutro._results import FunctionResult
+    from langchain_sutro._core.results import FunctionResult
 
 __all__ = ["AnswerForm"]
 

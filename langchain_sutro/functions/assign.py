@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
 from pydantic import ConfigDict
 
-from langchain_sutro._exports import exported_from
-from langchain_sutro._tracing import quiet_when_local
+from langchain_sutro._core.exports import exported_from
+from langchain_sutro._core.tracing import quiet_when_local
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.functions.checked_rows import rows_of_batch
 from langchain_sutro.functions.row_outcomes import RowOutcomes

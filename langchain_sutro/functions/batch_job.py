@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.callbacks.manager import adispatch_custom_event, dispatch_custom_event
 
-from langchain_sutro._jobs import afetch_results, fetch_results
+from langchain_sutro._core.jobs import afetch_results, fetch_results
 from langchain_sutro.errors import SutroError
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from langchain_core.runnables import RunnableConfig
 
-    from langchain_sutro._jobs import SutroClient, SutroJob
-    from langchain_sutro._results import BatchResults
-    from langchain_sutro._rows import SpooledRows
-    from langchain_sutro._service import JobProgress
+    from langchain_sutro._core.jobs import SutroClient, SutroJob
+    from langchain_sutro._core.results import BatchResults
+    from langchain_sutro._core.rows import SpooledRows
+    from langchain_sutro._core.service import JobProgress
 
 __all__ = ["PROGRESS_EVENT", "BatchJob", "event"]
 

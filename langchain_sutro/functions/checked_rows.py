@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from langchain_sutro._rows import dump_row, encode_row, kind_name
-from langchain_sutro._tracing import traced_inputs
+from langchain_sutro._core.rows import dump_row, encode_row, kind_name
+from langchain_sutro._core.tracing import traced_inputs
 from langchain_sutro.errors import SutroInputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from langchain_sutro._rows import InputSchema
+    from langchain_sutro._core.rows import InputSchema
 
 __all__ = ["CheckedRow", "check_rows", "rows_of_batch"]
 

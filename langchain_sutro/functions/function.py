@@ -21,8 +21,8 @@ from pydantic import (
 )
 
 import langchain_sutro
-from langchain_sutro._exports import exported_from
-from langchain_sutro._jobs import (
+from langchain_sutro._core.exports import exported_from
+from langchain_sutro._core.jobs import (
     OnInterrupt,
     SutroClient,
     SutroJob,
@@ -31,8 +31,8 @@ from langchain_sutro._jobs import (
     submit,
     take_rows,
 )
-from langchain_sutro._results import FunctionResult, check_min_confidence
-from langchain_sutro._rows import (
+from langchain_sutro._core.results import FunctionResult, check_min_confidence
+from langchain_sutro._core.rows import (
     ExtraFields,
     Fields,
     InputSchema,
@@ -41,7 +41,7 @@ from langchain_sutro._rows import (
     model_of,
     table_for,
 )
-from langchain_sutro._service import (
+from langchain_sutro._core.service import (
     Generation,
     HTTPClient,
     JobProgress,
@@ -50,7 +50,7 @@ from langchain_sutro._service import (
     check_name,
     in_thread,
 )
-from langchain_sutro._tracing import (
+from langchain_sutro._core.tracing import (
     JobTrace,
     TraceContext,
     TraceRows,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 from langchain_core.runnables.config import RunnableConfig, patch_config
 from pydantic import Field, PrivateAttr, model_validator
 
-from langchain_sutro._exports import exported_from
-from langchain_sutro._gathering import LoopGatherer, Rules, ThreadGatherer
-from langchain_sutro._rows import encode_row
+from langchain_sutro._core.exports import exported_from
+from langchain_sutro._core.gathering import LoopGatherer, Rules, ThreadGatherer
+from langchain_sutro._core.rows import encode_row
 from langchain_sutro.functions.checked_rows import CheckedRow
 from langchain_sutro.functions.function import CALL_SIGNATURE, SutroFunction
 from langchain_sutro.functions.interface import answer_form
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     )
     from pydantic import BaseModel
 
-    from langchain_sutro._jobs import SutroJob
-    from langchain_sutro._rows import SpooledRows
-    from langchain_sutro._service import JobProgress
+    from langchain_sutro._core.jobs import SutroJob
+    from langchain_sutro._core.rows import SpooledRows
+    from langchain_sutro._core.service import JobProgress
 
 __all__ = ["SutroGatheredFunction"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._jobs import aexecute, execute
-from langchain_sutro._rows import SpooledRows
-from langchain_sutro._service import JobStatus, Submitted, find_job
+from langchain_sutro._core.jobs import aexecute, execute
+from langchain_sutro._core.rows import SpooledRows
+from langchain_sutro._core.service import JobStatus, Submitted, find_job
 from langchain_sutro.errors import SutroInputError
 
 if TYPE_CHECKING:
-    from langchain_sutro._jobs import SutroClient
-    from langchain_sutro._rows import RemoteTable
+    from langchain_sutro._core.jobs import SutroClient
+    from langchain_sutro._core.rows import RemoteTable
 
 __all__ = ["aearlier_job", "earlier_job", "job_token"]
 

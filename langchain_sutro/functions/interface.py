@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel, SecretStr
 
-    from langchain_sutro._jobs import SutroClient
-    from langchain_sutro._rows import ExtraFields, InputSchema
+    from langchain_sutro._core.jobs import SutroClient
+    from langchain_sutro._core.rows import ExtraFields, InputSchema
 
 __all__ = [
     "PublishedFunction",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from langchain_sutro._results import check_min_confidence, is_confident
+from langchain_sutro._core.results import check_min_confidence, is_confident
 from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.functions.function import SutroFunction
 from langchain_sutro.functions.interface import payload_function
 
 if TYPE_CHECKING:
-    from langchain_sutro._results import FunctionResult
+    from langchain_sutro._core.results import FunctionResult
 
 __all__ = ["Judge"]
 

@@ -11,7 +11,7 @@ from langchain_core.runnables import RunnableConfig  # noqa: TC002 - langchain-c
 from langchain_core.runnables.config import merge_configs, patch_config
 from langchain_core.runnables.retry import RunnableRetry
 
-from langchain_sutro._exports import exported_from
+from langchain_sutro._core.exports import exported_from
 from langchain_sutro.errors import SubmissionUnknownError
 from langchain_sutro.functions.checked_rows import rows_of_batch
 from langchain_sutro.functions.row_outcomes import RowOutcomes

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
 from pydantic import ConfigDict, Field, model_validator
 
-from langchain_sutro._exports import exported_from
-from langchain_sutro._results import is_confident
-from langchain_sutro._tracing import quiet_when_local
+from langchain_sutro._core.exports import exported_from
+from langchain_sutro._core.results import is_confident
+from langchain_sutro._core.tracing import quiet_when_local
 from langchain_sutro.errors import LowConfidenceError, SutroConfigurationError, SutroRowError
 from langchain_sutro.functions.assign import SutroAssign
 from langchain_sutro.functions.checked_rows import rows_of_batch

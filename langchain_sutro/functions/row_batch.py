@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._rows import spool_rows
-from langchain_sutro._service import in_thread
-from langchain_sutro._tracing import job_usage, row_facts
+from langchain_sutro._core.rows import spool_rows
+from langchain_sutro._core.service import in_thread
+from langchain_sutro._core.tracing import job_usage, row_facts
 from langchain_sutro.errors import SutroError, SutroInputError, SutroValidationError
 from langchain_sutro.functions.row_outcomes import RowOutcomes
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from langchain_core.callbacks import BaseRunManager
 
-    from langchain_sutro._jobs import SutroJob
-    from langchain_sutro._results import BatchResults
-    from langchain_sutro._rows import SpooledRows
+    from langchain_sutro._core.jobs import SutroJob
+    from langchain_sutro._core.results import BatchResults
+    from langchain_sutro._core.rows import SpooledRows
     from langchain_sutro.functions.answers import AnswerForm
     from langchain_sutro.functions.batch_job import BatchJob
     from langchain_sutro.functions.checked_rows import CheckedRow

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.runnables.config import get_config_list
 
-from langchain_sutro._tracing import (
+from langchain_sutro._core.tracing import (
     active_context,
     add_facts,
     config_showing,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from langchain_core.callbacks import BaseCallbackManager, BaseRunManager, CallbackManager
 
-    from langchain_sutro._tracing import TraceContext
+    from langchain_sutro._core.tracing import TraceContext
 
 __all__ = ["CallRuns"]
 

@@ -29,10 +29,10 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 import langchain_sutro
-from langchain_sutro._exports import exported_from
-from langchain_sutro._results import parse_output_model
-from langchain_sutro._rows import InputSchema
-from langchain_sutro._service import dump_json
+from langchain_sutro._core.exports import exported_from
+from langchain_sutro._core.results import parse_output_model
+from langchain_sutro._core.rows import InputSchema
+from langchain_sutro._core.service import dump_json
 from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.functions.checked_rows import rows_of_batch
 from langchain_sutro.functions.interface import (

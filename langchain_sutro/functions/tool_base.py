@@ -10,7 +10,7 @@ from langchain_core.runnables.config import patch_config
 from langchain_core.tools import BaseTool, ToolException
 from pydantic import model_validator
 
-from langchain_sutro._tracing import decided, traced_inputs, without_secrets
+from langchain_sutro._core.tracing import decided, traced_inputs, without_secrets
 from langchain_sutro.errors import LowConfidenceError, SutroInputError, SutroValidationError
 from langchain_sutro.functions.runs import CallRuns
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from langchain_core.callbacks import BaseCallbackManager
     from langchain_core.runnables import RunnableConfig
 
-    from langchain_sutro._results import FunctionResult
+    from langchain_sutro._core.results import FunctionResult
     from langchain_sutro.functions.interface import PublishedFunction
 
 __all__ = [

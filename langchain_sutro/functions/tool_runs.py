@@ -8,7 +8,7 @@ from langchain_core.messages import ToolMessage
 from langchain_core.runnables.config import get_config_list, patch_config
 from langchain_core.tools import ToolException
 
-from langchain_sutro._tracing import decided, manager_of, traced_inputs
+from langchain_sutro._core.tracing import decided, manager_of, traced_inputs
 from langchain_sutro.functions.row_outcomes import RowOutcomes
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from langchain_sutro import _service
-from langchain_sutro._jobs import aexecute, execute
+from langchain_sutro._core import service as _service
+from langchain_sutro._core.jobs import aexecute, execute
 from langchain_sutro.functions.batch_job import BatchJob
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from langchain_sutro.errors import SutroConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from langchain_sutro._results import FunctionResult
+    from langchain_sutro._core.results import FunctionResult
 
 __all__ = ["by_verdict", "result_verdict", "verdict_key"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from langchain_sutro._tracing import quiet_when_local
+from langchain_sutro._core.tracing import quiet_when_local
 from langchain_sutro.functions.checked_rows import rows_of_batch
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from langchain_sutro._version import __version__
+from langchain_sutro._core.version import __version__
 from langchain_sutro.local import LocalDeployment, sample_functions
 
 _DESCRIPTION = """\

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from langchain_sutro._exports import exported_from
+from langchain_sutro._core.exports import exported_from
 from langchain_sutro.local.faults import Faults
 from langchain_sutro.local.functions import LocalFunction, Registry, Schema, from_signature
 from langchain_sutro.local.http import Keys, Received, ServerThread, Service, Wire, create_app

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from langchain_sutro._exports import lazy_exports
+from langchain_sutro._core.exports import lazy_exports
 
 if TYPE_CHECKING:
     from langchain_sutro.pipelines.chain import OneJob, one_job

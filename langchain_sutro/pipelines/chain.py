@@ -7,9 +7,9 @@ from typing import Any
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
 from langchain_core.runnables.config import get_config_list
 
-from langchain_sutro._exports import exported_from
-from langchain_sutro._service import arun_steps, run_steps
-from langchain_sutro._tracing import quiet_when_local
+from langchain_sutro._core.exports import exported_from
+from langchain_sutro._core.service import arun_steps, run_steps
+from langchain_sutro._core.tracing import quiet_when_local
 from langchain_sutro.functions import WholeBatch, rows_of_batch
 from langchain_sutro.pipelines.plan import FunctionPlan, plans
 from langchain_sutro.pipelines.rows import Rows

@@ -23,7 +23,7 @@ from langchain_core.runnables.utils import (
     is_async_generator,
 )
 
-from langchain_sutro._service import Step
+from langchain_sutro._core.service import Step
 from langchain_sutro.functions import RowOutcomes
 from langchain_sutro.pipelines.rows import Called, Pass, Rows, settled
 from langchain_sutro.pipelines.work import Children, Shape, bound_config, call, with_runs

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.runnables import Runnable, RunnableLambda
 
-from langchain_sutro._exports import exported_from
+from langchain_sutro._core.exports import exported_from
 from langchain_sutro.functions import (
     SutroFunction,
     SutroGatheredFunction,

@@ -19,7 +19,7 @@ from langchain_core.runnables.config import (
     patch_config,
 )
 
-from langchain_sutro._service import Step, arun_steps, run_steps
+from langchain_sutro._core.service import Step, arun_steps, run_steps
 from langchain_sutro.pipelines.rows import Pass, Rows
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from langchain_core.callbacks import BaseRunManager
     from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
 
-    from langchain_sutro._service import Steps
+    from langchain_sutro._core.service import Steps
 
 __all__ = [
     "Children",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from langchain_sutro._exports import exported_from
+from langchain_sutro._core.exports import exported_from
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 
 if TYPE_CHECKING:

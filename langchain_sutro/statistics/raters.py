@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from langchain_sutro._exports import exported_from
+from langchain_sutro._core.exports import exported_from
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.statistics.intervals import Estimate, check_level, extra
 

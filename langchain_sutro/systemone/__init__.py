@@ -17,7 +17,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from langchain_sutro._exports import lazy_exports
+from langchain_sutro._core.exports import lazy_exports
 
 if missing := [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]:
     raise ImportError(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from langchain_sutro import systemone
-from langchain_sutro._service import is_loopback
+from langchain_sutro._core.service import is_loopback
 from langchain_sutro.decisions import load_decision_models, read_decision_config
 from langchain_sutro.errors import SutroConfigurationError
 

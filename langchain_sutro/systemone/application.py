@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
-from langchain_sutro._exports import exported_from
+from langchain_sutro._core.exports import exported_from
 from langchain_sutro.decisions import SutroDecisionModel
 from langchain_sutro.errors import SutroConfigurationError, SutroRateLimitError
 from langchain_sutro.systemone.bodies import Answers, Failure, Invalid, Models

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._exports import exported_from
+from langchain_sutro._core.exports import exported_from
 from langchain_sutro.decisions import DecisionConfig, read_decision_config
 from langchain_sutro.errors import SutroConfigurationError
 

@@ -73,8 +73,8 @@ def added(number):
     import httpx
 
     from langchain_sutro import SutroClient, SutroFunction
-    from langchain_sutro._results.payload import FunctionResult
-    from langchain_sutro._tracing import client_run
+    from langchain_sutro._core.results.payload import FunctionResult
+    from langchain_sutro._core.tracing import client_run
 
     answer = {"output": {"label": "qualified"}, "confidence": 0.91, "request_id": "rt-1"}
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json=answer))

@@ -1,6 +1,6 @@
 """The package with large tables: one case is measured in one process."""
 
-from langchain_sutro._jobs import fetch_results
+from langchain_sutro._core.jobs import fetch_results
 from tests.benchmarks.data import WARM_UP, load
 from tests.benchmarks.ours import client, function
 from tests.benchmarks.worker import once, serve

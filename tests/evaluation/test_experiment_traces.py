@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from langsmith import traceable, tracing_context
 
 from langchain_sutro import TraceContext
-from langchain_sutro._tracing import stable_id
+from langchain_sutro._core.tracing import stable_id
 from langchain_sutro.evaluation import experiment as experiment_module
 from langchain_sutro.evaluation.dataset import evaluate_dataset
 from tests.support import langsmith_recorder as recorder_module

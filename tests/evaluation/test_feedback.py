@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from langchain_sutro import SutroFunction, errors
-from langchain_sutro._results.payload import FunctionResult
+from langchain_sutro._core.results.payload import FunctionResult
 from langchain_sutro.evaluation.evaluator import SutroEvaluator
 
 

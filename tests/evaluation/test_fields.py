@@ -10,8 +10,8 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langsmith.schemas import Example
 from pydantic import BaseModel
 
-from langchain_sutro._rows import encode_row
-from langchain_sutro._rows.schema import InputSchema
+from langchain_sutro._core.rows import encode_row
+from langchain_sutro._core.rows.schema import InputSchema
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 from langchain_sutro.evaluation.fields import FieldMapping
 

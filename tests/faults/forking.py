@@ -10,10 +10,10 @@ import sys
 import weakref
 
 from langchain_sutro import SutroFunction
-from langchain_sutro._jobs import calls
-from langchain_sutro._rows import open_table, spool_rows
-from langchain_sutro._rows import spool as _spool
-from langchain_sutro._service import private_files
+from langchain_sutro._core.jobs import calls
+from langchain_sutro._core.rows import open_table, spool_rows
+from langchain_sutro._core.rows import spool as _spool
+from langchain_sutro._core.service import private_files
 from tests.faults.functions import rows
 
 COUNT = 40

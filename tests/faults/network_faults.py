@@ -3,8 +3,8 @@
 from random import Random
 from typing import Any
 
-from langchain_sutro._service import submission
-from langchain_sutro._service.exchange import Policy
+from langchain_sutro._core.service import submission
+from langchain_sutro._core.service.exchange import Policy
 from langchain_sutro.local.faults import Faults
 
 PASSING = (408, 425, 429, 500, 502, 503, 504, 524)

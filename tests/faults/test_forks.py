@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from langchain_sutro._service import private_files
+from langchain_sutro._core.service import private_files
 from langchain_sutro.local import LocalDeployment
 from tests.faults.forking import COUNT, ENDS, FORKS
 from tests.faults.functions import FUNCTIONS, labels
@@ -36,7 +36,7 @@ def test_the_parent_reads_on(deployment, tmp_path, fork, named):
 KILLED = """
 import os, signal, sys
 from langchain_sutro import SutroFunction
-from langchain_sutro._jobs import calls
+from langchain_sutro._core.jobs import calls
 from tests.faults.functions import rows
 calls._FEW_ROWS = 0
 results = SutroFunction("echo").submit(rows(40)).results()

@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import pytest
 
 from langchain_sutro import SutroJob, errors
-from langchain_sutro._jobs import calls, memory, parts
-from langchain_sutro._results import batch as batch_results
-from langchain_sutro._service import driver as _http
-from langchain_sutro._service import exchange, jobs, submission
-from langchain_sutro._service import results as _results
-from langchain_sutro._service import runs as _runs
+from langchain_sutro._core.jobs import calls, memory, parts
+from langchain_sutro._core.results import batch as batch_results
+from langchain_sutro._core.service import driver as _http
+from langchain_sutro._core.service import exchange, jobs, submission
+from langchain_sutro._core.service import results as _results
+from langchain_sutro._core.service import runs as _runs
 from tests.faults.scenario import Environment, Scenario
 from tests.support.invariants import BrokenInvariantError
 

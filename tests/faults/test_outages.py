@@ -11,7 +11,7 @@ from typing import Self
 import pytest
 
 from langchain_sutro import SutroFunction, SutroJob, errors
-from langchain_sutro._jobs import calls
+from langchain_sutro._core.jobs import calls
 from langchain_sutro.local import LocalDeployment
 from tests.faults.functions import FUNCTIONS, labels, rows
 from tests.faults.invariants import check_error, check_rows, told

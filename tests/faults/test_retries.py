@@ -13,7 +13,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import RetryPolicy
 
 from langchain_sutro import SutroFunction, SutroJob, SutroJobToolkit, errors
-from langchain_sutro._service.exchange import Policy
+from langchain_sutro._core.service.exchange import Policy
 from langchain_sutro.local import Answer, LocalDeployment
 from tests.faults.functions import FIELD, LABEL
 from tests.support.calls import call, modes, posts

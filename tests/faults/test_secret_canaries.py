@@ -124,7 +124,7 @@ async def test_no_secret_is_seen_anywhere(
 ):
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr("langchain_sutro._jobs.calls._FEW_ROWS", 0)
+    monkeypatch.setattr("langchain_sutro._core.jobs.calls._FEW_ROWS", 0)
     monkeypatch.setenv("HTTPS_PROXY", SECRETS["proxy"])
     seen = Seen()
     for name, secret in SECRETS.items():

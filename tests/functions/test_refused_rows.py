@@ -7,7 +7,7 @@ import pytest
 from langchain_core.runnables import RunnableLambda
 
 from langchain_sutro import SutroFunction, SutroRouter
-from langchain_sutro._service.refused_rows import refused_rows
+from langchain_sutro._core.service.refused_rows import refused_rows
 from langchain_sutro.errors import SutroValidationError
 from tests.support.calls import LEAD, call, modes, posts
 from tests.support.transport import Recorder

@@ -12,7 +12,7 @@ import pytest
 from pydantic import AliasChoices, BaseModel, Field
 
 from langchain_sutro import SutroFunction, SutroJobGroup, errors
-from langchain_sutro._rows import PLAIN_ENDINGS
+from langchain_sutro._core.rows import PLAIN_ENDINGS
 from langchain_sutro.local import LocalDeployment
 from tests.support.calls import call, modes, posts
 

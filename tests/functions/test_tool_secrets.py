@@ -123,7 +123,7 @@ async def test_a_job_tool_tells_no_secret(
     deployment, secrets, langsmith_recorder, monkeypatch, caplog, what, sync
 ):
     # Results come as a file behind a presigned URL, however few.
-    monkeypatch.setattr("langchain_sutro._jobs.calls._FEW_ROWS", 0)
+    monkeypatch.setattr("langchain_sutro._core.jobs.calls._FEW_ROWS", 0)
     caplog.set_level(logging.DEBUG, logger="langchain_sutro")
     function = SutroFunction(
         "prompted",

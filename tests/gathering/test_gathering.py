@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from langchain_sutro._gathering import Gathering, LoopGatherer, Rules
+from langchain_sutro._core.gathering import Gathering, LoopGatherer, Rules
 from tests.gathering.virtual_loop import VirtualLoop
 
 RULES = Rules(quiet=0.2, max_rows=4, max_wait=1.0)

@@ -18,18 +18,19 @@ import langchain_sutro
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "langchain_sutro"
+PRIVATE_ROOMS = "_core"
 
 # The rooms, from the ground up: a file imports from its own room and through the doors of the
 # rooms on lower floors. Rooms of one floor do not know each other.
 FLOORS = (
-    ("_version", "_exports", "_redaction", "_when_loaded"),
+    ("version", "exports", "redaction", "when_loaded"),
     ("errors",),
-    ("_service", "statistics"),
-    ("_rows",),
-    ("_config_files", "_results"),
-    ("_tracing",),
-    ("_jobs",),
-    ("_gathering",),
+    ("service", "statistics"),
+    ("rows",),
+    ("config_files", "results"),
+    ("tracing",),
+    ("jobs",),
+    ("gathering",),
     ("functions",),
     ("agents", "decisions", "evaluation", "pipelines"),
     ("langgraph", "manifest", "middleware", "plots", "systemone"),
@@ -76,8 +77,9 @@ class Module:
     """What a file defines and imports, read without running it."""
 
     def __init__(self, path):
-        self.name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        self.name = self.name.removesuffix("__init__").rstrip(".")
+        whole = ".".join(("langchain_sutro", *path.relative_to(PACKAGE).with_suffix("").parts))
+        self.path = whole.removesuffix("__init__").rstrip(".")
+        self.name = inner(self.path)
         self.tree = ast.parse(path.read_text())
         self.imports = list(imports(self.tree))
         self.own = {target for target, *_ in self.imports if is_own(target)}
@@ -97,7 +99,16 @@ def is_own(module):
 
 
 def inner(module):
-    return module.removeprefix("langchain_sutro").removeprefix(".")
+    """The name of a module below the package; the private rooms stand together in a folder."""
+    name = module.removeprefix("langchain_sutro").removeprefix(".")
+    return name.removeprefix(f"{PRIVATE_ROOMS}.")
+
+
+def outer(room):
+    """The module of a room, wherever it stands."""
+    private = PACKAGE / PRIVATE_ROOMS
+    there = (private / room).is_dir() or (private / f"{room}.py").is_file()
+    return f"langchain_sutro.{PRIVATE_ROOMS}.{room}" if there else f"langchain_sutro.{room}"
 
 
 def imports(node, when="import"):
@@ -128,7 +139,7 @@ FILES = [
     if path.relative_to(PACKAGE).parts[0] not in ABSENT
 ]
 NAMES = {
-    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+    inner(".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"))
     for path in FILES
 } - {"__init__"}
 MODULES = [Module(path) for path in FILES]
@@ -137,8 +148,16 @@ LIBRARY = [m for m in MODULES if m.name and not m.name.endswith("__main__")]
 
 
 def test_every_folder_and_file_at_the_top_has_its_floor():
-    top = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or is_package(path)}
-    assert top - {"__init__"} == FLOOR.keys() | {APART}
+    folders = (PACKAGE, PACKAGE / PRIVATE_ROOMS)
+    top = {
+        path.stem
+        for folder in folders
+        for path in folder.iterdir()
+        if path.suffix == ".py" or is_package(path)
+    }
+    assert top - {"__init__", PRIVATE_ROOMS} == FLOOR.keys() | {APART}
+    # Who opens the package sees what it offers.
+    assert len([path for path in PACKAGE.iterdir() if path.name != "__pycache__"]) <= 18
 
 
 def is_package(path):
@@ -168,7 +187,7 @@ def test_rooms_are_entered_by_their_doors():
 
 def test_doors_say_what_their_rooms_hold_and_import_from_them_alone():
     for room in {"." in m.name and m.room for m in ROOM_FILES} - {False}:
-        door = import_module(f"langchain_sutro.{room}")
+        door = import_module(outer(room))
         assert len(door.__doc__.splitlines()[0]) > len(room)
         # Constants first, as ruff sorts them.
         assert door.__all__ == sorted(door.__all__, key=lambda name: (not name.isupper(), name))
@@ -190,7 +209,7 @@ def test_rooms_of_the_local_deployment_import_only_through_doors_of_floors_below
             continue
         room = inside.partition(".")[0]
         for target in map(inner, sorted(module.own)):
-            if target in ("_exports", "_version") or (target == APART and room == "__main__"):
+            if target in ("exports", "version") or (target == APART and room == "__main__"):
                 continue
             assert target.startswith(f"{APART}."), f"{module.name} imports {target}"
             other, _, file = target.removeprefix(f"{APART}.").partition(".")
@@ -235,11 +254,11 @@ def test_every_module_can_be_imported_first():
     script = (
         "import importlib, json, sys\n"
         "failed = {}\n"
-        f"for name in {sorted(m.name for m in LIBRARY)}:\n"
+        f"for name in {sorted(m.path for m in LIBRARY)}:\n"
         "    for loaded in [n for n in sys.modules if n.startswith('langchain_sutro')]:\n"
         "        del sys.modules[loaded]\n"
         "    try:\n"
-        "        importlib.import_module('langchain_sutro.' + name)\n"
+        "        importlib.import_module(name)\n"
         "    except Exception as error:\n"
         "        failed[name] = repr(error)\n"
         "print(json.dumps(failed))"
@@ -272,10 +291,10 @@ def test_the_library_never_prints():
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name or "__init__")
 def test_all_is_there_and_true(module):
-    loaded = import_module(f"langchain_sutro.{module.name}".rstrip("."))
+    loaded = import_module(module.path)
     offered = getattr(loaded, "__all__", None)
     if offered is None:
-        assert module.name.endswith(("_version", "__main__"))
+        assert module.name.endswith(("version", "__main__", PRIVATE_ROOMS))
         return
     assert len(offered) == len(set(offered))
     assert [name for name in offered if not hasattr(loaded, name)] == []
@@ -287,7 +306,7 @@ def test_nothing_public_is_missing_from_all():
         for module in LIBRARY
         if not any(part.startswith("_") for part in module.name.split("."))
         for name in sorted(defined(module))
-        if name not in import_module(f"langchain_sutro.{module.name}").__all__
+        if name not in import_module(module.path).__all__
     ]
     assert missing == []
 
@@ -351,5 +370,5 @@ def test_private_names_of_others_are_listed():
         for path in PACKAGE.rglob("*.py")
         if PRIVATE.search(path.read_text(encoding="utf-8"))
     }
-    assert users >= {"_tracing/context.py", "evaluation/experiment.py"}
+    assert users >= {"_core/tracing/context.py", "evaluation/experiment.py"}
     assert {path for path in users if f"`{path}`" not in listed} == set()

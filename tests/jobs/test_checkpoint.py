@@ -9,10 +9,10 @@ import time
 import pytest
 
 from langchain_sutro import SutroJobGroup, errors
-from langchain_sutro._jobs import checkpoint as _checkpoint
-from langchain_sutro._jobs import locks
-from langchain_sutro._jobs.checkpoint import CheckpointFile
-from langchain_sutro._jobs.locks import FileLock, exclusive
+from langchain_sutro._core.jobs import checkpoint as _checkpoint
+from langchain_sutro._core.jobs import locks
+from langchain_sutro._core.jobs.checkpoint import CheckpointFile
+from langchain_sutro._core.jobs.locks import FileLock, exclusive
 from tests.support.numbered_rows import rows
 
 PART = {"rows": 10, "sha256": "a" * 64, "token": None, "job_id": None}

@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 
 from langchain_sutro import SutroJob, SutroJobGroup, errors
-from langchain_sutro._service import submission
-from langchain_sutro._service.exchange import Policy
-from langchain_sutro._service.submission import JobRequest
+from langchain_sutro._core.service import submission
+from langchain_sutro._core.service.exchange import Policy
+from langchain_sutro._core.service.submission import JobRequest
 from tests.support.calls import call, modes
 from tests.support.numbered_rows import labels, rows
 

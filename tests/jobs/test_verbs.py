@@ -10,7 +10,7 @@ import pytest
 
 import langchain_sutro
 from langchain_sutro import SutroClient, errors
-from langchain_sutro._service import results as _results_api
+from langchain_sutro._core.service import results as _results_api
 from tests.support.calls import call, modes
 
 ROWS = [{"query": f"Quote for {n} seats", "region": "APAC"} for n in range(20)]

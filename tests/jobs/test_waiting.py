@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from langchain_sutro import errors
-from langchain_sutro._service.exchange import Policy
+from langchain_sutro._core.service.exchange import Policy
 from langchain_sutro.local import LocalDeployment
 from tests.support.calls import call, modes
 from tests.support.numbered_rows import rows

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from blockbuster import blockbuster_ctx
 
-from langchain_sutro._version import __version__ as version
+from langchain_sutro._core.version import __version__ as version
 from langchain_sutro.local import LocalDeployment
 from tests.support.local_api import FUNCTIONS, TEXT, client, echo, end, results, submit
 

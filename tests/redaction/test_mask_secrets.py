@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from langchain_sutro._redaction import has_secret, mask_secrets, printable, shown
+from langchain_sutro._core.redaction import has_secret, mask_secrets, printable, shown
 from tests.support.secrets import PRESIGNED
 
 KEY = "sk_live-AbC123xyz890QwErTy"

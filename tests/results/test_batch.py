@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 from blockbuster import blockbuster_ctx
 
-from langchain_sutro._results import result_columns
-from langchain_sutro._results.batch import BatchResults
-from langchain_sutro._results.payload import FunctionResult
-from langchain_sutro._results.sdk_frame import results_frame
+from langchain_sutro._core.results import result_columns
+from langchain_sutro._core.results.batch import BatchResults
+from langchain_sutro._core.results.payload import FunctionResult
+from langchain_sutro._core.results.sdk_frame import results_frame
 from langchain_sutro.errors import SutroInputError, SutroJobError, SutroRowError
 
 OUTPUTS = [

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from langchain_sutro import BatchResults, FunctionResult
-from langchain_sutro._results import result_columns, unpack
+from langchain_sutro._core.results import result_columns, unpack
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError, SutroRowError
 
 OUTPUTS = [

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from langchain_sutro import BatchResults, SutroClient
-from langchain_sutro._jobs.calls import fetch_results
+from langchain_sutro._core.jobs.calls import fetch_results
 from langchain_sutro.errors import SutroError
 from tests.support.hostile_answers import mutants
 from tests.support.raw_server import http, raw_server

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from IPython.lib.pretty import pretty
 from pydantic import BaseModel, Field
 
-from langchain_sutro._results.payload import FunctionResult, parse_output_model, row_result
+from langchain_sutro._core.results.payload import FunctionResult, parse_output_model, row_result
 from langchain_sutro.errors import SutroAPIError, SutroRowError
 
 DEPLOYMENT = {

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from langchain_sutro._results import unpack as _unpack
+from langchain_sutro._core.results import unpack as _unpack
 
 
 def unpacked(outputs: list) -> tuple[list[dict], list]:

@@ -11,7 +11,7 @@ import zstandard
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from langchain_sutro._rows import csv_files, spool_rows
+from langchain_sutro._core.rows import csv_files, spool_rows
 from langchain_sutro.errors import SutroInputError
 from tests.support.spooled import rows_of
 

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import create_model
 
-from langchain_sutro._rows import dump_row, table_for
-from langchain_sutro._rows.schema import InputSchema
+from langchain_sutro._core.rows import dump_row, table_for
+from langchain_sutro._core.rows.schema import InputSchema
 from langchain_sutro.errors import SutroInputError
 from tests.support.spooled import rows_of
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from langchain_sutro._rows import json_lines, open_table, spool_rows, tables
+from langchain_sutro._core.rows import json_lines, open_table, spool_rows, tables
 from langchain_sutro.errors import SutroInputError
 from tests.support.spooled import rows_of
 

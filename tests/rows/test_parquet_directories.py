@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from langchain_sutro._rows import spool_rows
+from langchain_sutro._core.rows import spool_rows
 from langchain_sutro.errors import SutroInputError
 from tests.support.spooled import rows_of
 
@@ -145,7 +145,7 @@ def test_a_link_in_a_circle_is_an_error(tmp_path):
 
 
 def test_a_file_that_is_changed_meanwhile_is_an_error(tmp_path, monkeypatch):
-    from langchain_sutro._rows import parquet_directory
+    from langchain_sutro._core.rows import parquet_directory
 
     write(tmp_path, a=pa.table({"n": list(range(10))}), b=pa.table({"n": [1]}))
     batches = parquet_directory.parquet_batches

@@ -26,9 +26,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from langchain_sutro._results.payload import FunctionResult
-from langchain_sutro._rows import SpooledRows, dump_row, encode_row, split_rows, spool, spool_rows
-from langchain_sutro._rows.json_rows import encode_value
+from langchain_sutro._core.results.payload import FunctionResult
+from langchain_sutro._core.rows import (
+    SpooledRows,
+    dump_row,
+    encode_row,
+    split_rows,
+    spool,
+    spool_rows,
+)
+from langchain_sutro._core.rows.json_rows import encode_value
 from langchain_sutro.errors import SutroInputError
 
 SECRET = "hunter2"
@@ -381,7 +388,7 @@ def test_exactly_the_tables_with_an_infinity_are_refused(cells):
 def test_a_disk_that_is_full_is_an_error_of_this_package():
     code = (
         "import resource\n"
-        "from langchain_sutro._rows import spool_rows\n"
+        "from langchain_sutro._core.rows import spool_rows\n"
         "from langchain_sutro.errors import SutroConfigurationError\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (6_000_000, 6_000_000))\n"
         "try:\n"

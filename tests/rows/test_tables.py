@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from langchain_sutro import RemoteTable
-from langchain_sutro._rows import open_table, split_rows, spool, spool_rows
-from langchain_sutro._rows.tables import LocalTable
+from langchain_sutro._core.rows import open_table, split_rows, spool, spool_rows
+from langchain_sutro._core.rows.tables import LocalTable
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 
 DAY = dt.date(2026, 1, 2)
@@ -355,8 +355,8 @@ def test_a_store_whose_extra_is_missing_is_an_error_that_names_the_extra(monkeyp
 def test_importing_rows_and_sending_a_list_loads_no_table_library():
     code = (
         "import sys\n"
-        "from langchain_sutro._results import batch, payload\n"
-        "from langchain_sutro._rows import spool_rows\nspool_rows([{'a': 1.5, 'b': None}])\n"
+        "from langchain_sutro._core.results import batch, payload\n"
+        "from langchain_sutro._core.rows import spool_rows\nspool_rows([{'a': 1.5, 'b': None}])\n"
         "found = {'pandas', 'pyarrow', 'polars', 'numpy'} & sys.modules.keys()\n"
         "sys.exit(str(found) if found else 0)\n"
     )

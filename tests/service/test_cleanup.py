@@ -4,7 +4,7 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from langchain_sutro._service.cleanup import when_gone
+from langchain_sutro._core.service.cleanup import when_gone
 
 
 class Owner:

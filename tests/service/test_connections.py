@@ -16,9 +16,9 @@ import httpx
 import orjson
 import pytest
 
-from langchain_sutro._service import connections as _pool
-from langchain_sutro._service.connections import AsyncStackTransport, StackTransport
-from langchain_sutro._service.driver import Request, Session, Timeout
+from langchain_sutro._core.service import connections as _pool
+from langchain_sutro._core.service.connections import AsyncStackTransport, StackTransport
+from langchain_sutro._core.service.driver import Request, Session, Timeout
 from langchain_sutro.errors import (
     SutroConfigurationError,
     SutroConnectionError,
@@ -349,8 +349,8 @@ def test_a_forked_process_opens_its_own_connection(server):
     program = f"""
 import os, sys
 from pydantic import SecretStr
-from langchain_sutro._service.driver import Request, Session
-from langchain_sutro._service.settings import Settings
+from langchain_sutro._core.service.driver import Request, Session
+from langchain_sutro._core.service.settings import Settings
 base = {server.url!r} + "/v1"
 session = Session(Settings("deployment", base, base, SecretStr("k")))
 call = lambda path: session.send(Request("GET", base + path)).status

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_sutro._service import private_files
-from langchain_sutro._service import results as _results
-from langchain_sutro._service.download import Download, download_results, results_url
-from langchain_sutro._service.driver import Response
-from langchain_sutro._service.exchange import Service
-from langchain_sutro._service.private_files import remove_private
-from langchain_sutro._service.results import PrivateFile
+from langchain_sutro._core.service import private_files
+from langchain_sutro._core.service import results as _results
+from langchain_sutro._core.service.download import Download, download_results, results_url
+from langchain_sutro._core.service.driver import Response
+from langchain_sutro._core.service.exchange import Service
+from langchain_sutro._core.service.private_files import remove_private
+from langchain_sutro._core.service.results import PrivateFile
 from langchain_sutro.errors import (
     SutroAPIError,
     SutroAuthenticationError,

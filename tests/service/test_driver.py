@@ -9,9 +9,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from langchain_sutro._service.driver import Request, Session, Timeout
-from langchain_sutro._service.settings import Settings
-from langchain_sutro._version import __version__
+from langchain_sutro._core.service.driver import Request, Session, Timeout
+from langchain_sutro._core.service.settings import Settings
+from langchain_sutro._core.version import __version__
 from langchain_sutro.errors import (
     SutroConfigurationError,
     SutroConnectionError,

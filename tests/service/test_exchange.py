@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langchain_sutro._service import download, jobs
-from langchain_sutro._service import runs as _runs
-from langchain_sutro._service import watch as _watch
-from langchain_sutro._service.driver import Request
-from langchain_sutro._service.exchange import (
+from langchain_sutro._core.service import download, jobs
+from langchain_sutro._core.service import runs as _runs
+from langchain_sutro._core.service import watch as _watch
+from langchain_sutro._core.service.driver import Request
+from langchain_sutro._core.service.exchange import (
     Pacer,
     Repeat,
     Service,

@@ -7,10 +7,10 @@ import logging
 import pytest
 
 from langchain_sutro import SutroClient, SutroJob
-from langchain_sutro._service.download import Download, download_results
-from langchain_sutro._service.driver import Session, arun, run
-from langchain_sutro._service.exchange import Policy, Service
-from langchain_sutro._service.settings import resolve
+from langchain_sutro._core.service.download import Download, download_results
+from langchain_sutro._core.service.driver import Session, arun, run
+from langchain_sutro._core.service.exchange import Policy, Service
+from langchain_sutro._core.service.settings import resolve
 from tests.support.calls import modes
 from tests.support.raw_server import http, raw_server
 from tests.support.secrets import PRESIGNED

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from langchain_sutro._service.driver import Session
-from langchain_sutro._service.settings import Settings, check_url, resolve
+from langchain_sutro._core.service.driver import Session
+from langchain_sutro._core.service.settings import Settings, check_url, resolve
 from langchain_sutro.errors import SutroConfigurationError
 
 ENV, FILE, GIVEN = "https://env.example", "https://file.example", "https://given.example"

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from langchain_sutro._service import Step, arun_steps, blocking, run_steps
+from langchain_sutro._core.service import Step, arun_steps, blocking, run_steps
 from tests.support.calls import modes
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_sutro._service import submission
-from langchain_sutro._service.exchange import Service, is_id
-from langchain_sutro._service.submission import JobRequest, Marker, find_job, look_for
+from langchain_sutro._core.service import submission
+from langchain_sutro._core.service.exchange import Service, is_id
+from langchain_sutro._core.service.submission import JobRequest, Marker, find_job, look_for
 from langchain_sutro.errors import (
     SubmissionUnknownError,
     SutroAPIError,

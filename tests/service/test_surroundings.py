@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from langchain_sutro import SutroClient
-from langchain_sutro._service import surroundings
+from langchain_sutro._core.service import surroundings
 from langchain_sutro.errors import SutroConfigurationError
 from tests.support.calls import modes
 

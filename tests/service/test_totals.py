@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from langchain_sutro import SutroClient
-from langchain_sutro._jobs import calls
-from langchain_sutro._service.download import Download, download_results
-from langchain_sutro._service.driver import Request, Session, Timeout, arun, run
-from langchain_sutro._service.exchange import Policy, Service
-from langchain_sutro._service.settings import resolve
+from langchain_sutro._core.jobs import calls
+from langchain_sutro._core.service.download import Download, download_results
+from langchain_sutro._core.service.driver import Request, Session, Timeout, arun, run
+from langchain_sutro._core.service.exchange import Policy, Service
+from langchain_sutro._core.service.settings import resolve
 from langchain_sutro.errors import (
     SutroAPIError,
     SutroConnectionError,

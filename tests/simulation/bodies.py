@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import httpx
 
-from langchain_sutro._service.driver import Response
+from langchain_sutro._core.service.driver import Response
 from langchain_sutro.errors import SutroConnectionError
 from tests.simulation.jobs import file
 from tests.support.invariants import check

@@ -3,15 +3,15 @@
 import io
 from datetime import timedelta
 
-from langchain_sutro._service import exchange as _exchange
-from langchain_sutro._service import results as _results
-from langchain_sutro._service import runs as _runs
-from langchain_sutro._service import submission
-from langchain_sutro._service import watch as _watch
-from langchain_sutro._service.download import Download
-from langchain_sutro._service.driver import Request, Sleep
-from langchain_sutro._service.exchange import Policy
-from langchain_sutro._service.submission import JobRequest, Marker
+from langchain_sutro._core.service import exchange as _exchange
+from langchain_sutro._core.service import results as _results
+from langchain_sutro._core.service import runs as _runs
+from langchain_sutro._core.service import submission
+from langchain_sutro._core.service import watch as _watch
+from langchain_sutro._core.service.download import Download
+from langchain_sutro._core.service.driver import Request, Sleep
+from langchain_sutro._core.service.exchange import Policy
+from langchain_sutro._core.service.submission import JobRequest, Marker
 from langchain_sutro.errors import (
     SubmissionUnknownError,
     SutroAPIError,

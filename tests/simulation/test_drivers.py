@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langchain_sutro._service.driver import Sleep, arun, run
+from langchain_sutro._core.service.driver import Sleep, arun, run
 from tests.support.calls import modes
 from tests.support.transport import Recorder, get
 

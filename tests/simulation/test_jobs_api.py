@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_sutro._service import jobs
-from langchain_sutro._service import watch as _watch
-from langchain_sutro._service.exchange import Service
-from langchain_sutro._service.jobs import JobStatus
-from langchain_sutro._service.watch import JobProgress
+from langchain_sutro._core.service import jobs
+from langchain_sutro._core.service import watch as _watch
+from langchain_sutro._core.service.exchange import Service
+from langchain_sutro._core.service.jobs import JobStatus
+from langchain_sutro._core.service.watch import JobProgress
 from langchain_sutro.errors import (
     SutroAPIError,
     SutroConflictError,

@@ -5,7 +5,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from langchain_sutro._service.submission import JobRequest, Marker
+from langchain_sutro._core.service.submission import JobRequest, Marker
 from langchain_sutro.errors import SutroServerError
 from tests.simulation.jobs import Table
 from tests.support.script import answer

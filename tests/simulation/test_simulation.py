@@ -9,10 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from langchain_sutro._service import download, exchange, jobs, submission
-from langchain_sutro._service import results as _results
-from langchain_sutro._service import runs as _runs
-from langchain_sutro._service import watch as _watch
+from langchain_sutro._core.service import download, exchange, jobs, submission
+from langchain_sutro._core.service import results as _results
+from langchain_sutro._core.service import runs as _runs
+from langchain_sutro._core.service import watch as _watch
 from langchain_sutro.errors import SubmissionUnknownError, SutroServerError
 from tests.simulation.scenario import play
 from tests.support.invariants import BrokenInvariantError

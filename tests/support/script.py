@@ -6,9 +6,9 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
-from langchain_sutro._service.driver import Request, Response, Sleep
-from langchain_sutro._service.exchange import Policy
-from langchain_sutro._service.settings import Settings
+from langchain_sutro._core.service.driver import Request, Response, Sleep
+from langchain_sutro._core.service.exchange import Policy
+from langchain_sutro._core.service.settings import Settings
 from langchain_sutro.errors import SutroConnectionError, SutroTimeoutError
 
 KEY = "sk_very_secret"

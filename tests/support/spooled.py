@@ -2,7 +2,7 @@
 
 import json
 
-from langchain_sutro._rows import spool_rows
+from langchain_sutro._core.rows import spool_rows
 
 
 def rows_of(data, **options) -> list:

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from langchain_sutro._service.exchange import Service
-from langchain_sutro._service.submission import JobRequest, Marker, reusable_job, submit_job
+from langchain_sutro._core.service.exchange import Service
+from langchain_sutro._core.service.submission import JobRequest, Marker, reusable_job, submit_job
 from tests.simulation.jobs import Table
 from tests.support.script import DEPLOYMENT, Script, answer
 

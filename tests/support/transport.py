@@ -3,8 +3,8 @@
 import httpx
 from pydantic import SecretStr
 
-from langchain_sutro._service.driver import Request, Session
-from langchain_sutro._service.settings import Settings
+from langchain_sutro._core.service.driver import Request, Session
+from langchain_sutro._core.service.settings import Settings
 
 SETTINGS = Settings("deployment", "https://d.example/v1", "https://d.example/v1", SecretStr("sk_1"))
 

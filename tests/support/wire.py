@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import orjson
 from pydantic import SecretStr
 
-from langchain_sutro._service.settings import Settings
+from langchain_sutro._core.service.settings import Settings
 
 # Long enough for a machine that is busy with other things; nothing waits for as long.
 PATIENCE = 30.0

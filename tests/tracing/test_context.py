@@ -21,8 +21,8 @@ from langsmith._internal import _context
 from langsmith.utils import ContextThreadPoolExecutor
 
 from langchain_sutro import SutroClient, SutroFunction
-from langchain_sutro._results import FunctionResult
-from langchain_sutro._tracing import (
+from langchain_sutro._core.results import FunctionResult
+from langchain_sutro._core.tracing import (
     TraceContext,
     active_context,
     add_facts,

@@ -19,9 +19,9 @@ from langsmith import trace, traceable, tracing_context
 from langsmith._internal import _background_thread
 
 from langchain_sutro import SutroClient, SutroFunction, SutroJob, TraceContext, wait_for_job_traces
-from langchain_sutro._results.batch import BatchResults
-from langchain_sutro._tracing import check_trace_rows, stable_id
-from langchain_sutro._tracing.row_sample import choose_rows
+from langchain_sutro._core.results.batch import BatchResults
+from langchain_sutro._core.tracing import check_trace_rows, stable_id
+from langchain_sutro._core.tracing.row_sample import choose_rows
 from langchain_sutro.errors import (
     SutroConfigurationError,
     SutroError,
@@ -401,8 +401,8 @@ async def test_a_langsmith_in_trouble_changes_no_result_and_delays_none(
     deployment, monkeypatch, trouble, sync
 ):
     """Results come at once, and their trace is given up within its budget."""
-    monkeypatch.setattr("langchain_sutro._tracing.job_run._SECONDS", 0.5)
-    monkeypatch.setattr("langchain_sutro._tracing.job_run._PORTION", 10)
+    monkeypatch.setattr("langchain_sutro._core.tracing.job_run._SECONDS", 0.5)
+    monkeypatch.setattr("langchain_sutro._core.tracing.job_run._PORTION", 10)
     # All clients of a process share it, and requests of this one will occupy it for long.
     monkeypatch.setattr(
         _background_thread, "LANGSMITH_CLIENT_THREAD_POOL", ThreadPoolExecutor(2), raising=False
@@ -427,7 +427,7 @@ async def test_a_langsmith_in_trouble_changes_no_result_and_delays_none(
 
 
 def test_results_are_there_before_their_trace(qualify, langsmith_recorder, monkeypatch):
-    monkeypatch.setattr("langchain_sutro._tracing.job_run._PORTION", 10)
+    monkeypatch.setattr("langchain_sutro._core.tracing.job_run._PORTION", 10)
     langsmith_recorder.delay = 0.2
     qualify.submit([LEAD] * 50).results()
     assert not wait_for_job_traces(0)
@@ -436,7 +436,7 @@ def test_results_are_there_before_their_trace(qualify, langsmith_recorder, monke
 
 def test_no_row_is_dropped_where_the_clients_queue_is_short(qualify, monkeypatch):
     monkeypatch.setenv("LANGSMITH_TRACING_QUEUE_MAX_SIZE", "100")
-    monkeypatch.setattr("langchain_sutro._tracing.job_run._PORTION", 50)
+    monkeypatch.setattr("langchain_sutro._core.tracing.job_run._PORTION", 50)
     with LangSmithRecorder(zstd=False) as smith, tracing_to(smith, monkeypatch):
         smith.delay = 0.02
         qualify.submit([LEAD] * 600).results()
@@ -475,8 +475,8 @@ def test_figures_of_a_part_are_not_given_for_the_whole():
 def test_what_langsmith_was_too_slow_for_is_counted_and_logged_once(
     qualify, langsmith_recorder, monkeypatch, caplog
 ):
-    monkeypatch.setattr("langchain_sutro._tracing.job_run._SECONDS", 0.0)
-    monkeypatch.setattr("langchain_sutro._tracing.job_run._PORTION", 10)
+    monkeypatch.setattr("langchain_sutro._core.tracing.job_run._SECONDS", 0.0)
+    monkeypatch.setattr("langchain_sutro._core.tracing.job_run._PORTION", 10)
     with caplog.at_level(logging.WARNING, logger="langchain_sutro"):
         job = qualify.submit([LEAD] * 100)
         # A flush without time does not wait for the run's creation, which the client then sends

@@ -115,7 +115,7 @@ async def test_results_fetched_where_nothing_may_be_sent_are_not_sent(
 async def test_after_a_refused_upload_the_trace_is_completed(
     qualify, monkeypatch, when, batching, sync
 ):
-    monkeypatch.setattr("langchain_sutro._tracing.stored_runs._PAUSE", 0.05)
+    monkeypatch.setattr("langchain_sutro._core.tracing.stored_runs._PAUSE", 0.05)
     with LangSmithRecorder() as smith, tracing_to(smith, monkeypatch, wait=False):
         client = smith.client(auto_batch_tracing=batching)
         with tracing_context(client=client, enabled=True):
@@ -207,7 +207,7 @@ async def test_with_spans_only_a_job_taken_up_elsewhere_has_its_span(
         job = await submitted(qualify, [LEAD], sync=sync)
     first.flush()
     if where == "another process":
-        monkeypatch.setattr("langchain_sutro._tracing.job_traces._by_token", {})
+        monkeypatch.setattr("langchain_sutro._core.tracing.job_traces._by_token", {})
         second, spans = client_of(there), there
     else:
         second, spans = first, here

@@ -14,7 +14,7 @@ from langchain_core.tracers.langchain import LangChainTracer
 from langsmith import traceable, tracing_context
 
 from langchain_sutro import SutroClient, SutroFunction, TraceContext, wait_for_job_traces
-from langchain_sutro._tracing import job_traces
+from langchain_sutro._core.tracing import job_traces
 from langchain_sutro.agents.job_toolkit import SutroJobToolkit
 from langchain_sutro.local import LocalDeployment
 from tests.support.langsmith_recorder import LangSmithRecorder

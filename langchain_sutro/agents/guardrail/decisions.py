@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NotRequired, TypeAli
 
 from typing_extensions import TypedDict
 
-from langchain_sutro._exports import exported_from
+from langchain_sutro._core.exports import exported_from
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage, ToolCall

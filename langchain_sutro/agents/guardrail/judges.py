@@ -16,9 +16,9 @@ from langchain_core.exceptions import (
 from langgraph.errors import GraphBubbleUp
 from pydantic import SecretStr
 
-from langchain_sutro._jobs import SutroClient
-from langchain_sutro._results import FunctionResult, check_min_confidence
-from langchain_sutro._service import Step, Steps
+from langchain_sutro._core.jobs import SutroClient
+from langchain_sutro._core.results import FunctionResult, check_min_confidence
+from langchain_sutro._core.service import Step, Steps
 from langchain_sutro.errors import (
     SutroAPIError,
     SutroAuthenticationError,

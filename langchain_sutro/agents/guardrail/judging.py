@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from langchain_core.runnables.config import ContextThreadPoolExecutor
 from langgraph.func import task
 
-from langchain_sutro._service import Steps, arun_steps, run_steps, start_all
+from langchain_sutro._core.service import Steps, arun_steps, run_steps, start_all
 from langchain_sutro.agents.guardrail.contents import call_digest, message_digest
 from langchain_sutro.agents.guardrail.decisions import (
     DECISIONS,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from langchain_core.messages import BaseMessage, ToolCall
 
-    from langchain_sutro._results import FunctionResult
+    from langchain_sutro._core.results import FunctionResult
     from langchain_sutro.agents.guardrail.rules import Rules
     from langchain_sutro.agents.guardrail.seals import Seals
 

@@ -17,8 +17,8 @@ except ImportError as error:
         f'SutroGuardrail needs LangChain\'s agents ({error}): pip install "langchain-sutro[agents]"'
     ) from error
 
-from langchain_sutro._exports import exported_from
-from langchain_sutro._service import Step, Steps, arun_steps, blocking, run_steps
+from langchain_sutro._core.exports import exported_from
+from langchain_sutro._core.service import Step, Steps, arun_steps, blocking, run_steps
 from langchain_sutro.agents.guardrail.decisions import (
     DECISIONS,
     GuardrailAction,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from langchain_sutro._results import is_confident
+from langchain_sutro._core.results import is_confident
 from langchain_sutro.agents.guardrail.decisions import GuardrailAction
 from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.functions import by_verdict, result_verdict
@@ -14,7 +14,7 @@ from langchain_sutro.functions import by_verdict, result_verdict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from langchain_sutro._results import FunctionResult
+    from langchain_sutro._core.results import FunctionResult
     from langchain_sutro.agents.guardrail.judges import Judge
 
 __all__ = ["GuardrailActions", "Rules"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
-from langchain_sutro._service import JobProgress, JobStatus, Step, Steps, blocking
+from langchain_sutro._core.service import JobProgress, JobStatus, Step, Steps, blocking
 from langchain_sutro.agents.jobs.input import RowsInput
 from langchain_sutro.agents.jobs.pages import Page, PageLimits
 from langchain_sutro.agents.jobs.progress import ToolProgress
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     from langchain_core.runnables import RunnableConfig
 
-    from langchain_sutro._jobs import SutroJob
-    from langchain_sutro._results import BatchResults
-    from langchain_sutro._rows import SpooledRows
+    from langchain_sutro._core.jobs import SutroJob
+    from langchain_sutro._core.results import BatchResults
+    from langchain_sutro._core.rows import SpooledRows
     from langchain_sutro.agents.jobs.known_jobs import KnownJobs
     from langchain_sutro.agents.safe_files import RootFiles
     from langchain_sutro.functions import SutroFunction

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from langchain_sutro._service import Steps, blocking, run_steps
+from langchain_sutro._core.service import Steps, blocking, run_steps
 from langchain_sutro.errors import SutroInputError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from langchain_core.runnables import RunnableConfig
 
-    from langchain_sutro._rows import SpooledRows
+    from langchain_sutro._core.rows import SpooledRows
     from langchain_sutro.agents.jobs.actions import JobActions
 
 __all__ = ["Approvals", "Call", "call_of", "current_config"]

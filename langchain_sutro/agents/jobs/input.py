@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._rows import SpooledRows, split_rows, spool_rows, table_for, without_surplus
+from langchain_sutro._core.rows import (
+    SpooledRows,
+    split_rows,
+    spool_rows,
+    table_for,
+    without_surplus,
+)
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.functions import table_schema
 

@@ -7,8 +7,8 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._jobs import SutroJob
-from langchain_sutro._service import Step, Steps
+from langchain_sutro._core.jobs import SutroJob
+from langchain_sutro._core.service import Step, Steps
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError, SutroNotFoundError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from langchain_sutro.errors import SutroError, SutroInputError
 from langchain_sutro.functions import short_answer
 
 if TYPE_CHECKING:
-    from langchain_sutro._results import BatchResults
+    from langchain_sutro._core.results import BatchResults
 
 __all__ = ["Page", "PageLimits"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks.manager import adispatch_custom_event, dispatch_custom_event
 
-from langchain_sutro._service import Step
+from langchain_sutro._core.service import Step
 from langchain_sutro.functions import PROGRESS_EVENT, event
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from langchain_core.runnables import RunnableConfig
 
-    from langchain_sutro._service import JobProgress
+    from langchain_sutro._core.service import JobProgress
 
 __all__ = ["ToolProgress"]
 

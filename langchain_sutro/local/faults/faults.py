@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from langchain_sutro._exports import exported_from
+from langchain_sutro._core.exports import exported_from
 from langchain_sutro.local.faults.kinds import HttpFault, JobFault, ProgressFault, StorageFault
 
 if TYPE_CHECKING:

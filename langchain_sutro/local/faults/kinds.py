@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict
 
 import orjson
 
-from langchain_sutro._exports import exported_from
+from langchain_sutro._core.exports import exported_from
 
 __all__ = [
     "HttpFault",

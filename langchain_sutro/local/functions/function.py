@@ -15,7 +15,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel
 
-from langchain_sutro._exports import exported_from
+from langchain_sutro._core.exports import exported_from
 from langchain_sutro.local.functions.fields import Fields, as_text
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 import orjson
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from langchain_sutro._exports import exported_from
+from langchain_sutro._core.exports import exported_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from langchain_sutro._exports import exported_from
+from langchain_sutro._core.exports import exported_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,7 +1,0 @@
-"""Files of configuration: manifests of Functions, and of decision models."""
-
-from langchain_sutro._config_files.files import Place, Problem, load_config
-from langchain_sutro._config_files.schemas import schema_problems
-from langchain_sutro._config_files.settings import ManifestSettings
-
-__all__ = ["ManifestSettings", "Place", "Problem", "load_config", "schema_problems"]

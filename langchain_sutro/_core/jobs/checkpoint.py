@@ -1,0 +1,154 @@
+"""The checkpoint of a job group: a small JSON file with one owner at a time."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import orjson
+from pydantic import Field, TypeAdapter, ValidationError
+
+from langchain_sutro._core.jobs.locks import exclusive
+from langchain_sutro._core.service import JobRequest  # noqa: TC001 - pydantic resolves it
+from langchain_sutro.errors import SutroConfigurationError, SutroInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["MOST_ROWS", "Checkpoint", "CheckpointFile", "JobPart"]
+
+# How long another owner is waited for.
+_OWNER_SECONDS = 60.0
+
+_Seconds = Annotated[float, Field(ge=0, le=timedelta.max.total_seconds())]
+# What JSON numbers hold exactly.
+MOST_ROWS = 2**53
+_Count = Annotated[int, Field(ge=1, le=MOST_ROWS)]
+_Token = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+@dataclass(slots=True)
+class JobPart:
+    """One job's share of the table; `token` is set while it may have been submitted."""
+
+    rows: _Count
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    token: _Token | None = None
+    job_id: Annotated[str, Field(min_length=1)] | None = None
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """What a group is, but for the client.
+
+    Attributes:
+        request: What each job is to do.
+        max_rows: Maximum rows per job.
+        parts: In the order of the rows.
+        reuse_seconds: How old an earlier job may be that is taken for a part.
+    """
+
+    request: JobRequest
+    max_rows: _Count
+    parts: Annotated[list[JobPart], Field(min_length=1)]
+    reuse_seconds: _Seconds | None = field(default=None)
+
+
+@cache
+def _checkpoints() -> TypeAdapter[Checkpoint]:
+    return TypeAdapter(Checkpoint)
+
+
+class CheckpointFile:
+    """The file. Its methods block, so they are not for an event loop.
+
+    Args:
+        path: Where it is.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        # What was last read or written here.
+        self._content: bytes | None = None
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Be its one owner while the block runs; others wait, or are told who it is."""
+        with exclusive(self.path, _OWNER_SECONDS):
+            yield
+
+    def check_new(self) -> None:
+        """Raises SutroConfigurationError if it exists."""
+        if self.path.exists():
+            raise SutroConfigurationError(
+                f"{self.path} exists: continue with SutroJobGroup.resume, or choose another "
+                "checkpoint."
+            )
+
+    def read(self) -> Checkpoint:
+        """What the file holds.
+
+        Raises:
+            SutroConfigurationError: There is no such file, or it is not a checkpoint.
+        """
+        try:
+            self._content = self.path.read_bytes()
+        except OSError as error:
+            raise SutroConfigurationError(
+                f"{self.path} cannot be read: {error.strerror}."
+            ) from error
+        try:
+            found = _checkpoints().validate_json(self._content, strict=True)
+            found.request.check()
+        except (ValueError, SutroInputError) as error:
+            what = _first(error)
+            raise SutroConfigurationError(
+                f"{self.path} is not a checkpoint of a job group{what}."
+            ) from None
+        return found
+
+    def write(self, checkpoint: Checkpoint) -> None:
+        """Replace what the file holds, so that a crash leaves the old or the new one.
+
+        Raises:
+            SutroConfigurationError: It cannot be written, or somebody else has changed it.
+        """
+        content = orjson.dumps(asdict(checkpoint), option=orjson.OPT_INDENT_2)
+        beside = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}.new")
+        try:
+            now = self.path.read_bytes() if self.path.exists() else None
+            if now != self._content:
+                raise SutroConfigurationError(
+                    f"{self.path} was changed by something else meanwhile. Continue with "
+                    "SutroJobGroup.resume."
+                )
+            try:
+                with beside.open("xb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                beside.replace(self.path)
+            finally:
+                beside.unlink(missing_ok=True)
+        except OSError as error:
+            raise SutroConfigurationError(
+                f"{self.path} cannot be written: {error.strerror}."
+            ) from error
+        self._content = content
+
+
+def _first(error: Exception) -> str:
+    """Which of its entries is wrong; values are not shown."""
+    if isinstance(error, SutroInputError):
+        return f": {str(error).rstrip('.')}"
+    if not isinstance(error, ValidationError):
+        return ""
+    wrong = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(str(part) for part in wrong["loc"])
+    return f": {place}: {wrong['msg']}" if place else ""

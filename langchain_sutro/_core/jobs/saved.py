@@ -1,0 +1,79 @@
+"""Saving the results of a job as a file of the user's."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from langchain_sutro._core.jobs.connection import Connection, asking
+from langchain_sutro._core.service import PartFile, blocking, results_link, results_saved
+from langchain_sutro.errors import SutroConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from langchain_sutro._core.service import Steps
+
+__all__ = ["save_results"]
+
+
+def save_results(
+    client: Connection,
+    job_id: str,
+    output_path: str | os.PathLike[str] | None,
+    options: dict[str, Any],
+    *,
+    resume: bool,
+) -> Steps[str]:
+    """Download the results of a job; `SutroClient.download_job_results` has the arguments."""
+    settings = yield blocking(lambda: client.settings)
+    folder = yield blocking(_folder, output_path)
+    if folder is None:
+        place = Path(os.fspath(output_path or ""))
+    elif settings.generation == "hosted":
+        # It has no presigned URLs, which come with the name.
+        place = folder / _file_name(None, job_id)
+    else:
+        answer = yield from asking(client, results_link, job_id, options)
+        artifact = answer.get("artifact")
+        name = artifact.get("filename") if isinstance(artifact, dict) else None
+        place = folder / _file_name(name, job_id)
+    with _writing(place):
+        part: PartFile = yield blocking(PartFile, place, resume=resume)
+        try:
+            yield from asking(client, results_saved, job_id, part, options)
+            yield blocking(part.finish)
+        finally:
+            yield blocking(part.close)
+    return str(place)
+
+
+def _folder(output_path: str | os.PathLike[str] | None) -> Path | None:
+    """The directory that a path means; None if it means a file."""
+    if output_path is None:
+        return Path()
+    said = os.fspath(output_path)
+    folder = Path(said)
+    if not said.endswith(("/", os.sep)) and not folder.is_dir():
+        return None
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _file_name(name: object, job_id: str) -> str:
+    """The service's name for the file, from which no other directory can be reached."""
+    last = re.split(r"[/\\]", name)[-1] if isinstance(name, str) else ""
+    safe = last if last.isprintable() and last.strip(". ") else ""
+    return safe or re.sub(r"[^\w-]", "_", job_id) + ".parquet"
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SutroConfigurationError(f"{path} cannot be written: {error.strerror}.") from error

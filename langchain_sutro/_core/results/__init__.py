@@ -1,0 +1,22 @@
+"""Results: the payload of one call, and the results of a job as rows or as a table."""
+
+from langchain_sutro._core.results.batch import BatchResults, usd
+from langchain_sutro._core.results.confidence import check_min_confidence, is_confident
+from langchain_sutro._core.results.labels import LabelCounts
+from langchain_sutro._core.results.model import AnsweringModel, model_warnings
+from langchain_sutro._core.results.payload import FunctionResult, answer_fields, parse_output_model
+from langchain_sutro._core.results.sdk_frame import results_frame
+
+__all__ = [
+    "AnsweringModel",
+    "BatchResults",
+    "FunctionResult",
+    "LabelCounts",
+    "answer_fields",
+    "check_min_confidence",
+    "is_confident",
+    "model_warnings",
+    "parse_output_model",
+    "results_frame",
+    "usd",
+]

@@ -1,0 +1,36 @@
+"""Rows: any table as rows of JSON, checked against a schema, and spooled to disk if large."""
+
+from langchain_sutro._core.rows.columns import Fields, without_surplus
+from langchain_sutro._core.rows.dumped_models import SECRETS, model_values
+from langchain_sutro._core.rows.json_rows import dump_row, encode_row, kind_name, loaded
+from langchain_sutro._core.rows.json_schema import schema_problems
+from langchain_sutro._core.rows.model_names import incoming_names
+from langchain_sutro._core.rows.remote import RemoteTable
+from langchain_sutro._core.rows.schema import ExtraFields, InputSchema, model_of
+from langchain_sutro._core.rows.spool import SpooledRows, split_rows, spool_rows
+from langchain_sutro._core.rows.table_files import PLAIN_ENDINGS, file_columns
+from langchain_sutro._core.rows.tables import open_table, table_for
+
+__all__ = [
+    "PLAIN_ENDINGS",
+    "SECRETS",
+    "ExtraFields",
+    "Fields",
+    "InputSchema",
+    "RemoteTable",
+    "SpooledRows",
+    "dump_row",
+    "encode_row",
+    "file_columns",
+    "incoming_names",
+    "kind_name",
+    "loaded",
+    "model_of",
+    "model_values",
+    "open_table",
+    "schema_problems",
+    "split_rows",
+    "spool_rows",
+    "table_for",
+    "without_surplus",
+]
