@@ -1,3 +1,3 @@
 """The version, as a literal: reading package metadata at call time would block an event loop."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
