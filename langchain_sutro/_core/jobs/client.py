@@ -337,7 +337,8 @@ class SutroClient(Connection):
         """Save the results of a job that has succeeded as a Parquet file.
 
         The file is written beside its place, with the ending `.part`, and moved there when it is
-        complete. What an interrupted call leaves is continued by the next one.
+        complete. What an interrupted call leaves is continued by the next one. Two processes must
+        not save to the same path at the same time.
 
         Args:
             job_id: The job.
@@ -355,7 +356,7 @@ class SutroClient(Connection):
             SutroNotFoundError: No such job.
             SutroConflictError: It has not succeeded.
             SutroConnectionError: The transfer broke again and again.
-            SutroConfigurationError: The file cannot be written, or another process is writing it.
+            SutroConfigurationError: The file cannot be written.
         """
         options = {
             "include_inputs": include_inputs,
