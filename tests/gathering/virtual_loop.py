@@ -27,3 +27,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self):
         return self.clock.now
+
+    async def shutdown_default_executor(self, timeout=None):  # noqa: ASYNC109 - its signature
+        # Threads do not end in virtual time.
+        if self._default_executor is not None:
+            self._default_executor.shutdown(wait=True)
