@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 TEST ?= tests
 # What a change breaks first; in these folders, tests that are marked slow are left out.
-FAST ?= tests/rows tests/results tests/service tests/functions
+FAST ?= tests/rows tests/results tests/service tests/redaction
 
 .PHONY: all demo test test-fast test-oldest test-newest lint format bench docs dist audit lock help
 .DEFAULT_GOAL := help

@@ -8,15 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import BaseModel
 
 from langchain_sutro import RemoteTable
-from langchain_sutro._core.rows import open_table, split_rows, spool, spool_rows
+from langchain_sutro._core.rows import encode_row, open_table, split_rows, spool, spool_rows
 from langchain_sutro._core.rows.tables import LocalTable
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 
@@ -372,3 +374,13 @@ def test_libraries_that_another_thread_is_just_loading_disturb_nothing(monkeypat
         spool_rows([{"a": object()}])
     with pytest.raises(SutroInputError):
         open_table(object())
+
+
+@pytest.mark.parametrize("value", [float("inf"), [1.0, float("-inf")], {"x": float("inf")}])
+def test_an_infinity_in_a_field_of_any_type_is_refused_and_not_sent_as_null(value):
+    class Row(BaseModel):
+        anything: Any
+
+    with pytest.raises(SutroInputError, match="infinity has no JSON form"):
+        encode_row(Row(anything=value))
+    assert encode_row(Row(anything=float("nan"))) == {"anything": None}

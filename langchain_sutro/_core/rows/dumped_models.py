@@ -45,6 +45,9 @@ def dumped(dump: Callable[..., Any]) -> Any:
 
 def _values(plain: Any, live: Any) -> Any:  # noqa: PLR0911 - one for each kind
     """The live values where the plain ones are their default form."""
+    if isinstance(live, float) and plain is None:
+        # Where a field may be anything, pydantic writes an infinity as null.
+        return live
     if type(live) in _JSON:
         return plain
     if isinstance(live, SECRETS):
