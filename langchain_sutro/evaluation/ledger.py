@@ -100,6 +100,11 @@ class Ledger:
         self.notes.pop(key, None)
         self.save()
 
+    def drop(self, key: str) -> None:
+        """Forget the runs that a judge was to judge, before anything was paid."""
+        self.pending.pop(key, None)
+        self.save()
+
     def save(self) -> None:
         """Write the file, whole or not at all."""
         content = {

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from langsmith import Client
 
-__all__ = ["RunSelection", "read_runs", "select_runs"]
+__all__ = ["PAGE", "RunSelection", "read_runs", "select_runs"]
 
-_PAGE = 100
+PAGE = 100
 _ATTEMPTS = 8
 _LONGEST_PAUSE = 60.0
 # What is always read: who a run is, and which feedback it has.
@@ -99,13 +99,13 @@ def select_runs(client: Client, selection: RunSelection) -> Iterator[Run]:
 
 def read_runs(client: Client, selection: RunSelection, ids: Sequence[str]) -> Iterator[Run]:
     """Runs by their ids; those that are gone are left out."""
-    for start in range(0, len(ids), _PAGE):
-        body = {"session": [str(selection.project_id)], "id": list(ids[start : start + _PAGE])}
+    for start in range(0, len(ids), PAGE):
+        body = {"session": [str(selection.project_id)], "id": list(ids[start : start + PAGE])}
         yield from _query(client, body, [*_IDENTITY, *selection.select])
 
 
 def _query(client: Client, body: Mapping[str, Any], select: Sequence[str]) -> Iterator[Run]:
-    query = {**body, "select": list(select), "limit": _PAGE}
+    query = {**body, "select": list(select), "limit": PAGE}
     while True:
         content = client.request_with_retries(
             "POST",

@@ -24,7 +24,7 @@ from langchain_sutro.errors import SutroError, SutroJobError
 from langchain_sutro.evaluation.experiment import EVALUATORS, PORTION, Experiment, RunRef
 from langchain_sutro.evaluation.jobs import JobOptions, noted_job, results_of
 from langchain_sutro.evaluation.row_runs import shown_outputs, trace_context
-from langchain_sutro.evaluation.traced_runs import read_runs, select_runs
+from langchain_sutro.evaluation.traced_runs import PAGE, read_runs, select_runs
 from langchain_sutro.functions import check_row
 
 if TYPE_CHECKING:
@@ -107,11 +107,13 @@ class JudgedWindow:
         key = self.key(judge.key)
         if key not in self._rows:
             refs = self.ledger.pending[key]
-            found = read_runs(self.client, self.selection, [str(ref.id) for ref in refs])
-            runs = {run.id: run for run in found}
             rows = self._rows[key] = _Rows()
-            for ref in refs:
-                rows.add(judge, runs.get(ref.id))
+            for start in range(0, len(refs), PAGE):
+                page = refs[start : start + PAGE]
+                found = read_runs(self.client, self.selection, [str(ref.id) for ref in page])
+                runs = {run.id: run for run in found}
+                for ref in page:
+                    rows.add(judge, runs.get(ref.id))
         return self._rows[key]
 
     def take(self, run: Run, found: JudgedRuns) -> bool:
@@ -166,7 +168,12 @@ def finish_window(
                 if note is not None and note.rows_sha256 != encoded.sha256:
                     note = None
                 if note is None and max_cost is not None:
-                    yield from _check_cost(judge, encoded, max_cost)
+                    try:
+                        yield from _check_cost(judge, encoded, max_cost)
+                    except SutroJobError:
+                        # The next call may choose fewer runs.
+                        yield blocking(window.ledger.drop, key)
+                        raise
                 job, started = yield from noted_job(
                     window.ledger, key, judge.function, encoded, note, options
                 )
