@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from datetime import UTC, datetime
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
+from langsmith.run_trees import RunTree
 
 import langchain_sutro
 from langchain_sutro import SutroFunction, errors, middleware
@@ -84,9 +86,30 @@ def reader(monkeypatch, tmp_path, sutro_deployment):
     with LangSmithRecorder() as langsmith:
         monkeypatch.setenv("LANGSMITH_ENDPOINT", langsmith.url)
         forget_settings()
+        monkeypatch.setenv("LANGSMITH_API_KEY", "lsv2_test")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        trace_app(langsmith)
+        before = len(langsmith.requests)
         yield module
-        assert not [path for method, path in langsmith.requests if method != "GET"]
+        # Only what judges production traces writes anything: its verdicts on the two runs.
+        sent = [path for method, path in langsmith.requests[before:] if method != "GET"]
+        assert not sent or len(langsmith.feedback) == 4
+        projects = {project["name"] for project in langsmith.sessions.values()}
+        assert projects <= {"default", "my-app", "evaluators"}
     forget_settings()
+
+
+def trace_app(langsmith):
+    """What a page that judges production traces finds in LangSmith: two runs of an application."""
+    client = langsmith.client()
+    for text, region in (("We need 200 seats by Friday", "APAC"), ("Unsubscribe me", "EMEA")):
+        run = RunTree(
+            name="answer", run_type="chain", inputs={"region": region}, outputs={"text": text},
+            project_name="my-app", client=client, end_time=datetime.now(UTC),
+        )  # fmt: skip
+        run.post()
+    client.flush()
+    langsmith.until(lambda: len(langsmith.runs) == 2)
 
 
 @pytest.mark.parametrize("page", [page for page, text in PAGES.items() if "```python" in text])
