@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_sutro._core.exports import exported_from
 from langchain_sutro._core.service import arun_steps, run_steps
+from langchain_sutro.evaluation.asynchronous import asynchronous_form_of
 from langchain_sutro.evaluation.plan import Plan
 from langchain_sutro.evaluation.study import evaluate_in_steps
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
 
     from langsmith import Client
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from langchain_sutro.functions import SutroFunction
 
 __all__ = ["aevaluate_dataset", "evaluate_dataset"]
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 
 
 @exported_from("langchain_sutro")
@@ -119,22 +117,8 @@ def evaluate_dataset(
     return run_steps(evaluate_in_steps(plan))
 
 
-def _asynchronous_form_of(
-    function: Callable[_P, _T],
-) -> Callable[[Callable[..., Coroutine[Any, Any, _T]]], Callable[_P, Coroutine[Any, Any, _T]]]:
-    """Give a coroutine function the parameters of its synchronous form."""
-
-    def with_parameters(
-        coroutine: Callable[..., Coroutine[Any, Any, _T]],
-    ) -> Callable[_P, Coroutine[Any, Any, _T]]:
-        coroutine.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-        return coroutine
-
-    return with_parameters
-
-
 @exported_from("langchain_sutro")
-@_asynchronous_form_of(evaluate_dataset)
+@asynchronous_form_of(evaluate_dataset)
 async def aevaluate_dataset(*args: Any, **kwargs: Any) -> ExperimentResults:
     """The asynchronous form of `evaluate_dataset`, with the same parameters.
 

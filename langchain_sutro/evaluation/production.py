@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from langsmith.run_trees import get_cached_client
 from langchain_sutro._core.exports import exported_from
 from langchain_sutro._core.service import Steps, arun_steps, blocking, run_steps
 from langchain_sutro.errors import SutroInputError
+from langchain_sutro.evaluation.asynchronous import asynchronous_form_of
 from langchain_sutro.evaluation.judged_runs import JudgedRuns
 from langchain_sutro.evaluation.ledger import Ledger
 from langchain_sutro.evaluation.traced_runs import RunSelection
@@ -95,52 +97,43 @@ def evaluate_runs(
         SutroJobError: A job failed, or is estimated to cost more than `max_cost`.
         LangSmithError: LangSmith cannot be asked. What was paid for is written by the next call.
     """
-    return run_steps(
-        _evaluate(
-            _Plan(
-                _judges(judges), project, filter, trace_filter, tree_filter, since, until, run_type,
-                name, sample, limit, max_cost, _version(rejudge, version), job_priority, progress,
-                state, client,
-            )
-        )
-    )  # fmt: skip
+    plan = _Plan(
+        judges=_judges(judges),
+        project=project,
+        filter=filter,
+        trace_filter=trace_filter,
+        tree_filter=tree_filter,
+        since=since,
+        until=until,
+        run_type=run_type,
+        name=name,
+        sample=sample,
+        limit=limit,
+        max_cost=max_cost,
+        version=_version(rejudge, version),
+        job_priority=job_priority,
+        progress=progress,
+        state=state,
+        client=client,
+    )
+    return run_steps(_evaluate(plan))
 
 
 @exported_from("langchain_sutro")
-async def aevaluate_runs(
-    judges: SutroEvaluator | Sequence[SutroEvaluator],
-    project: str | UUID,
-    *,
-    filter: str | None = None,  # noqa: A002 - LangSmith's name
-    trace_filter: str | None = None,
-    tree_filter: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    run_type: str | None = None,
-    name: str | None = None,
-    sample: float | None = None,
-    limit: int | None = None,
-    max_cost: float | None = None,
-    rejudge: bool = False,
-    version: str | None = None,
-    job_priority: Literal[0, 1] | None = None,
-    progress: bool = False,
-    state: str | os.PathLike[str] | None = None,
-    client: Client | None = None,
-) -> JudgedRuns:
-    """Asynchronous form of `evaluate_runs`."""
-    return await arun_steps(
-        _evaluate(
-            _Plan(
-                _judges(judges), project, filter, trace_filter, tree_filter, since, until, run_type,
-                name, sample, limit, max_cost, _version(rejudge, version), job_priority, progress,
-                state, client,
-            )
-        )
-    )  # fmt: skip
+@asynchronous_form_of(evaluate_runs)
+async def aevaluate_runs(*args: Any, **kwargs: Any) -> JudgedRuns:
+    """The asynchronous form of `evaluate_runs`, with the same parameters.
+
+    LangSmith's client has no asynchronous form of what is needed here, so it is called in threads.
+    """
+    bound = inspect.signature(evaluate_runs).bind(*args, **kwargs)
+    bound.apply_defaults()
+    given = bound.arguments
+    judges, version = _judges(given.pop("judges")), _version(given.pop("rejudge"), given["version"])
+    return await arun_steps(_evaluate(_Plan(**{**given, "judges": judges, "version": version})))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Plan:
     """The arguments of `evaluate_runs`, checked."""
 
