@@ -6,15 +6,14 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-import httpx
 from langchain_core.decisions import BaseDecisionModel, ClassifierRequest, ClassifierResponse
 from langchain_core.runnables import RunnableConfig  # noqa: TC002 - langchain-core resolves it
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, SecretStr, model_validator
 
 from langchain_sutro._core.exports import exported_from
 from langchain_sutro._core.results import FunctionResult
 from langchain_sutro._core.rows import dump_row, model_of
-from langchain_sutro._core.service import Generation
+from langchain_sutro._core.service import Generation, HTTPClient
 from langchain_sutro._core.tracing import TraceContext, traced_inputs, usage_facts
 from langchain_sutro.decisions.at_once import all_at_once, all_at_once_async
 from langchain_sutro.decisions.decision_function import DecisionFunction
@@ -25,12 +24,14 @@ from langchain_sutro.errors import SutroError
 from langchain_sutro.functions import (
     CALL_SIGNATURE,
     CallRuns,
+    Portable,
     SutroFunction,
     WholeBatch,
     abatch_with_runs,
     arun_once,
     batch_with_runs,
     retrying,
+    rows_of_batch,
     run_once,
 )
 
@@ -48,10 +49,15 @@ if TYPE_CHECKING:
 __all__ = ["SutroDecisionModel"]
 
 # Fields of `SutroFunction` for Functions that are given by name.
-_SETTINGS = ("sutro_api_key", "api_url", "generation", "timeout", "max_retries")
-_CLIENTS = ("http_client", "http_async_client")
-# What a pickle leaves behind.
-_STAYS_HERE = ("sutro_api_key", *_CLIENTS, "trace_context_hook")
+_SETTINGS = (
+    "sutro_api_key",
+    "api_url",
+    "generation",
+    "timeout",
+    "max_retries",
+    "http_client",
+    "http_async_client",
+)
 _INPUT = {
     "type": "object",
     "properties": {"state": {}, "questions": {"type": "object"}},
@@ -60,7 +66,9 @@ _INPUT = {
 
 
 @exported_from("langchain_sutro.decisions")
-class SutroDecisionModel(WholeBatch, BaseDecisionModel):
+class SutroDecisionModel(
+    WholeBatch, Portable[ClassifierRequest, ClassifierResponse], BaseDecisionModel
+):
     """Answers the questions of LangChain's decision models with published Functions.
 
     ```python
@@ -107,13 +115,8 @@ class SutroDecisionModel(WholeBatch, BaseDecisionModel):
         SutroConfigurationError: There is neither a Function nor a default.
     """
 
-    model_config = ConfigDict(
-        arbitrary_types_allowed=True,
-        populate_by_name=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-        protected_namespaces=(),
-    )
+    # The base class would take misspelt settings.
+    model_config = Portable.model_config
 
     model: str = Field(min_length=1)
     functions: Mapping[str, DecisionFunction | SutroFunction | str] = Field(default_factory=dict)
@@ -123,10 +126,10 @@ class SutroDecisionModel(WholeBatch, BaseDecisionModel):
     sutro_api_key: SecretStr | None = Field(default=None, alias="api_key")
     api_url: str | None = None
     generation: Generation = "auto"
-    timeout: float | None = Field(default=None, gt=0)
+    timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     max_retries: int = Field(default=3, ge=0)
-    http_client: httpx.Client | None = Field(default=None, exclude=True)
-    http_async_client: httpx.AsyncClient | None = Field(default=None, exclude=True)
+    http_client: HTTPClient | None = Field(default=None, exclude=True)
+    http_async_client: HTTPClient | None = Field(default=None, exclude=True)
     forward_trace_context: bool = True
     trace_context_hook: Callable[[TraceContext], TraceContext] | None = Field(
         default=None, exclude=True
@@ -141,48 +144,9 @@ class SutroDecisionModel(WholeBatch, BaseDecisionModel):
         self._prepare()
         return self
 
-    def _prepare(self) -> None:
-        settings = {name: getattr(self, name) for name in (*_SETTINGS, *_CLIENTS)}
+    def _prepare(self, changed: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - all of it
+        settings = {name: getattr(self, name) for name in _SETTINGS}
         self._judges = Judges(self.functions, self.default, settings)
-
-    def __getstate__(self) -> dict[Any, Any]:
-        # A pickle may leave the process: no key, and nothing that holds sockets or callables.
-        state = super().__getstate__()
-        fields = dict(state["__dict__"])
-        for name in _STAYS_HERE:
-            fields[name] = None
-        return {**state, "__dict__": fields, "__pydantic_private__": None}
-
-    def __setstate__(self, state: dict[Any, Any]) -> None:
-        super().__setstate__({**state, "__pydantic_private__": {}})
-        self._prepare()
-
-    def model_copy(
-        self, *, update: Mapping[str, Any] | None = None, deep: bool = False
-    ) -> SutroDecisionModel:
-        """Return a copy with other values for some fields.
-
-        Args:
-            update: The values; they are not validated.
-            deep: Whether the values of fields are copied too; clients never are.
-        """
-        copy = super().model_copy(update=update, deep=deep)
-        copy._prepare()  # noqa: SLF001 - ours
-        return copy
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> SutroDecisionModel:
-        # Clients are shared on purpose, and cannot be copied.
-        return self.model_copy()
-
-    @classmethod
-    def is_lc_serializable(cls) -> bool:
-        """LangChain's `dumps` and `load` are supported; the key is left out."""
-        return True
-
-    @property
-    def lc_secrets(self) -> dict[str, str]:
-        """The environment variable that supplies the key when the object is loaded."""
-        return {"sutro_api_key": "SUTRO_API_KEY", "api_key": "SUTRO_API_KEY"}
 
     @property
     def _provider(self) -> str:
@@ -291,6 +255,7 @@ class SutroDecisionModel(WholeBatch, BaseDecisionModel):
             SutroJobError: A job did not succeed.
             SutroError: As for `invoke`.
         """
+        inputs = rows_of_batch(inputs)
         if not inputs:
             return []
         if self.batch_mode == "realtime":
@@ -320,6 +285,7 @@ class SutroDecisionModel(WholeBatch, BaseDecisionModel):
         **kwargs: Any,
     ) -> list[ClassifierResponse]:
         """Asynchronous form of `batch`; rows are encoded in a thread."""
+        inputs = rows_of_batch(inputs)
         if not inputs:
             return []
         if self.batch_mode == "realtime":
@@ -357,7 +323,7 @@ class SutroDecisionModel(WholeBatch, BaseDecisionModel):
         realtime = self.batch_mode == "realtime"
         base: Any = super(WholeBatch if realtime else SutroDecisionModel, self)
         yield from base.batch_as_completed(
-            inputs, config, return_exceptions=return_exceptions, **kwargs
+            rows_of_batch(inputs), config, return_exceptions=return_exceptions, **kwargs
         )
 
     async def abatch_as_completed(
@@ -372,7 +338,7 @@ class SutroDecisionModel(WholeBatch, BaseDecisionModel):
         realtime = self.batch_mode == "realtime"
         base: Any = super(WholeBatch if realtime else SutroDecisionModel, self)
         async for indexed in base.abatch_as_completed(
-            inputs, config, return_exceptions=return_exceptions, **kwargs
+            rows_of_batch(inputs), config, return_exceptions=return_exceptions, **kwargs
         ):
             yield indexed
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from langchain_sutro.functions.judge import Judge
     from langchain_sutro.functions.paths import ABSENT, holds, inside
+    from langchain_sutro.functions.portable import Portable
     from langchain_sutro.functions.retry import (
         SutroRetry,
         retry_pause,
@@ -60,6 +61,7 @@ __all__ = [
     "BatchJob",
     "CallRuns",
     "Judge",
+    "Portable",
     "RowOutcomes",
     "SutroAssign",
     "SutroFunction",
@@ -129,6 +131,7 @@ __getattr__, __dir__ = lazy_exports(
         "ABSENT": "paths",
         "holds": "paths",
         "inside": "paths",
+        "Portable": "portable",
         "SutroRetry": "retry",
         "retrying": "retry",
         "retry_pause": "retry",

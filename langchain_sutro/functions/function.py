@@ -10,10 +10,9 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from langchain_core.rate_limiters import BaseRateLimiter
-from langchain_core.runnables import RunnableConfig, RunnableSerializable
+from langchain_core.runnables import RunnableConfig  # noqa: TC002 - langchain-core resolves it
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     PrivateAttr,
     SecretStr,
@@ -64,9 +63,10 @@ from langchain_sutro.functions.checked_rows import CheckedRow, check_rows, rows_
 from langchain_sutro.functions.idempotent import aearlier_job, earlier_job, job_token
 from langchain_sutro.functions.interface import answer_form, table_schema
 from langchain_sutro.functions.many_calls import ManyCalls, OnManyCalls
+from langchain_sutro.functions.portable import Portable
 from langchain_sutro.functions.row_batch import RowBatch
 from langchain_sutro.functions.runs import CallRuns
-from langchain_sutro.functions.settings import client_settings, without_secrets_of_typos
+from langchain_sutro.functions.settings import client_settings
 from langchain_sutro.functions.untraced import arun_once, run_once, untraced_job
 from langchain_sutro.functions.whole_batch import WholeBatch, abatch_with_runs, batch_with_runs
 
@@ -90,7 +90,7 @@ __all__ = ["CALL_SIGNATURE", "SutroFunction"]
 
 
 @exported_from("langchain_sutro")
-class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
+class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
     """A published Sutro Function.
 
     `invoke` is one real-time run, `batch` is one Batch job. Nothing is read or connected before
@@ -148,13 +148,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         tags: Added to every run.
     """
 
-    model_config = ConfigDict(
-        arbitrary_types_allowed=True,
-        populate_by_name=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-        protected_namespaces=(),
-    )
+    _stays_here = (*Portable._stays_here, "rate_limiter", "on_progress")  # noqa: SLF001 - ours
 
     function: str
     description: str | None = None
@@ -195,12 +189,7 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
     _many_calls: ManyCalls = PrivateAttr()
 
     def __init__(self, function: str, **kwargs: Any) -> None:
-        super().__init__(function=function, **kwargs)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _hide_typos(cls, values: Any) -> Any:
-        return without_secrets_of_typos(cls, values)
+        super().__init__(**{"function": function, **kwargs})
 
     @model_validator(mode="after")
     def _validate(self) -> SutroFunction:
@@ -214,13 +203,13 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
             self._prepare()
         return self
 
-    def _prepare(self) -> None:
-        check_trace_rows(self.trace_rows)
-        self._prepare_client()
-        self._prepare_schema()
-
-    def _prepare_client(self) -> None:
-        self._client = SutroClient(**client_settings(self.__dict__))
+    def _prepare(self, changed: Mapping[str, Any] | None = None) -> None:
+        if changed is None:
+            check_trace_rows(self.trace_rows)
+        if changed is None or client_settings(changed):
+            self._client = SutroClient(**client_settings(self.__dict__))
+        if changed is None or not changed.keys().isdisjoint(_OF_SCHEMA):
+            self._prepare_schema()
 
     def _prepare_schema(self) -> None:
         check_name(self.function)
@@ -229,48 +218,6 @@ class SutroFunction(WholeBatch, RunnableSerializable[dict[str, Any], Any]):
         self._schema = (
             None if schema is None else InputSchema(schema, self.function, self.extra_fields)
         )
-
-    def __getstate__(self) -> dict[Any, Any]:
-        # A pickle may leave the process: no key, and nothing that holds sockets or callables.
-        state = super().__getstate__()
-        fields = dict(state["__dict__"])
-        for name in _STAYS_HERE:
-            fields[name] = None
-        return {**state, "__dict__": fields, "__pydantic_private__": None}
-
-    def __setstate__(self, state: dict[Any, Any]) -> None:
-        super().__setstate__({**state, "__pydantic_private__": {"_schema": None, "_scope": ""}})
-        self._prepare()
-
-    def model_copy(
-        self, *, update: Mapping[str, Any] | None = None, deep: bool = False
-    ) -> SutroFunction:
-        """Return a copy with other values for some fields.
-
-        Args:
-            update: The values; they are not validated.
-            deep: Whether the values of fields are copied too; clients and limiters never are.
-        """
-        copy = super().model_copy(update=update, deep=deep)
-        if update and client_settings(update):
-            copy._prepare_client()  # noqa: SLF001 - ours
-        if update and not update.keys().isdisjoint(("function", "args_schema", "extra_fields")):
-            copy._prepare_schema()  # noqa: SLF001 - ours
-        return copy
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> SutroFunction:
-        # Clients and limiters are shared on purpose, and cannot be copied.
-        return self.model_copy()
-
-    @classmethod
-    def is_lc_serializable(cls) -> bool:
-        """LangChain's `dumps` and `load` are supported; the key is left out."""
-        return True
-
-    @property
-    def lc_secrets(self) -> dict[str, str]:
-        """The environment variable that supplies the key when the object is loaded."""
-        return {"sutro_api_key": "SUTRO_API_KEY", "api_key": "SUTRO_API_KEY"}
 
     @property
     def client(self) -> SutroClient:
@@ -835,12 +782,5 @@ CALL_SIGNATURE = inspect.Signature(
     ]
 )
 
-# What a pickle leaves behind.
-_STAYS_HERE = (
-    "sutro_api_key",
-    "rate_limiter",
-    "http_client",
-    "http_async_client",
-    "on_progress",
-    "trace_context_hook",
-)
+# The fields that decide what an input must be.
+_OF_SCHEMA = ("function", "args_schema", "extra_fields")

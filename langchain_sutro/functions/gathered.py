@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.runnables.config import RunnableConfig, patch_config
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr
 
 from langchain_sutro._core.exports import exported_from
 from langchain_sutro._core.gathering import LoopGatherer, Rules, ThreadGatherer
@@ -65,34 +65,13 @@ class SutroGatheredFunction(SutroFunction):
     _threads: ThreadGatherer = PrivateAttr()
     _warned: bool = PrivateAttr(default=False)
 
-    @model_validator(mode="after")
-    def _gather(self) -> SutroGatheredFunction:
-        self._prepare_gathering()
-        return self
-
-    def _prepare_gathering(self) -> None:
+    def _prepare(self, changed: Mapping[str, Any] | None = None) -> None:
+        super()._prepare(changed)
+        # The calls of a copy are gathered on their own.
         rules = Rules(self.quiet, self.max_rows, self.max_wait)
         self._loops = LoopGatherer(rules, partial(_GatheredJob, self))
-        self._warned = False
         self._threads = ThreadGatherer(rules, partial(_GatheredJob, self))
-
-    def __setstate__(self, state: dict[Any, Any]) -> None:
-        super().__setstate__(state)
-        self._prepare_gathering()
-
-    def model_copy(
-        self, *, update: Mapping[str, Any] | None = None, deep: bool = False
-    ) -> SutroGatheredFunction:
-        """Return a copy with other values for some fields; its calls are gathered on their own.
-
-        Args:
-            update: The values; they are not validated.
-            deep: Whether the values of fields are copied too; clients and limiters never are.
-        """
-        copy = super().model_copy(update=update, deep=deep)
-        gathered = cast("SutroGatheredFunction", copy)
-        gathered._prepare_gathering()  # noqa: SLF001 - ours
-        return gathered
+        self._warned = False
 
     def invoke(
         self,

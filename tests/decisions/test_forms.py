@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from langchain_sutro import SutroFunction
 from langchain_sutro.decisions import DecisionFunction, SutroDecisionModel
-from langchain_sutro.errors import SutroConfigurationError, SutroDecisionError
+from langchain_sutro.errors import SutroConfigurationError, SutroDecisionError, SutroInputError
 from tests.decisions.conftest import runs
 
 REQUEST = {"state": "delete it", "questions": {"is_risky": Noul(instructions="?")}}
@@ -79,6 +79,30 @@ def test_copies_work_and_share_their_clients(deployment, judges):
     moved = model.model_copy(update={"functions": {}, "default": "any-question"})
     assert len(moved.invoke(REQUEST).answers) == 1
     assert runs(deployment)[-1].path.endswith("any-question/run")
+
+
+def test_clients_of_httpx2_are_taken_as_those_of_httpx_are(judges):
+    httpx2 = pytest.importorskip("httpx2")
+    with httpx2.Client() as client:
+        assert judges(http_client=client).invoke(REQUEST).nouls["is_risky"].noul == 0.9
+
+
+@pytest.mark.parametrize("settings", [{"apikey": KEY}, {"timeout": float("inf")}])
+def test_a_setting_that_is_wrong_is_refused_and_not_shown(settings):
+    with pytest.raises(ValidationError) as refused:
+        SutroDecisionModel(model="judges", default="any-question", **settings)
+    assert KEY not in f"{refused.value}{refused.value.errors()}"
+
+
+@pytest.mark.parametrize("batch_mode", ["job", "realtime"])
+async def test_a_batch_of_a_single_request_without_a_list_is_refused(judges, batch_mode):
+    model = judges(batch_mode=batch_mode)
+    with pytest.raises(SutroInputError, match="not a single dict"):
+        model.batch(REQUEST)
+    with pytest.raises(SutroInputError, match="not a single dict"):
+        await model.abatch(REQUEST)
+    with pytest.raises(SutroInputError, match="not a single dict"):
+        list(model.batch_as_completed(REQUEST))
 
 
 def test_no_key_in_its_repr(deployment):

@@ -291,8 +291,8 @@ def test_a_gathered_function_logs_nothing_by_default(judge, caplog):
 
 def test_one_warning_says_that_threads_limit_the_rows_of_a_job(judge, caplog):
     caplog.set_level(logging.WARNING)
-    gathered = judge.gathered(quiet=0.05)
-    RunnableLambda(gathered.invoke).batch(LEADS, {"max_concurrency": 3})
+    gathered = judge.gathered(quiet=30, max_rows=3)
+    RunnableLambda(gathered.invoke).batch(LEADS[:18], {"max_concurrency": 3})
     [record] = caplog.records
     assert "has 3 rows, while a batch of" in record.getMessage()
     assert "max_concurrency" in record.getMessage()
