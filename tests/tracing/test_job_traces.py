@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from langchain_core.runnables import RunnableLambda
 from langsmith import trace, traceable, tracing_context
 from langsmith._internal import _background_thread
+from pydantic import BaseModel, SecretBytes, SecretStr
 
 from langchain_sutro import SutroClient, SutroFunction, SutroJob, TraceContext, wait_for_job_traces
 from langchain_sutro._core.results.batch import BatchResults
@@ -59,6 +60,38 @@ async def fetched(job, *, sync):
 
 
 both = pytest.mark.parametrize("sync", [True, False], ids=["sync", "async"])
+
+
+class SecretLead(BaseModel):
+    query: str
+    region: SecretStr
+
+
+@both
+@pytest.mark.parametrize("form", ["values", "models", "schema", "nested", "parts"])
+async def test_secrets_of_a_submitted_table_are_sent_and_not_shown(
+    deployment, qualify, langsmith_recorder, form, sync
+):
+    rows = [{"query": f"We need {n} seats", "region": f"hush{n}"} for n in range(3)]
+    if form == "values":
+        rows = [{**row, "region": SecretStr(row["region"])} for row in rows]
+    elif form in ("models", "parts"):
+        rows = [SecretLead(**row) for row in rows]
+    elif form == "nested":
+        rows = [{**row, "region": {"keys": [SecretBytes(row["region"].encode())]}} for row in rows]
+    else:
+        qualify = qualify.model_copy(update={"args_schema": SecretLead})
+    if form == "parts":
+        job = qualify.submit_in_parts(rows, 2)
+        await fetched(job, sync=sync)
+    else:
+        job = await submitted(qualify, rows, sync=sync)
+        await fetched(job, sync=sync)
+    sent = [call for call in deployment.requests if "hush1" in str(call.body)]
+    assert sent
+    runs = finished(langsmith_recorder)
+    assert any(run["inputs"].get("region") == "**********" for run in runs)
+    assert "hush" not in json.dumps(runs, default=str)
 
 
 @both

@@ -1,7 +1,7 @@
 """Rows: any table as rows of JSON, checked against a schema, and spooled to disk if large."""
 
 from langchain_sutro._core.rows.columns import Fields, without_surplus
-from langchain_sutro._core.rows.dumped_models import SECRETS, model_values
+from langchain_sutro._core.rows.dumped_models import MASK, SECRETS, model_values
 from langchain_sutro._core.rows.json_rows import dump_row, encode_row, kind_name, loaded
 from langchain_sutro._core.rows.json_schema import schema_problems
 from langchain_sutro._core.rows.model_names import incoming_names
@@ -12,6 +12,7 @@ from langchain_sutro._core.rows.table_files import PLAIN_ENDINGS, file_columns
 from langchain_sutro._core.rows.tables import open_table, table_for
 
 __all__ = [
+    "MASK",
     "PLAIN_ENDINGS",
     "SECRETS",
     "ExtraFields",

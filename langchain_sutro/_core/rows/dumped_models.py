@@ -15,9 +15,11 @@ from typing import Any
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 from pydantic_core import to_jsonable_python
 
-__all__ = ["SECRETS", "dumped", "model_values"]
+__all__ = ["MASK", "SECRETS", "dumped", "model_values"]
 
 SECRETS = (SecretStr, SecretBytes, Secret)
+# As pydantic itself shows them.
+MASK = "**********"
 _JSON = (str, int, float, type(None))
 
 

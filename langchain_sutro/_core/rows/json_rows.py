@@ -15,13 +15,14 @@ import json
 import math
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -32,6 +33,7 @@ from langchain_sutro._core.rows.dumped_models import SECRETS, model_values
 from langchain_sutro.errors import SutroInputError
 
 __all__ = [
+    "Chunk",
     "Row",
     "dump_chunk",
     "dump_row",
@@ -130,19 +132,48 @@ def dump_row(row: Any) -> bytes:
     return encoded
 
 
-def dump_chunk(rows: Sequence[Row], first_row: int) -> tuple[bytes, bool]:
+class Chunk(NamedTuple):
+    """Rows as JSON.
+
+    Attributes:
+        array: The JSON array.
+        large_integers: Whether it has integers beyond 64 bits.
+        secrets: The fields in which there are secrets of pydantic.
+    """
+
+    array: bytes
+    large_integers: bool
+    secrets: set[str]
+
+
+def dump_chunk(rows: Sequence[Row], first_row: int) -> Chunk:
     """Convert rows to a JSON array.
 
     Args:
         rows: From `plain_rows`, at least one.
         first_row: Index of the first row in the whole table, for errors.
 
-    Returns:
-        The JSON array, and whether it has integers beyond 64 bits.
-
     Raises:
         SutroInputError: A cell has no JSON form.
     """
+    _met.secret = False
+    array, large_integers = _dump_rows(rows, first_row)
+    return Chunk(array, large_integers, _secret_fields(rows) if _met.secret else set())
+
+
+def _secret_fields(rows: Sequence[Row]) -> set[str]:
+    found: set[str] = set()
+    for row in rows:
+        for name, value in row.items() if isinstance(row, dict) else ():
+            if name not in found and value.__class__ not in _FINITE:
+                _met.secret = False
+                encode_value(value)
+                if _met.secret:
+                    found.add(name)
+    return found
+
+
+def _dump_rows(rows: Sequence[Row], first_row: int) -> tuple[bytes, bool]:
     try:
         encoded = orjson.dumps(rows, _plain, _OPTIONS)
     except TypeError:
@@ -376,7 +407,17 @@ def _model(value: BaseModel) -> Any:
         raise _NoJSONError(f"a {type(value).__name__} has no JSON form") from None
 
 
+class _Met(threading.local):
+    """What was met while values were encoded in this thread."""
+
+    secret = False
+
+
+_met = _Met()
+
+
 def _secret(value: Any) -> Any:
+    _met.secret = True
     return value.get_secret_value()
 
 

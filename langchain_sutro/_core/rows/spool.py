@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from langchain_sutro._core.rows.columns import Columns, named
+from langchain_sutro._core.rows.dumped_models import MASK
 from langchain_sutro._core.rows.json_rows import Row, dump_chunk, mixed, plain_rows
 from langchain_sutro._core.rows.remote import RemoteTable
 from langchain_sutro._core.rows.tables import open_table, table_for
@@ -78,6 +79,7 @@ class SpooledRows:
         self.size = 2
         self.columns: tuple[str, ...] = ()
         self._names: dict[str, None] = {}
+        self._secrets: set[str] = set()
         self._chunks: list[_Chunk] = []
         self._digest = hashlib.sha256(b"[")
         self._lock = threading.Lock()
@@ -153,13 +155,35 @@ class SpooledRows:
             found.update((index, rows[index - starts[position]]) for index in members)
         return {index: found[index] for index in wanted}
 
+    def shown(self, indices: Iterable[int]) -> dict[int, Row]:
+        """Some rows as they may be shown: with asterisks for fields that hold pydantic's secrets.
+
+        Args:
+            indices: As for `rows`.
+
+        Returns:
+            As for `rows`.
+
+        Raises:
+            IndexError: There is no such row.
+        """
+        rows = self.rows(indices)
+        if not self._secrets:
+            return rows
+        return {index: self._masked(row) for index, row in rows.items()}
+
+    def _masked(self, row: Row) -> Row:
+        if isinstance(row, str):
+            return row
+        return {name: MASK if name in self._secrets else value for name, value in row.items()}
+
     def head(self, count: int = 5) -> list[Row]:
-        """The first rows, as they are sent.
+        """The first rows, as they may be shown.
 
         Args:
             count: The maximum number of rows.
         """
-        return list(self.rows(range(min(count, self.count))).values())
+        return list(self.shown(range(min(count, self.count))).values())
 
     def _decode(self, position: int) -> list[Row]:
         chunk = self._chunks[position]
@@ -179,7 +203,8 @@ class SpooledRows:
         Returns:
             Size of their JSON array in bytes.
         """
-        array, large_integers = dump_chunk(rows, self.first_row + self.count)
+        array, large_integers, secrets = dump_chunk(rows, self.first_row + self.count)
+        self._secrets |= secrets
         lead = b"," if self.count else b""
         offset = self.size - 2 + len(lead)
         stop = self.count + len(rows)

@@ -220,7 +220,7 @@ class JobTrace:
             given: Mapping[int, Any] = {}
             if self._rows is not None:
                 try:
-                    given = self._rows.rows([index for index, _ in portion])
+                    given = self._rows.shown([index for index, _ in portion])
                 except ValueError:
                     # The caller has closed the rows since.
                     self._rows = None

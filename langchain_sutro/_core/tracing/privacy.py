@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from langchain_sutro._core.redaction import has_secret, mask_secrets
 from langchain_sutro._core.results import FunctionResult
-from langchain_sutro._core.rows import SECRETS
+from langchain_sutro._core.rows import MASK, SECRETS
 
 __all__ = [
     "is_secret",
@@ -145,7 +145,7 @@ def traced_inputs(value: Any, depth: int = 0) -> Any:
     if type(value) in _PLAIN:
         return _without_media(value)
     if isinstance(value, SECRETS):
-        return "**********"
+        return MASK
     if depth > _DEEPEST and isinstance(value, (BaseModel, *_HOLDING)):
         return f"<{type(value).__name__}>"
     if isinstance(value, BaseModel):
