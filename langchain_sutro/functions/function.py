@@ -38,7 +38,7 @@ from langchain_sutro._core.rows import (
     RemoteTable,
     SpooledRows,
     model_of,
-    table_for,
+    parts_of,
 )
 from langchain_sutro._core.service import (
     Generation,
@@ -636,7 +636,7 @@ class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
     def submit_in_parts(
         self,
         data: Any,
-        max_rows_per_job: int,
+        max_rows_per_job: int | None = None,
         config: RunnableConfig | None = None,
         *,
         checkpoint: str | os.PathLike[str] | None = None,
@@ -645,11 +645,17 @@ class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
         description: str | None = None,
         fields: Fields | None = None,
     ) -> SutroJobGroup:
-        """Submit a table as several jobs behind one handle; all rows are checked first.
+        """Submit a table as several jobs behind one handle.
+
+        All rows on this machine are checked before the first job is submitted.
 
         Args:
-            data: As for `submit`, except URLs.
-            max_rows_per_job: Maximum number of rows per job.
+            data: As for `submit`, which is split; or files, of which each is a job: a list of
+                paths, of URLs of object storage (`s3://`, `gs://`, `az://`) or of presigned URLs,
+                a pattern such as `s3://bucket/leads/*.parquet`, or a directory, without
+                `max_rows_per_job` where it is on this machine. The service fetches objects itself,
+                from URLs that are signed just before they are submitted.
+            max_rows_per_job: Maximum number of rows per job; a table that is not of files needs it.
             config: As for `submit`.
             checkpoint: File from which `SutroJobGroup.resume` continues after a crash.
             dry_run: As for `submit`.
@@ -659,7 +665,7 @@ class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
         """
         return SutroJobGroup.submit(
             self._request(dry_run, job_name, description),
-            table_for(data, fields, table_schema(self)),
+            parts_of(data, fields, table_schema(self), split=max_rows_per_job is not None),
             max_rows_per_job,
             client=self._client,
             checkpoint=checkpoint,
@@ -670,7 +676,7 @@ class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
         )
 
     async def asubmit_in_parts(
-        self, data: Any, max_rows_per_job: int, **options: Any
+        self, data: Any, max_rows_per_job: int | None = None, **options: Any
     ) -> SutroJobGroup:
         """Asynchronous form of `submit_in_parts`, with the same `options`; it runs in a thread."""
         return await in_thread(self.submit_in_parts, data, max_rows_per_job, **options)
@@ -703,7 +709,7 @@ class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
 
     def _job_traces(
         self, config: RunnableConfig | None
-    ) -> Callable[[SpooledRows], AbstractContextManager[JobTrace]]:
+    ) -> Callable[[SpooledRows | RemoteTable], AbstractContextManager[JobTrace]]:
         """The traces of several jobs, of which the first has the `run_id` of the config."""
         later = {name: value for name, value in (config or {}).items() if name != "run_id"}
         configs = chain([config], repeat(None if config is None else later))

@@ -67,8 +67,8 @@ BROUGHT = {
     "yaml",  # langchain-core
 }
 # Used through another package, or given to us: fsspec finds the first by their scheme, and
-# `http_async_client` takes what the third makes.
-INDIRECT = {"s3fs", "gcsfs", "httpx-aiohttp"}
+# `http_async_client` takes what the last makes.
+INDIRECT = {"s3fs", "gcsfs", "adlfs", "httpx-aiohttp"}
 # Taken if the user has it, and no extra.
 IF_PRESENT = {"polars", "fsspec"}
 

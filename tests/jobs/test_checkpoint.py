@@ -16,6 +16,7 @@ from langchain_sutro._core.jobs.locks import FileLock, exclusive
 from tests.support.numbered_rows import rows
 
 PART = {"rows": 10, "sha256": "a" * 64, "token": None, "job_id": None}
+FILE = {"location": "/a.csv", "size": 1, "version": "1"}
 GOOD = {
     "request": {"function": "echo"},
     "max_rows": 10,
@@ -52,6 +53,9 @@ ODD = [
     part(sha256=""), part(sha256="A" * 64), part(sha256=None), part(sha256=7), part(sha256="a\n"),
     part(token=""), part(token="x" * 32), part(token=7), part(token="a" * 31), part(token=[]),
     part(job_id=""), part(job_id=7), part(job_id={}), part(job_id=False),
+    part(files=None), part(files=[{}]), part(files=[{"location": ""}]), part(files=["a.csv"]),
+    part(files=[{"location": "a.csv", "size": -1}]), part(files=[FILE], rows=0),
+    part(files=[FILE], sha256="A" * 64), but(parts=[PART, PART | {"files": [FILE]}]),
     request(function=None), request(function=""), request(function="a\nb"), request(function=7),
     request(job_priority=2), request(job_priority="0"), request(job_priority=None),
     request(dry_run="yes"), request(dry_run=None), request(job_name=7), request(job_name="x" * 99),

@@ -21,7 +21,7 @@ from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MOST_ROWS", "Checkpoint", "CheckpointFile", "JobPart"]
+__all__ = ["MOST_ROWS", "Checkpoint", "CheckpointFile", "JobPart", "PartFile"]
 
 # How long another owner is waited for.
 _OWNER_SECONDS = 60.0
@@ -34,13 +34,37 @@ _Token = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
 @dataclass(slots=True)
-class JobPart:
-    """One job's share of the table; `token` is set while it may have been submitted."""
+class PartFile:
+    """A file that a part is of.
 
-    rows: _Count
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    Attributes:
+        location: Absolute path, or URL without credentials.
+        size: In bytes, if known.
+        version: What changes when the file does, if known.
+    """
+
+    location: Annotated[str, Field(min_length=1)]
+    size: Annotated[int, Field(ge=0)] | None = None
+    version: str | None = None
+
+
+@dataclass(slots=True)
+class JobPart:
+    """One job's share of the table; `token` is set while it may have been submitted.
+
+    Attributes:
+        rows: How many, if known.
+        sha256: Of the rows as JSON, if they pass through this machine.
+        token: Of the submission.
+        job_id: The job, once it is known.
+        files: That the rows are in; none if they were given as something else.
+    """
+
+    rows: _Count | None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
     token: _Token | None = None
     job_id: Annotated[str, Field(min_length=1)] | None = None
+    files: list[PartFile] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -49,15 +73,30 @@ class Checkpoint:
 
     Attributes:
         request: What each job is to do.
-        max_rows: Maximum rows per job.
+        max_rows: Maximum rows per job; None if each file is a job.
         parts: In the order of the rows.
         reuse_seconds: How old an earlier job may be that is taken for a part.
     """
 
     request: JobRequest
-    max_rows: _Count
+    max_rows: _Count | None
     parts: Annotated[list[JobPart], Field(min_length=1)]
     reuse_seconds: _Seconds | None = field(default=None)
+
+    def check(self) -> None:
+        """Refuse what no submission writes.
+
+        Raises:
+            SutroInputError: It names the option, or the part.
+        """
+        self.request.check()
+        of_files = bool(self.parts[0].files)
+        for index, part in enumerate(self.parts):
+            unknown = part.rows is None or part.sha256 is None
+            if bool(part.files) != of_files or (unknown and not of_files):
+                raise SutroInputError(f"parts.{index}: neither rows nor files.")
+        if self.max_rows is None and not of_files:
+            raise SutroInputError("max_rows: missing.")
 
 
 @cache
@@ -105,7 +144,7 @@ class CheckpointFile:
             ) from error
         try:
             found = _checkpoints().validate_json(self._content, strict=True)
-            found.request.check()
+            found.check()
         except (ValueError, SutroInputError) as error:
             what = _first(error)
             raise SutroConfigurationError(

@@ -11,9 +11,10 @@ from langchain_sutro._core.exports import exported_from
 from langchain_sutro._core.jobs.bar import GroupBar, progress_bar
 from langchain_sutro._core.jobs.checkpoint import MOST_ROWS, Checkpoint, CheckpointFile, JobPart
 from langchain_sutro._core.jobs.client import SutroClient
+from langchain_sutro._core.jobs.contents import FileContents, RowContents, kept_files
 from langchain_sutro._core.jobs.job import SutroJob
 from langchain_sutro._core.jobs.parts import Parts, split_table
-from langchain_sutro._core.rows import InputSchema, table_for
+from langchain_sutro._core.rows import FileSet, InputSchema, files_of, table_for
 from langchain_sutro._core.service import in_thread
 from langchain_sutro.errors import SutroError, SutroInputError
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from langchain_sutro._core.jobs.contents import Contents
     from langchain_sutro._core.jobs.job import OnInterrupt
     from langchain_sutro._core.jobs.parts import JobTracer
     from langchain_sutro._core.results import BatchResults
@@ -66,7 +68,7 @@ class SutroJobGroup:
         cls,
         request: JobRequest,
         data: Any,
-        max_rows: int,
+        max_rows: int | None = None,
         *,
         client: SutroClient,
         checkpoint: str | os.PathLike[str] | None = None,
@@ -77,12 +79,12 @@ class SutroJobGroup:
     ) -> SutroJobGroup:
         """Split a table and submit a job for each part.
 
-        All rows are checked before the first job is submitted.
+        All rows on this machine are checked before the first job is submitted.
 
         Args:
             request: What each job is to do.
-            data: Any table but one behind a URL.
-            max_rows: Maximum rows per job.
+            data: Any table but one behind a URL, or the `FileSet` of files that are a job each.
+            max_rows: Maximum rows per job; a table that is not a `FileSet` needs it.
             client: How to reach the deployment.
             checkpoint: File to resume from. One that exists already is an error.
             reuse: Take earlier jobs of at most this age for equal parts.
@@ -99,19 +101,20 @@ class SutroJobGroup:
         if file is not None:
             file.check_new()
         request.check()
-        spooled = split_table(data, max_rows)
+        contents = _contents(data, max_rows)
         kept = Checkpoint(
             request,
-            min(max_rows, MOST_ROWS),
-            [JobPart(rows.count, rows.sha256) for rows in spooled],
+            None if max_rows is None else min(max_rows, MOST_ROWS),
+            contents.parts(),
             None if reuse is None else reuse.total_seconds(),
         )
         with nullcontext() if file is None else file.owned():
             if file is not None:
                 file.check_new()
             parts = Parts(client, kept, file)
+            parts.check_quota()
             parts.save()
-            parts.submit_missing(spooled, trace)
+            parts.submit_missing(contents, trace)
         return cls(
             kept.parts,
             function=request.function,
@@ -140,7 +143,8 @@ class SutroJobGroup:
 
         Args:
             checkpoint: The file.
-            data: The same table again; needed only if parts of it were not submitted yet.
+            data: The same table again; needed only if parts of it were not submitted yet. Files are
+                named by the checkpoint, except for the queries of presigned URLs.
             client: How to reach the deployment.
             poll_interval: As for `submit`.
             on_interrupt: As for `submit`.
@@ -164,19 +168,17 @@ class SutroJobGroup:
             # Another process may have written it meanwhile.
             kept = file.read()
             parts = Parts(client, kept, file)
-            spooled = None
-            if data is not None:
-                table = _as_submitted(data, fields, args_schema, kept.request.function)
-                spooled = split_table(table, kept.max_rows)
-                parts.check_same(spooled)
+            contents = _kept_contents(kept, data, fields, args_schema)
+            if contents is not None:
+                contents.check_same(kept.parts)
             parts.find_lost(resubmit_unknown=resubmit_unknown)
             if any(part.job_id is None for part in kept.parts):
-                if spooled is None:
+                if contents is None:
                     raise SutroInputError(
                         f"Parts of the table in {file.path} were not submitted: give the table "
                         "again."
                     )
-                parts.submit_missing(spooled, None)
+                parts.submit_missing(contents, None)
         return cls(
             kept.parts,
             function=kept.request.function,
@@ -209,16 +211,18 @@ class SutroJobGroup:
         ]
 
     @property
-    def rows(self) -> int:
-        """Rows of the whole table."""
-        return sum(part.rows for part in self._parts)
+    def rows(self) -> int | None:
+        """Rows of the whole table; None if the service has yet to count those of a file."""
+        counts = [part.rows for part in self._parts]
+        return None if None in counts else sum(count or 0 for count in counts)
 
     def __len__(self) -> int:
         return len(self._parts)
 
     def __repr__(self) -> str:
-        name = self._function
-        return f"SutroJobGroup({len(self)} jobs, function={name!r}, rows={self.rows:,})"
+        name, rows = self._function, self.rows
+        shown = "unknown" if rows is None else f"{rows:,}"
+        return f"SutroJobGroup({len(self)} jobs, function={name!r}, rows={shown})"
 
     def status(self) -> dict[JobStatus, int]:
         """The number of jobs in each status."""
@@ -359,15 +363,33 @@ class SutroJobGroup:
         return _sum(await asyncio.gather(*(job.acost_estimate() for job in self.jobs)))
 
 
-def _as_submitted(
+def _contents(data: Any, max_rows: int | None) -> Contents:
+    if isinstance(data, FileSet):
+        return FileContents(data, max_rows)
+    if max_rows is None:
+        raise SutroInputError("max_rows_per_job must be given for a table that is not of files.")
+    return RowContents(split_table(data, max_rows))
+
+
+def _kept_contents(
+    kept: Checkpoint,
     data: Any,
     fields: Fields | None,
     args_schema: type[BaseModel] | dict[str, Any] | None,
-    function: str,
-) -> Any:
-    if args_schema is None:
-        return table_for(data, fields)
-    return table_for(data, fields, InputSchema(args_schema, function).for_tables())
+) -> Contents | None:
+    """What the parts of a checkpoint consist of, as far as it is known."""
+    schema = None if args_schema is None else InputSchema(args_schema, kept.request.function)
+    if any(part.files for part in kept.parts):
+        given = None if data is None else files_of(data)
+        if data is not None and given is None:
+            raise SutroInputError("The checkpoint is of files: pass the same files, or none.")
+        files = kept_files(kept.parts) if given is None else given.files
+        checking = None if schema is None else schema.for_tables()
+        return FileContents(FileSet(files, fields, checking), kept.max_rows)
+    if data is None or kept.max_rows is None:
+        return None
+    table = table_for(data, fields, None if schema is None else schema.for_tables())
+    return RowContents(split_table(table, kept.max_rows))
 
 
 _Error = TypeVar("_Error", bound=BaseException)

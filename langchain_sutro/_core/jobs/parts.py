@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -23,16 +24,20 @@ from langchain_sutro.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from langchain_sutro._core.jobs.checkpoint import Checkpoint, CheckpointFile, JobPart
+    from langchain_sutro._core.jobs.contents import Contents
     from langchain_sutro._core.rows import SpooledRows
     from langchain_sutro._core.tracing import JobTrace
 
 __all__ = ["JobTracer", "Parts", "split_table"]
 
-JobTracer: TypeAlias = "Callable[[SpooledRows], AbstractContextManager[JobTrace]]"
+JobTracer: TypeAlias = "Callable[[SpooledRows | RemoteTable], AbstractContextManager[JobTrace]]"
+
+# The service's smallest quota of rows.
+_SMALL = 1000
 
 
 def split_table(data: Any, max_rows: int) -> list[SpooledRows]:
@@ -45,7 +50,10 @@ def split_table(data: Any, max_rows: int) -> list[SpooledRows]:
         raise SutroInputError(f"max_rows_per_job must be at least 1, not {max_rows}.")
     table = open_table(data)
     if isinstance(table, RemoteTable):
-        raise SutroInputError("A table behind a URL cannot be split: the service fetches it.")
+        raise SutroInputError(
+            "A table behind a URL cannot be split: the service fetches it. Leave out "
+            "max_rows_per_job, to make one job of each file."
+        )
     parts = list(split_rows(table, max_rows))
     if not parts:
         raise SutroInputError("The table has no rows.")
@@ -104,36 +112,37 @@ class Parts:
             return None, error
         return (None if job is None else str(job["job_id"])), None
 
-    def check_same(self, spooled: Sequence[SpooledRows]) -> None:
-        """Compare a table with the one that the parts are of.
+    def check_quota(self) -> None:
+        """Refuse parts that are too large for a job, before the first is submitted.
 
         Raises:
-            SutroInputError: It is another one.
+            SutroInputError: One has more rows than the priority's quota.
         """
-        kept = [part.sha256 for part in self._checkpoint.parts]
-        if kept != [rows.sha256 for rows in spooled]:
-            raise SutroInputError(
-                "The table differs from the one in the checkpoint, or was submitted with other "
-                "fields or another args_schema: pass the same to resume."
-            )
+        most = max(part.rows or 0 for part in self._checkpoint.parts)
+        if most > _SMALL:
+            priority = self._checkpoint.request.job_priority
+            execute(self._client, _service.check_quota, priority, most)
 
-    def submit_missing(self, spooled: Sequence[SpooledRows], trace: JobTracer | None) -> None:
+    def submit_missing(self, contents: Contents, trace: JobTracer | None) -> None:
         """Submit the parts that have no job yet, in order."""
         tracer = trace or partial(job_trace, self._checkpoint.request.function)
         with self._naming_jobs():
-            for part, rows in zip(self._checkpoint.parts, spooled, strict=True):
+            for number, part in enumerate(self._checkpoint.parts):
                 if part.job_id is None:
-                    self._submit(part, rows, tracer)
+                    with contents.opened(number, part) as rows:
+                        self._submit(part, rows, tracer)
 
-    def _submit(self, part: JobPart, rows: SpooledRows, tracer: JobTracer) -> None:
+    def _submit(self, part: JobPart, rows: SpooledRows | RemoteTable, tracer: JobTracer) -> None:
         seconds = self._checkpoint.reuse_seconds
+        version = "".join(file.version or "" for file in part.files)
+        request = self._checkpoint.request
         with tracer(rows) as traced:
             part.token = traced.token or uuid.uuid4().hex
             self.save()
             try:
                 submitted = submit(
                     self._client,
-                    self._checkpoint.request,
+                    replace(request, version=version) if part.sha256 is None else request,
                     rows,
                     reuse=None if seconds is None else timedelta(seconds=seconds),
                     trace=traced,

@@ -2,6 +2,14 @@
 
 from langchain_sutro._core.rows.columns import Fields, without_surplus
 from langchain_sutro._core.rows.dumped_models import MASK, SECRETS, model_values
+from langchain_sutro._core.rows.file_set import (
+    FileSet,
+    TableFile,
+    file_rows,
+    files_of,
+    identify,
+    parts_of,
+)
 from langchain_sutro._core.rows.json_rows import dump_row, encode_row, kind_name, loaded
 from langchain_sutro._core.rows.json_schema import schema_problems
 from langchain_sutro._core.rows.model_names import incoming_names
@@ -17,18 +25,24 @@ __all__ = [
     "SECRETS",
     "ExtraFields",
     "Fields",
+    "FileSet",
     "InputSchema",
     "RemoteTable",
     "SpooledRows",
+    "TableFile",
     "dump_row",
     "encode_row",
     "file_columns",
+    "file_rows",
+    "files_of",
+    "identify",
     "incoming_names",
     "kind_name",
     "loaded",
     "model_of",
     "model_values",
     "open_table",
+    "parts_of",
     "schema_problems",
     "split_rows",
     "spool_rows",

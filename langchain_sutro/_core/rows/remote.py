@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from langchain_sutro._core.exports import exported_from
+from langchain_sutro._core.rows.object_store import in_object_store, sign
 from langchain_sutro._core.service import is_loopback, split_url
-from langchain_sutro.errors import SutroConfigurationError, SutroInputError
+from langchain_sutro.errors import SutroInputError
 
 __all__ = ["RemoteTable", "is_remote", "remote_table"]
-
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
-# The service downloads when the job starts, so a signature must outlive the queue. The service
-# recommends at least an hour.
-_SIGNED_SECONDS = 6 * 3600
 
 
 @exported_from("langchain_sutro")
@@ -46,14 +42,14 @@ class RemoteTable:
 def is_remote(address: str) -> bool:
     """Whether a string is the URL of a table that is not on this machine."""
     scheme, mark, _ = address.partition("://")
-    return bool(mark) and scheme.lower() in ("http", "https", *_EXTRAS)
+    return bool(mark) and (scheme.lower() in ("http", "https") or in_object_store(address))
 
 
 def remote_table(address: str) -> RemoteTable:
     """Make a table of a URL, signing it if it is in object storage.
 
     Args:
-        address: `https://…`, `http://` to loopback, `s3://…`, `gs://…`.
+        address: `https://…`, `http://` to loopback, `s3://…`, `gs://…`, `az://…`.
 
     Returns:
         The table. Signing uses this machine's credentials, and may use the network.
@@ -62,31 +58,7 @@ def remote_table(address: str) -> RemoteTable:
         SutroInputError: The URL cannot be used.
         SutroConfigurationError: The extra that signs is missing, or signing failed.
     """
-    scheme = address.partition("://")[0].lower()
-    if scheme not in _EXTRAS:
-        return RemoteTable(address)
-    return RemoteTable(_sign(address, _EXTRAS[scheme]))
-
-
-def _sign(address: str, extra: str) -> str:
-    try:
-        from fsspec.core import url_to_fs  # noqa: PLC0415
-
-        filesystem: Any
-        filesystem, path = url_to_fs(address)
-    except ImportError:
-        raise SutroConfigurationError(
-            f"To sign {address.partition('://')[0]}:// tables here, install "
-            f'"langchain-sutro[{extra}]"; or pass a presigned https:// URL.'
-        ) from None
-    try:
-        url = filesystem.sign(path, expiration=_SIGNED_SECONDS)
-    except Exception as error:  # noqa: BLE001 - each store has errors of its own, which may hold keys
-        raise SutroConfigurationError(
-            f"The table in {address.partition('://')[0]}:// could not be signed "
-            f"({type(error).__name__}): check this machine's credentials for it."
-        ) from None
-    return str(url)
+    return RemoteTable(sign(address) if in_object_store(address) else address)
 
 
 def _check(url: str) -> None:

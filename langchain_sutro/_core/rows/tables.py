@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from langchain_sutro._core.rows.columns import Fields
     from langchain_sutro._core.rows.schema import InputSchema
 
-__all__ = ["LocalTable", "open_table", "table_for"]
+__all__ = ["LocalTable", "check_no_fields", "open_table", "table_for"]
 
 _FILES = ".csv, .tsv, .jsonl, .ndjson or .parquet"
 _LOOKS_LIKE_A_FILE = re.compile(r"\.(csv|tsv|jsonl|ndjson)(\.gz|\.zst)?$|\.parquet$", re.IGNORECASE)
@@ -77,7 +77,8 @@ def open_table(data: Any) -> LocalTable | RemoteTable:
               names, without those that start with `.` or `_`, with the columns of all files;
               `key=value` directories become columns of strings;
             - an open file of one of these kinds, read from where it stands and not closed;
-            - a URL, see `RemoteTable`. `s3://` and `gs://` URLs are signed here, with fsspec.
+            - a URL, see `RemoteTable`. `s3://`, `gs://` and `az://` URLs are signed here, with
+              fsspec.
 
     Returns:
         The table: a `RemoteTable` if the service fetches it itself.
@@ -109,11 +110,16 @@ def table_for(
     table = open_table(data)
     if isinstance(table, LocalTable):
         return replace(table, fields=fields, schema=schema)
+    check_no_fields(fields)
+    return table
+
+
+def check_no_fields(fields: Fields | None) -> None:
+    """Raises SutroInputError if columns are chosen, of a table behind a URL."""
     if fields is not None:
         raise SutroInputError(
             "fields cannot choose columns of a table behind a URL, which the service fetches whole."
         )
-    return table
 
 
 def _reader(data: Any) -> Callable[[Columns], TakeRows]:
@@ -186,7 +192,7 @@ def _absent(text: str, path: Path) -> str:
     if _DATASET_ID.fullmatch(text):
         return "Dataset ids of the service are not taken: pass the rows, a file or a URL."
     if "://" in text and not any(map(str.isspace, text)):
-        return "The table's URL must begin with https://, s3:// or gs://."
+        return "The table's URL must begin with https://, s3://, gs:// or az://."
     return (
         "A string is a table only if it is the path of a file or directory, or a URL: put a single "
         "prompt into a list."

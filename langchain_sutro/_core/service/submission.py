@@ -43,6 +43,7 @@ __all__ = [
     "Marker",
     "Rows",
     "Submitted",
+    "check_quota",
     "find_job",
     "look_for",
     "made_no_job",
@@ -86,6 +87,8 @@ class JobRequest:
         description: At most 512 characters, the marker included.
         id_column: Column that a table behind a URL carries into its results.
         scope: Whose job it is; a job of another scope is never taken for it.
+        version: Of the object behind the URL of its table, where that is known: the URL stays the
+            same when the object changes.
     """
 
     function: str
@@ -95,6 +98,7 @@ class JobRequest:
     description: str | None = None
     id_column: str | None = None
     scope: str = ""
+    version: str = ""
 
     def check(self) -> None:
         """Refuse what the service would.
@@ -124,7 +128,9 @@ class JobRequest:
             else rows.sha256
         )
         same = (self.function, self.job_priority, self.dry_run, self.id_column, sha256)
-        scoped = (*same, self.scope) if self.scope else same
+        scoped = (*same, self.scope) if self.scope or self.version else same
+        if self.version:
+            scoped = (*scoped, self.version)
         return hashlib.sha256(orjson.dumps(scoped)).hexdigest()[:32]
 
     def prefix(self, marker: Marker) -> bytes:
@@ -213,7 +219,7 @@ def submit_job(
     else:
         content = _RowsBody(prefix, rows)
         if rows.count > _SMALL:
-            yield from _check_quota(service, request.job_priority, rows.count)
+            yield from check_quota(service, request.job_priority, rows.count)
     on_post()
     job_id = yield from _post_once(service, content, marker)
     return Submitted(job_id, marker.token)
@@ -283,8 +289,12 @@ def _time(value: object) -> datetime | None:
     return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
 
 
-def _check_quota(service: Service, priority: int, rows: int) -> Operation[None]:
-    """Refuse a table that the priority cannot take; quotas that cannot be read refuse nothing."""
+def check_quota(service: Service, priority: int, rows: int) -> Operation[None]:
+    """Refuse a table that the priority cannot take; quotas that cannot be read refuse nothing.
+
+    Raises:
+        SutroInputError: There are more rows than the priority's quota.
+    """
     try:
         quotas = yield from get_quotas(service)
     except (SutroAPIError, SutroConnectionError):
