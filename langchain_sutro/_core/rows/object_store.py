@@ -18,6 +18,7 @@ __all__ = [
     "in_object_store",
     "scheme_of",
     "sign",
+    "size_and_version",
     "store_errors",
 ]
 
