@@ -20,22 +20,28 @@ if TYPE_CHECKING:
         ExperimentRow,
         ExperimentSummary,
     )
+    from langchain_sutro.evaluation.review import asend_for_review, send_for_review
     from langchain_sutro.evaluation.runs_config import evaluate_configured_runs
+    from langchain_sutro.evaluation.sent_for_review import ReviewedBecause, SentForReview
 
 __all__ = [
     "ExperimentResults",
     "ExperimentRow",
     "ExperimentSummary",
     "JudgedRuns",
+    "ReviewedBecause",
+    "SentForReview",
     "SutroEvaluator",
     "aevaluate_dataset",
     "aevaluate_runs",
+    "asend_for_review",
     "evaluate_configured_runs",
     "evaluate_dataset",
     "evaluate_runs",
     "plot_confusion",
     "plot_coverage",
     "plot_reliability",
+    "send_for_review",
 ]
 
 __getattr__, __dir__ = lazy_exports(
@@ -54,5 +60,9 @@ __getattr__, __dir__ = lazy_exports(
         "ExperimentResults": "results",
         "ExperimentRow": "results",
         "ExperimentSummary": "results",
+        "asend_for_review": "review",
+        "send_for_review": "review",
+        "ReviewedBecause": "sent_for_review",
+        "SentForReview": "sent_for_review",
     },
 )

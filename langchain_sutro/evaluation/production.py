@@ -204,7 +204,7 @@ class _Plan:
 
 def _evaluate(plan: _Plan) -> Steps[JudgedRuns]:
     project = yield blocking(_read_project, plan)
-    found = JudgedRuns(project.name)
+    found = JudgedRuns(project.name, project_id=project.id)
     with ExitStack() as stack:
         held = Ledger.held(plan.state_file(project.id), _SECONDS_TO_WAIT)
         ledger: Ledger = yield blocking(stack.enter_context, held)

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import heapq
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from langsmith.schemas import Run
 
 from langchain_sutro.errors import SutroInputError
+from langchain_sutro.evaluation.langsmith_api import ask
+from langchain_sutro.evaluation.places import place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
     from langsmith import Client
 
-__all__ = ["PAGE", "RunSelection", "read_runs", "select_runs"]
+__all__ = ["PAGE", "RunSelection", "read_runs", "runs_by_id", "select_runs"]
 
 PAGE = 100
-_ATTEMPTS = 8
-_LONGEST_PAUSE = 60.0
 # What is always read: who a run is, and which feedback it has.
 _IDENTITY = ("id", "trace_id", "session_id", "start_time", "name", "run_type", "feedback_stats")
 
@@ -89,55 +86,49 @@ def select_runs(client: Client, selection: RunSelection) -> Iterator[Run]:
         yield from _query(client, selection.body(), everything)
     elif isinstance(sample, float):
         for run in _query(client, selection.body(), everything):
-            if _place(run.id) < sample:
+            if place(run.id) < sample:
                 yield run
     else:
         light = _query(client, selection.body(), _IDENTITY)
-        chosen = heapq.nsmallest(sample, ((_place(run.id), str(run.id)) for run in light))
+        chosen = heapq.nsmallest(sample, ((place(run.id), str(run.id)) for run in light))
         yield from read_runs(client, selection, [run_id for _, run_id in chosen])
 
 
 def read_runs(client: Client, selection: RunSelection, ids: Sequence[str]) -> Iterator[Run]:
-    """Runs by their ids; those that are gone are left out."""
+    """Runs of the selection's project by their ids; those that are gone are left out."""
+    project = {"session": [str(selection.project_id)]}
+    yield from runs_by_id(client, ids, selection.select, project)
+
+
+def runs_by_id(
+    client: Client,
+    ids: Sequence[str],
+    select: Iterable[str] = (),
+    wanted: Mapping[str, Any] | None = None,
+) -> Iterator[Run]:
+    """Runs by their ids, of any project; those that are gone are left out.
+
+    Args:
+        client: LangSmith's client.
+        ids: The runs.
+        select: The fields to read besides those that identify a run.
+        wanted: Further conditions of LangSmith's query.
+    """
     for start in range(0, len(ids), PAGE):
-        body = {"session": [str(selection.project_id)], "id": list(ids[start : start + PAGE])}
-        yield from _query(client, body, [*_IDENTITY, *selection.select])
+        body = {**(wanted or {}), "id": list(ids[start : start + PAGE])}
+        yield from _query(client, body, [*_IDENTITY, *select])
 
 
 def _query(client: Client, body: Mapping[str, Any], select: Sequence[str]) -> Iterator[Run]:
     query = {**body, "select": list(select), "limit": PAGE}
     while True:
-        content = client.request_with_retries(
-            "POST",
-            "/runs/query",
-            request_kwargs={"data": orjson.dumps(query)},
-            stop_after_attempt=_ATTEMPTS,
-            handle_response=_wait_if_limited,
-        ).json()
+        content = ask(client, "/runs/query", body=query)
         for run in content["runs"]:
             yield Run(**run)
         following = (content.get("cursors") or {}).get("next")
         if not following or not content["runs"]:
             return
         query["cursor"] = following
-
-
-def _wait_if_limited(response: Any, attempt: int) -> bool:
-    """Whether to ask again: after a pause, if the server has too much to do."""
-    if response.status_code not in (429, 500, 502, 503, 504):
-        return False
-    try:
-        pause = float(response.headers.get("retry-after", ""))
-    except ValueError:
-        pause = 0.5 * 2**attempt
-    time.sleep(min(max(pause, 0), _LONGEST_PAUSE))
-    return True
-
-
-def _place(run_id: Any) -> float:
-    """A number from 0 to 1 that depends on the id alone, evenly spread over ids of any version."""
-    digest = hashlib.sha256(str(run_id).encode()).digest()
-    return int.from_bytes(digest[:8]) / 2**64
 
 
 def _quoted(text: str) -> str:

@@ -23,6 +23,7 @@ from langchain_sutro._core.tracing import (
 from langchain_sutro.errors import SutroError, SutroJobError
 from langchain_sutro.evaluation.experiment import EVALUATORS, PORTION, Experiment, RunRef
 from langchain_sutro.evaluation.jobs import JobOptions, noted_job, results_of
+from langchain_sutro.evaluation.judge_answers import JudgeAnswer, JudgeAnswers, answer_of
 from langchain_sutro.evaluation.row_runs import shown_outputs, trace_context
 from langchain_sutro.evaluation.traced_runs import PAGE, read_runs, select_runs
 from langchain_sutro.functions import check_row
@@ -123,6 +124,8 @@ class JudgedWindow:
             key = self.key(judge.key)
             if key in (run.feedback_stats or {}) or str(run.id) in self.ledger.known(key):
                 found.skipped[key] = found.skipped.get(key, 0) + 1
+                answers = found.answers.setdefault(key, JudgeAnswers())
+                answers.add(run.id, run.start_time, self._known(judge, run))
                 continue
             if key not in self._rows:
                 self._rows[key], self.ledger.pending[key] = _Rows(), []
@@ -132,6 +135,17 @@ class JudgedWindow:
             self._rows[key].add(judge, run)
             taken = True
         return taken
+
+    def _known(self, judge: SutroEvaluator, run: Run) -> JudgeAnswer:
+        """What a judge said in an earlier call, as LangSmith's statistics show it."""
+        verdict, *others = (_only(run, self.key(key)) for key in judge.feedback_keys)
+        return JudgeAnswer(verdict, confidence=others[0] if others else None)
+
+
+def _only(run: Run, key: str) -> float | None:
+    """The score of the only feedback of a key; a mean of several is nobody's."""
+    stats = (run.feedback_stats or {}).get(key) or {}
+    return stats.get("avg") if stats.get("n") == 1 else None
 
 
 def open_window(window: JudgedWindow, found: JudgedRuns, limit: int | None) -> None:
@@ -263,6 +277,8 @@ class _Verdicts:
         results = given["results"]
         for one in results:
             one.key = self.window.key(one.key)
+        answers = found.answers.setdefault(key, JudgeAnswers())
+        answers.add(ref.id, ref.start_time, answer_of(results))
         experiment.write_feedback(ref, results)
         found.judged[key] = found.judged.get(key, 0) + 1
         if (results[0].extra or {}).get("error"):

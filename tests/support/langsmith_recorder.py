@@ -18,10 +18,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import zstandard
 
+from tests.support.langsmith_queues import QUEUE_ROUTES, AnnotationQueues
 from tests.support.langsmith_store import LangSmithStore, page
 
 
-class LangSmithRecorder(LangSmithStore):
+class LangSmithRecorder(AnnotationQueues, LangSmithStore):
     """The server; a context manager.
 
     Attributes:
@@ -31,10 +32,12 @@ class LangSmithRecorder(LangSmithStore):
         status: If set, the answer to every request that sends runs or feedback.
         limited: How many of the next queries are answered with 429.
         selects: The fields that queries asked for.
+        has_items: Whether it is a server whose annotation queues have items.
     """
 
-    def __init__(self, *, zstd=True, smithdb=False):
+    def __init__(self, *, zstd=True, smithdb=False, has_items=False):
         self._zstd = zstd
+        self.has_items = has_items
         self._smithdb = smithdb
         self._server = None
         self.delay = 0.0
@@ -162,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _info(owner, *_):
     return {
-        "version": "0.13.0",
+        "version": "0.16.14" if owner.has_items else "0.13.0",
         "batch_ingest_config": {
             "use_multipart_endpoint": True,
             "scale_up_qsize_trigger": 1000,
@@ -354,6 +357,7 @@ _ROUTES = [
     ("POST", "/feedback", _give_feedback),
     ("GET", "/feedback", _list_feedback),
     ("PATCH", f"/feedback/{_ID}", _change_feedback),
+    *QUEUE_ROUTES,
     ("GET", "/settings", lambda *_: {"id": "1", "display_name": "t", "created_at": "2026-01-01"}),
 ]
 

@@ -261,6 +261,7 @@ class LangSmithStore:
                 if _among(given.get("run_id"), wanted.get("run"))
                 and _among(given.get("session_id"), wanted.get("session"))
                 and _among(given.get("key"), wanted.get("key"))
+                and _among((given.get("feedback_source") or {}).get("type"), wanted.get("source"))
             ]
 
     def find_examples(self, wanted):
