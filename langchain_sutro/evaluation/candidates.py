@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from langsmith import Client
     from langsmith.schemas import Feedback
 
-__all__ = ["Candidate", "Judges", "candidates_of", "judge_keys", "run_ids"]
+__all__ = ["Candidate", "Judges", "answers_of", "candidates_of", "judge_keys", "run_ids"]
 
 Judges: TypeAlias = (
     "str | SutroEvaluator | Iterable[str | SutroEvaluator] | Mapping[str, str | None] | None"

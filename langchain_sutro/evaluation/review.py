@@ -59,7 +59,7 @@ def send_for_review(
     random audit. What is in the queue already is left out, so the call can be repeated, also after
     one that was killed. Calls on one machine wait for each other. LangSmith's API has no "add if
     absent": calls on different machines at the same moment make one queue, but may put a run into
-    it twice.
+    it twice, and so may LangSmith's client when it repeats a request whose answer was lost.
 
     Only labels of the audit may be used to correct a pass rate or to guarantee a threshold; the
     other runs were chosen by what the judges said of them. `reviewed(audit=…)` tells them apart.
