@@ -21,6 +21,7 @@ from langchain_sutro import (
     SutroJob,
     errors,
 )
+from langchain_sutro._core.jobs.locks import FileLock
 from tests.support.calls import call, modes, posts
 from tests.support.numbered_rows import labels, rows
 
@@ -350,6 +351,29 @@ async def test_an_interrupt_while_results_are_fetched_says_which_they_are(echo, 
     with pytest.raises(type(interrupt)) as caught:
         await call(mode, job, "results")
     assert any(job.job_id in note for note in caught.value.__notes__)
+
+
+@modes
+async def test_an_interrupt_just_after_the_submission_says_which_job_was_made(
+    echo, monkeypatch, mode
+):
+    """While the job is noted for other processes."""
+    interrupt = asyncio.CancelledError() if mode == "async" else KeyboardInterrupt()
+    reusing = echo.model_copy(update={"reuse_jobs": timedelta(minutes=5)})
+    write = FileLock.write
+
+    def interrupted(lock, **note):
+        if note.get("job_id"):
+            raise interrupt
+        write(lock, **note)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileLock, "write", interrupted)
+        with pytest.raises(type(interrupt)) as caught:
+            await call(mode, reusing, "submit", rows(3))
+    [job] = [one for one in echo.client.list_jobs() if one["job_id"] in str(caught.value.__notes__)]
+    again = await call(mode, reusing, "submit", rows(3))
+    assert again.job_id == job["job_id"]
 
 
 def test_a_signals_exit_says_which_job_goes_on(echo, deployment):

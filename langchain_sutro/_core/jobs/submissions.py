@@ -81,7 +81,11 @@ def submit(
         # The token names the run too, unless either was chosen by somebody else.
         None if trace.run_id == token else trace.run_id,
     )
-    submitted = yield from one.once() if reuse is None else one.in_one_flight(reuse)
+    try:
+        submitted = yield from one.once() if reuse is None else one.in_one_flight(reuse)
+    except BaseException as error:
+        one.interrupted(error)
+        raise
     memory.made(one.key, submitted)
     traces_of(client).add(submitted, trace)
     return submitted
@@ -107,6 +111,7 @@ class _Submission:
         self.key = key
         self._token = token
         self._lock: FileLock | None = None
+        self._made: Submitted | None = None
 
     def once(self) -> Steps[Submitted]:
         """Take up what is pending, or submit."""
@@ -137,6 +142,16 @@ class _Submission:
             if self._lock is not None:
                 yield blocking(self._lock.release)
 
+    def interrupted(self, error: BaseException) -> None:
+        """Say which job was made before the call could return it."""
+        if self._made is None:
+            return
+        job_id = self._made.job_id
+        memory.made(self.key, self._made)
+        if not isinstance(error, KeyboardInterrupt | SystemExit):
+            memory.undelivered(job_id)
+        error.add_note(f"{job_id} was submitted: return to it with SutroJob.from_id({job_id!r}).")
+
     def _submit(self) -> Steps[Submitted]:
         sent = False
 
@@ -144,7 +159,7 @@ class _Submission:
             nonlocal sent
             sent = True
 
-        yield blocking(self._note, None, self._token)
+        yield from self._note(None, self._token)
         try:
             submitted = yield from asking(
                 self._client,
@@ -161,7 +176,8 @@ class _Submission:
             elif self._lock is not None:
                 yield blocking(self._lock.write)
             raise
-        yield blocking(self._note, submitted.job_id, submitted.token)
+        self._made = submitted
+        yield from self._note(submitted.job_id, submitted.token)
         return submitted
 
     def _taken_up(self, pending: Pending) -> Steps[Submitted | None]:
@@ -177,7 +193,7 @@ class _Submission:
         if status in (JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.CANCELLING):
             memory.settled(self.key)
             return None
-        yield blocking(self._note, job_id, pending.token)
+        yield from self._note(job_id, pending.token)
         return Submitted(job_id, pending.token, reused=True)
 
     def _found(self, token: str) -> Steps[tuple[str, JobStatus]]:
@@ -217,9 +233,9 @@ class _Submission:
             return None
         return Pending(token, job_id if isinstance(job_id, str) else None)
 
-    def _note(self, job_id: str | None, token: str) -> None:
+    def _note(self, job_id: str | None, token: str) -> Steps[None]:
         if self._lock is not None:
-            self._lock.write(token=token, job_id=job_id, at=time.time())
+            yield blocking(self._lock.write, token=token, job_id=job_id, at=time.time())
 
 
 def _unknown(token: str) -> SubmissionUnknownError:
