@@ -110,6 +110,30 @@ def test_a_presigned_url_is_masked_in_any_spelling(cloud, spell):
         "lsv2_pt_hunter2hunter2hunter2hunter2hunter2a_b",
         "ghp_hunter2hunter2hunter2hunter2hunter2hunter2",
         "glpat-hunter2hunter2hunter2",
+        *(
+            f"{prefix}hunter2hunter2hunter2hunter2hunter2"
+            for prefix in (
+                "hf_",
+                "gsk_",
+                "r8_",
+                "fw_",
+                "ntn_",
+                "whsec_",
+                "shpat_",
+                "dop_v1_",
+                "xai-",
+                "pplx-",
+                "ATATT3",
+                "dckr_pat_",
+                "github_pat_",
+                "sntrys_",
+                "nvapi-",
+                "pypi-",
+                "tvly-dev-",
+                "SG.",
+                "key: hf_",
+            )
+        ),
         "xoxb-hunter2hunter2",
         "eyJhdW50ZXIy.eyJodW50ZXIyIjoxfQ.hunter2",
         "-----BEGIN RSA PRIVATE KEY-----\nhunter2",
@@ -133,6 +157,8 @@ def test_secrets_of_known_shapes_are_masked(text):
         "2026-11-26T17:42:29.123+00:00",
         "Modèle introuvable: qualité à 20 % <b>",
         "inputs.0.region: field required",
+        "columns fw_revenue_by_region_2024, hf_model_name_of_2025, pypi-by-name-2025",
+        "github_pattern_matching_of_2025, SG.2025, xai-explanations-of-models",
     ],
 )
 def test_other_texts_stay_as_they_are(text):

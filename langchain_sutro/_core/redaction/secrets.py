@@ -52,6 +52,13 @@ _SUTRO_KEY = re.compile(
     r"(?i)(?<![a-z0-9])(?:sk_(?:[a-z0-9_-]{6,}|(?=[a-z_-]{0,4}\d)[a-z0-9_-]{3,})|"
     r"sk-(?=[a-z_-]{0,40}\d)[a-z0-9_-]{6,})"
 )
+# Keys of other services by their prefixes: models, registries, packages, shops, search.
+_OTHER_KEY = re.compile(
+    r"(?<![A-Za-z0-9])(?:(?:(?:hf|gsk|r8|fw|ntn|whsec|shp(?:at|ss|ca|pa)|do[op]_v1|e2b)_|"
+    r"(?:xai|pplx)-|ATATT3|dapi(?=[0-9a-f]{32}))(?=[a-zA-Z]{0,40}\d)[A-Za-z0-9+/=]{20,}|"
+    r"(?:(?:dckr_pat|github_pat|sntry[su])_|(?:nvapi|pypi|tvly)-|SG\.)"
+    r"(?=[a-zA-Z._-]{0,40}\d)[\w.=-]{20,})"
+)
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY.*", re.DOTALL)
 _USER = re.compile(r"//[^\s\"'<>]{0,1000}@")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(/))")
@@ -112,6 +119,7 @@ def _mask_plain(text: str) -> str:
     text = _ASSIGNED.sub(rf"\1\2{MASK}", text)
     text = _SCHEME.sub(rf"\1\2{MASK}", text)
     text = _SUTRO_KEY.sub(MASK, text)
+    text = _OTHER_KEY.sub(MASK, text)
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
     return text
