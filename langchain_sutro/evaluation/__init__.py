@@ -12,7 +12,10 @@ from langchain_sutro._core.exports import lazy_exports
 if TYPE_CHECKING:
     from langchain_sutro.evaluation.dataset import aevaluate_dataset, evaluate_dataset
     from langchain_sutro.evaluation.evaluator import SutroEvaluator
+    from langchain_sutro.evaluation.human_label import HumanLabel
+    from langchain_sutro.evaluation.human_labels import HumanLabels
     from langchain_sutro.evaluation.judged_runs import JudgedRuns
+    from langchain_sutro.evaluation.label_dataset import LabelledDataset
     from langchain_sutro.evaluation.plots import plot_confusion, plot_coverage, plot_reliability
     from langchain_sutro.evaluation.production import aevaluate_runs, evaluate_runs
     from langchain_sutro.evaluation.results import (
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
         ExperimentSummary,
     )
     from langchain_sutro.evaluation.review import asend_for_review, send_for_review
+    from langchain_sutro.evaluation.review_labels import areviewed, reviewed
     from langchain_sutro.evaluation.runs_config import evaluate_configured_runs
     from langchain_sutro.evaluation.sent_for_review import ReviewedBecause, SentForReview
 
@@ -28,12 +32,16 @@ __all__ = [
     "ExperimentResults",
     "ExperimentRow",
     "ExperimentSummary",
+    "HumanLabel",
+    "HumanLabels",
     "JudgedRuns",
+    "LabelledDataset",
     "ReviewedBecause",
     "SentForReview",
     "SutroEvaluator",
     "aevaluate_dataset",
     "aevaluate_runs",
+    "areviewed",
     "asend_for_review",
     "evaluate_configured_runs",
     "evaluate_dataset",
@@ -41,6 +49,7 @@ __all__ = [
     "plot_confusion",
     "plot_coverage",
     "plot_reliability",
+    "reviewed",
     "send_for_review",
 ]
 
@@ -50,7 +59,10 @@ __getattr__, __dir__ = lazy_exports(
         "aevaluate_dataset": "dataset",
         "evaluate_dataset": "dataset",
         "SutroEvaluator": "evaluator",
+        "HumanLabel": "human_label",
+        "HumanLabels": "human_labels",
         "JudgedRuns": "judged_runs",
+        "LabelledDataset": "label_dataset",
         "aevaluate_runs": "production",
         "evaluate_runs": "production",
         "evaluate_configured_runs": "runs_config",
@@ -62,6 +74,8 @@ __getattr__, __dir__ = lazy_exports(
         "ExperimentSummary": "results",
         "asend_for_review": "review",
         "send_for_review": "review",
+        "areviewed": "review_labels",
+        "reviewed": "review_labels",
         "ReviewedBecause": "sent_for_review",
         "SentForReview": "sent_for_review",
     },

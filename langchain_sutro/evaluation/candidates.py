@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from langsmith import Client
     from langsmith.schemas import Feedback
 
-__all__ = ["Candidate", "Judges", "answers_of", "candidates_of", "judge_keys", "run_ids"]
+__all__ = ["Candidate", "Judges", "answers_of", "candidates_of", "judge_keys", "paired", "run_ids"]
 
 Judges: TypeAlias = (
     "str | SutroEvaluator | Iterable[str | SutroEvaluator] | Mapping[str, str | None] | None"
@@ -161,7 +161,7 @@ def _of_experiment(
             "call evaluate_dataset without upload_results=False."
         )
     if keys is None:
-        keys = _paired(results.feedback_keys)
+        keys = paired(results.feedback_keys)
     session = UUID(results.experiment_id)
     found = {}
     for row in results:
@@ -183,7 +183,7 @@ def _of_ids(ids: list[UUID], keys: dict[str, str | None] | None, client: Client)
         if run.session_id is None:
             continue
         said = {one.key: one for one in given.get(run.id, ()) if is_of_judge(one)}
-        answers = answers_of(said, _paired(said) if keys is None else keys)
+        answers = answers_of(said, paired(said) if keys is None else keys)
         found[run.id] = Candidate(run.id, run.session_id, run.start_time, answers)
     return [found[one] for one in ids if one in found]
 
@@ -205,7 +205,7 @@ def answers_of(
     return found
 
 
-def _paired(keys: Iterable[str]) -> dict[str, str | None]:
+def paired(keys: Iterable[str]) -> dict[str, str | None]:
     """The verdict keys among feedback keys, each with that of its confidence."""
     known = set(keys)
     pairs: dict[str, str | None] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import orjson
 from langsmith.utils import LangSmithRateLimitError
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from langsmith import Client
+    from langsmith.schemas import TracerSession
 
-__all__ = ["ask", "send_once"]
+__all__ = ["ask", "read_project", "send_once"]
 
 _ATTEMPTS = 8
 _LONGEST_PAUSE = 60.0
@@ -50,6 +52,20 @@ def ask(
         stop_after_attempt=_ATTEMPTS,
         handle_response=_wait_if_limited,
     ).json()
+
+
+def read_project(client: Client, project: str | UUID) -> TracerSession:
+    """A project by its name or id.
+
+    Raises:
+        LangSmithError: LangSmith has no such project, or cannot be asked.
+    """
+    try:
+        wanted: Mapping[str, Any] = {"project_id": str(UUID(str(project)))}
+    except ValueError:
+        wanted = {"project_name": project}
+    found: TracerSession = client.read_project(**wanted)
+    return found
 
 
 def send_once(client: Client, path: str, body: Any) -> None:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from uuid import UUID
 
 from langsmith.run_trees import get_cached_client
 
@@ -19,13 +18,15 @@ from langchain_sutro._core.service import Steps, arun_steps, blocking, run_steps
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.evaluation.asynchronous import asynchronous_form_of
 from langchain_sutro.evaluation.judged_runs import JudgedRuns
+from langchain_sutro.evaluation.langsmith_api import read_project
 from langchain_sutro.evaluation.ledger import Ledger
 from langchain_sutro.evaluation.traced_runs import RunSelection
 from langchain_sutro.evaluation.window import JudgedWindow, finish_window, open_window
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+    from uuid import UUID
 
     from langsmith import Client
 
@@ -203,7 +204,7 @@ class _Plan:
 
 
 def _evaluate(plan: _Plan) -> Steps[JudgedRuns]:
-    project = yield blocking(_read_project, plan)
+    project = yield blocking(read_project, plan.langsmith, plan.project)
     found = JudgedRuns(project.name, project_id=project.id)
     with ExitStack() as stack:
         held = Ledger.held(plan.state_file(project.id), _SECONDS_TO_WAIT)
@@ -220,14 +221,6 @@ def _evaluate(plan: _Plan) -> Steps[JudgedRuns]:
         yield blocking(open_window, window, found, plan.limit)
         yield from finish_window(window, found, *options)
     return found
-
-
-def _read_project(plan: _Plan) -> Any:
-    try:
-        wanted: Mapping[str, Any] = {"project_id": str(UUID(str(plan.project)))}
-    except ValueError:
-        wanted = {"project_name": plan.project}
-    return plan.langsmith.read_project(**wanted)
 
 
 def _judges(judges: SutroEvaluator | Sequence[SutroEvaluator]) -> list[SutroEvaluator]:

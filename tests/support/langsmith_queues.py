@@ -18,10 +18,11 @@ class AnnotationQueues:
     Attributes:
         queues: Queues by id. `runs` holds the ids of the runs in one, in order; `done` of those
             that are reviewed.
+        reviewer: If set, a person who is called with each run that is added to a queue.
     """
 
     def reset(self):
-        self.queues = {}
+        self.queues, self.reviewer = {}, None
         super().reset()
 
     def queue(self, name):
@@ -73,6 +74,8 @@ class AnnotationQueues:
                 if key["run_id"] in queue["runs"]:
                     self.violations.append(f"run {key['run_id']}: twice in {queue['name']}")
                 queue["runs"].append(key["run_id"])
+                if self.reviewer is not None:
+                    self.reviewer(key["run_id"])
             return 200, [{"run_id": key["run_id"], "queue_id": queue_id} for key in keys]
 
     def _why_not(self, queue_id, keys):

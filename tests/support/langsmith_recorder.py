@@ -300,6 +300,20 @@ def _multipart_examples(owner, handler, body, _query, dataset_id):
     return 201, {"example_ids": [one["id"] for one in made], "count": len(made), "as_of": now}
 
 
+def _change_examples(owner, handler, body, _query, dataset_id):
+    changed = {}
+    for name, content in handler.parts(body):
+        example_id, _, part = name.partition(".")
+        entry = changed.setdefault(example_id, {})
+        entry.update({part: json.loads(content)} if part else json.loads(content))
+    for example_id, changes in changed.items():
+        example = owner.examples.get(example_id)
+        if example is None or example["dataset_id"] != dataset_id:
+            return 404, {"detail": "no such example"}
+        example.update({key: value for key, value in changes.items() if value is not None})
+    return {"example_ids": list(changed), "count": len(changed)}
+
+
 def _bulk_examples(owner, _handler, body, _query):
     return [owner.add_example(one["dataset_id"], one) for one in json.loads(body)]
 
@@ -350,6 +364,7 @@ _ROUTES = [
     ("GET", f"/datasets/{_ID}", _get_dataset),
     ("PUT", f"/datasets/{_ID}/tags", lambda *_: {}),
     ("POST", f"/datasets/{_ID}/examples", _multipart_examples),
+    ("PATCH", f"/datasets/{_ID}/examples", _change_examples),
     ("POST", "/examples/bulk", _bulk_examples),
     ("POST", "/examples", _one_example),
     ("GET", "/examples", _list_examples),
