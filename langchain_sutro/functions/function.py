@@ -27,6 +27,7 @@ from langchain_sutro._core.jobs import (
     SutroJob,
     SutroJobGroup,
     asubmit,
+    stoppable,
     submit,
     take_rows,
 )
@@ -639,6 +640,7 @@ class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
         max_rows_per_job: int | None = None,
         config: RunnableConfig | None = None,
         *,
+        max_jobs: int | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         dry_run: bool = False,
         job_name: str | None = None,
@@ -657,6 +659,8 @@ class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
                 from URLs that are signed just before they are submitted.
             max_rows_per_job: Maximum number of rows per job; a table that is not of files needs it.
             config: As for `submit`.
+            max_jobs: How many of the jobs may run at once. The next one is submitted when one has
+                ended, so that this returns when the last one was submitted.
             checkpoint: File from which `SutroJobGroup.resume` continues after a crash.
             dry_run: As for `submit`.
             job_name: As for `submit`.
@@ -668,6 +672,7 @@ class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
             parts_of(data, fields, table_schema(self), split=max_rows_per_job is not None),
             max_rows_per_job,
             client=self._client,
+            max_jobs=max_jobs,
             checkpoint=checkpoint,
             reuse=self.reuse_jobs,
             trace=self._job_traces(config),
@@ -679,7 +684,7 @@ class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
         self, data: Any, max_rows_per_job: int | None = None, **options: Any
     ) -> SutroJobGroup:
         """Asynchronous form of `submit_in_parts`, with the same `options`; it runs in a thread."""
-        return await in_thread(self.submit_in_parts, data, max_rows_per_job, **options)
+        return await stoppable(partial(self.submit_in_parts, data, max_rows_per_job, **options))
 
     def _request(
         self,

@@ -25,6 +25,7 @@ from langchain_sutro._core.jobs.sdk import (
     run_function,
     try_authentication,
 )
+from langchain_sutro._core.jobs.slots import stoppable
 from langchain_sutro._core.jobs.submissions import asubmit, submit
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "list_jobs",
     "results_download_url",
     "run_function",
+    "stoppable",
     "submit",
     "take_rows",
     "try_authentication",

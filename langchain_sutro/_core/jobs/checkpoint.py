@@ -76,12 +76,14 @@ class Checkpoint:
         max_rows: Maximum rows per job; None if each file is a job.
         parts: In the order of the rows.
         reuse_seconds: How old an earlier job may be that is taken for a part.
+        max_jobs: How many of the jobs may run at once.
     """
 
     request: JobRequest
     max_rows: _Count | None
     parts: Annotated[list[JobPart], Field(min_length=1)]
     reuse_seconds: _Seconds | None = field(default=None)
+    max_jobs: _Count | None = None
 
     def check(self) -> None:
         """Refuse what no submission writes.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_sutro._core.exports import exported_from
@@ -14,6 +15,9 @@ from langchain_sutro._core.jobs.client import SutroClient
 from langchain_sutro._core.jobs.contents import FileContents, RowContents, kept_files
 from langchain_sutro._core.jobs.job import SutroJob
 from langchain_sutro._core.jobs.parts import Parts, split_table
+from langchain_sutro._core.jobs.slots import stoppable
+from langchain_sutro._core.jobs.written import write_jobs
+from langchain_sutro._core.results import WriteOptions
 from langchain_sutro._core.rows import FileSet, InputSchema, files_of, table_for
 from langchain_sutro._core.service import in_thread
 from langchain_sutro.errors import SutroError, SutroInputError
@@ -71,6 +75,7 @@ class SutroJobGroup:
         max_rows: int | None = None,
         *,
         client: SutroClient,
+        max_jobs: int | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         reuse: timedelta | None = None,
         trace: JobTracer | None = None,
@@ -86,6 +91,8 @@ class SutroJobGroup:
             data: Any table but one behind a URL, or the `FileSet` of files that are a job each.
             max_rows: Maximum rows per job; a table that is not a `FileSet` needs it.
             client: How to reach the deployment.
+            max_jobs: How many of the jobs may run at once; the next one is submitted when one has
+                ended, so that this returns when the last one was submitted. By default any number.
             checkpoint: File to resume from. One that exists already is an error.
             reuse: Take earlier jobs of at most this age for equal parts.
             trace: Makes the trace of a part's job.
@@ -101,12 +108,15 @@ class SutroJobGroup:
         if file is not None:
             file.check_new()
         request.check()
+        if max_jobs is not None and max_jobs < 1:
+            raise SutroInputError(f"max_jobs must be at least 1, not {max_jobs}.")
         contents = _contents(data, max_rows)
         kept = Checkpoint(
             request,
             None if max_rows is None else min(max_rows, MOST_ROWS),
             contents.parts(),
             None if reuse is None else reuse.total_seconds(),
+            max_jobs,
         )
         with nullcontext() if file is None else file.owned():
             if file is not None:
@@ -114,7 +124,7 @@ class SutroJobGroup:
             parts = Parts(client, kept, file)
             parts.check_quota()
             parts.save()
-            parts.submit_missing(contents, trace)
+            parts.submit_missing(contents, trace, poll_interval)
         return cls(
             kept.parts,
             function=request.function,
@@ -172,13 +182,14 @@ class SutroJobGroup:
             if contents is not None:
                 contents.check_same(kept.parts)
             parts.find_lost(resubmit_unknown=resubmit_unknown)
+            parts.free_unread()
             if any(part.job_id is None for part in kept.parts):
                 if contents is None:
                     raise SutroInputError(
                         f"Parts of the table in {file.path} were not submitted: give the table "
                         "again."
                     )
-                parts.submit_missing(contents, None)
+                parts.submit_missing(contents, None, poll_interval)
         return cls(
             kept.parts,
             function=kept.request.function,
@@ -192,7 +203,7 @@ class SutroJobGroup:
         cls, checkpoint: str | os.PathLike[str], data: Any = None, **options: Any
     ) -> SutroJobGroup:
         """`resume`, with the same `options`, all of it in a thread."""
-        return await in_thread(cls.resume, checkpoint, data, **options)
+        return await stoppable(partial(cls.resume, checkpoint, data, **options))
 
     @property
     def jobs(self) -> list[SutroJob]:
@@ -328,6 +339,71 @@ class SutroJobGroup:
             await job.aresults(include_inputs=include_inputs, timeout=timeout) for job in self.jobs
         ]
         return await in_thread(BatchResults.concat, parts)
+
+    def write_results(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        inputs: bool = False,
+        output_column: str = "inference_result",
+        error_column: str = "error",
+        suffix: str | None = None,
+        timeout: float | None = 7200.0,
+        progress: bool = False,
+    ) -> dict[str, Any]:
+        """Write the results to a directory: one Parquet file for each part, in order.
+
+        The files have the columns of `BatchResults.to_arrow`, `confidence_score` and the column of
+        errors, with one schema, which holds the values of all parts without loss. For it all
+        results are fetched first, to temporary files of this machine, and read twice; memory stays
+        flat. Each file is there whole or not at all. A call that follows an interrupted one
+        finds the files that are there, and writes the others.
+
+        Args:
+            target: A local directory, which is made, or a URL that fsspec knows, such as
+                `s3://bucket/out/`. It must not hold other results.
+            inputs: Whether each row has the columns of its input before those of its result. For
+                parts that are Parquet or CSV files, which must not have changed, and are read here.
+            output_column: Name of the column for outputs that are not JSON objects, if there are
+                any.
+            error_column: Name of the column with the reason why a row has no usable output; null
+                for other rows.
+            suffix: Appended to the name of a result column that the input also has; None makes that
+                an error.
+            timeout: Seconds to wait for each job.
+            progress: Show a bar meanwhile.
+
+        Returns:
+            What the file `_manifest.json` in the directory holds: `function`, `rows`, `errors`,
+            `input_tokens`, `output_tokens`, `cost` in USD, and the same of each of the `files`,
+            with its `name` and `job_id`. What the service does not say is None.
+
+        Raises:
+            SutroJobError: As `wait` does; or files have other numbers of rows than their results.
+            SutroInputError: Files were changed or cannot be joined, or two columns have one name.
+            SutroConfigurationError: The directory has other results, or cannot be reached.
+        """
+        self.wait(timeout, progress=progress)
+        return self._write(target, WriteOptions(inputs, output_column, error_column, suffix))
+
+    async def awrite_results(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        inputs: bool = False,
+        output_column: str = "inference_result",
+        error_column: str = "error",
+        suffix: str | None = None,
+        timeout: float | None = 7200.0,  # noqa: ASYNC109 - each job's, not the call's
+        progress: bool = False,
+    ) -> dict[str, Any]:
+        """Asynchronous form of `write_results`; files are handled in a thread."""
+        await self.await_(timeout, progress=progress)
+        options = WriteOptions(inputs, output_column, error_column, suffix)
+        return await in_thread(self._write, target, options)
+
+    def _write(self, target: str | os.PathLike[str], options: WriteOptions) -> dict[str, Any]:
+        return write_jobs(self.jobs, [kept_files([part]) for part in self._parts], target, options)
 
     def cancel(self) -> int:
         """Ask for the cancellation of every job; gives how many the service took.

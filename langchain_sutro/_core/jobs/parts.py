@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from langchain_sutro._core import service as _service
 from langchain_sutro._core.jobs.connection import Connection, execute
 from langchain_sutro._core.jobs.memory import memory
+from langchain_sutro._core.jobs.slots import Slots
 from langchain_sutro._core.jobs.submissions import submit
+from langchain_sutro._core.jobs.unread import unread_jobs
 from langchain_sutro._core.rows import RemoteTable, open_table, split_rows
 from langchain_sutro._core.service import made_no_job
 from langchain_sutro._core.tracing import job_trace
@@ -123,16 +125,33 @@ class Parts:
             priority = self._checkpoint.request.job_priority
             execute(self._client, _service.check_quota, priority, most)
 
-    def submit_missing(self, contents: Contents, trace: JobTracer | None) -> None:
+    def free_unread(self) -> None:
+        """A part whose job could not read its object is submitted again, from a new URL."""
+        remote = {
+            part.job_id: part
+            for part in self._checkpoint.parts
+            if part.job_id is not None and part.sha256 is None
+        }
+        for job_id in unread_jobs(self._client, list(remote)):
+            remote[job_id].job_id = remote[job_id].token = None
+        self.save()
+
+    def submit_missing(
+        self, contents: Contents, trace: JobTracer | None, poll_interval: float
+    ) -> None:
         """Submit the parts that have no job yet, in order."""
         tracer = trace or partial(job_trace, self._checkpoint.request.function)
+        parts = self._checkpoint.parts
+        made = [part.job_id for part in parts if part.job_id is not None]
+        slots = Slots(self._client, self._checkpoint.max_jobs, poll_interval, made)
         with self._naming_jobs():
-            for number, part in enumerate(self._checkpoint.parts):
+            for number, part in enumerate(parts):
                 if part.job_id is None:
+                    slots.wait()
                     with contents.opened(number, part) as rows:
-                        self._submit(part, rows, tracer)
+                        slots.taken(self._submit(part, rows, tracer))
 
-    def _submit(self, part: JobPart, rows: SpooledRows | RemoteTable, tracer: JobTracer) -> None:
+    def _submit(self, part: JobPart, rows: SpooledRows | RemoteTable, tracer: JobTracer) -> str:
         seconds = self._checkpoint.reuse_seconds
         version = "".join(file.version or "" for file in part.files)
         request = self._checkpoint.request
@@ -158,6 +177,7 @@ class Parts:
                 raise
         part.job_id, part.token = submitted.job_id, submitted.token
         self.save()
+        return submitted.job_id
 
     @contextmanager
     def _naming_jobs(self) -> Iterator[None]:

@@ -123,12 +123,12 @@ class ResultColumns:
             table = pa.Table.from_batches(self._batches(wanted, 0, _BATCH_ROWS), schema)
         return _cleaned(table)
 
-    def tables(self, names: Sequence[str]) -> Iterator[tuple[Any, Any]]:
+    def tables(self, names: Sequence[str], rows: int = _WINDOW_ROWS) -> Iterator[tuple[Any, Any]]:
         """Outputs as arrays of large strings, each with a table of some other columns."""
         import pyarrow as pa  # noqa: PLC0415
 
         wanted = [name for name in names if name in self.names]
-        for batch in self._batches([self.output, *wanted], 0, _WINDOW_ROWS):
+        for batch in self._batches([self.output, *wanted], 0, rows):
             others = pa.Table.from_batches([batch.select(wanted)])
             yield strings(batch.column(0)), _cleaned(others)
 
@@ -259,9 +259,14 @@ class ConcatenatedColumns:
             schemas = [part.schema_of(names) for part in self.parts]
             return pa.unify_schemas(schemas, promote_options="permissive")
 
-    def tables(self, names: Sequence[str]) -> Iterator[tuple[Any, Any]]:
-        """Outputs as arrays of large strings, each with a table of some other columns."""
-        return chain.from_iterable(part.tables(names) for part in self.parts)
+    def tables(self, names: Sequence[str], rows: int = _WINDOW_ROWS) -> Iterator[tuple[Any, Any]]:
+        """Outputs as arrays of large strings, each with a table of some other columns.
+
+        Args:
+            names: Of the other columns.
+            rows: How many at most at a time.
+        """
+        return chain.from_iterable(part.tables(names, rows) for part in self.parts)
 
     def outputs(self) -> Iterator[Any]:
         """Outputs as Arrow arrays of large strings."""

@@ -6,8 +6,10 @@ import uuid
 from contextlib import contextmanager, suppress
 from os import PathLike, fspath
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from langchain_sutro._core.rows import in_object_store
 from langchain_sutro.errors import SutroConfigurationError
 
 if TYPE_CHECKING:
@@ -54,10 +56,23 @@ def _remote(url: str) -> Iterator[Any]:
         raise SutroConfigurationError(
             f"Install fsspec, and its package for {scheme}://, to write there."
         ) from None
+    # Written here first: what is open in a store when something goes wrong might be taken as whole.
+    with TemporaryDirectory(prefix="langchain-sutro-") as folder:
+        local = Path(folder) / "part"
+        with local.open("xb") as file:
+            yield file
+        if in_object_store(url):
+            # An object is there when all of it has arrived.
+            system.put_file(str(local), path)
+        else:
+            _put_and_move(system, local, path)
+
+
+def _put_and_move(system: Any, local: Path, path: str) -> None:
     part = f"{path}.{uuid.uuid4().hex[:8]}.part"
     try:
-        with system.open(part, "wb") as file:
-            yield file
+        system.makedirs(path.rpartition("/")[0], exist_ok=True)
+        system.put_file(str(local), part)
         system.mv(part, path)
     except BaseException:
         with suppress(OSError):

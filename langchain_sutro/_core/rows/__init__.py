@@ -10,9 +10,11 @@ from langchain_sutro._core.rows.file_set import (
     identify,
     parts_of,
 )
+from langchain_sutro._core.rows.input_tables import InputRows, schema_of_inputs
 from langchain_sutro._core.rows.json_rows import dump_row, encode_row, kind_name, loaded
 from langchain_sutro._core.rows.json_schema import schema_problems
 from langchain_sutro._core.rows.model_names import incoming_names
+from langchain_sutro._core.rows.object_store import file_system, in_object_store, store_errors
 from langchain_sutro._core.rows.remote import RemoteTable
 from langchain_sutro._core.rows.schema import ExtraFields, InputSchema, model_of
 from langchain_sutro._core.rows.spool import SpooledRows, split_rows, spool_rows
@@ -26,6 +28,7 @@ __all__ = [
     "ExtraFields",
     "Fields",
     "FileSet",
+    "InputRows",
     "InputSchema",
     "RemoteTable",
     "SpooledRows",
@@ -34,8 +37,10 @@ __all__ = [
     "encode_row",
     "file_columns",
     "file_rows",
+    "file_system",
     "files_of",
     "identify",
+    "in_object_store",
     "incoming_names",
     "kind_name",
     "loaded",
@@ -43,9 +48,11 @@ __all__ = [
     "model_values",
     "open_table",
     "parts_of",
+    "schema_of_inputs",
     "schema_problems",
     "split_rows",
     "spool_rows",
+    "store_errors",
     "table_for",
     "without_surplus",
 ]
