@@ -109,7 +109,8 @@ def _rows_or_table(original: Any) -> Any:
         )
     if hasattr(original, "__arrow_c_stream__"):
         return original if isinstance(original, pa.Table) else pa.table(original)
-    take, rows = opened.open(None), []
+    take = opened.open(None)
+    rows: list[Any] = []
     while part := take(_ROWS_AT_ONCE):
         rows += part
     if isinstance(original, str | PathLike):

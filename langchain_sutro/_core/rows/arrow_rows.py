@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
+from langchain_sutro._core.rows.arrow_json import dump_columns
 from langchain_sutro.errors import SutroInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
 __all__ = [
+    "ArrowRows",
     "TakeRows",
     "cells",
     "check_types",
@@ -20,8 +22,56 @@ __all__ = [
     "take_batches",
 ]
 
-TakeRows = Callable[[int], list[Any]]
+TakeRows = Callable[[int], Sequence[Any]]
 """Returns the next rows, at most the requested number, and no rows only at the end."""
+
+
+class ArrowRows(Sequence[dict[str, Any]]):
+    """Rows of a record batch, which become Python objects only where these are needed.
+
+    Args:
+        batch: The record batch.
+        chosen: The column of each field, by the field's name.
+        first_row: Index of its first row, for errors.
+    """
+
+    def __init__(self, batch: Any, chosen: Mapping[str, str], first_row: int) -> None:
+        self._batch = batch
+        self._chosen = chosen
+        self._first_row = first_row
+
+    def __len__(self) -> int:
+        return int(self._batch.num_rows)
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        wanted = range(len(self))[index]
+        if isinstance(wanted, int):
+            return self[wanted : wanted + 1][0]
+        part = self._batch.slice(wanted.start, len(wanted)) if wanted.step == 1 else None
+        if part is None:
+            return list(self)[index]
+        return list(ArrowRows(part, self._chosen, self._first_row + wanted.start))
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """The rows as dicts.
+
+        Raises:
+            SutroInputError: Python has no such value.
+        """
+        columns = [
+            cells(self._batch.column(name), name, self._first_row) for name in self._chosen.values()
+        ]
+        return iter(rows_from_columns(len(self), list(self._chosen), columns))
+
+    def json(self) -> bytes | None:
+        """The rows as a JSON array, if Arrow can write it; see `dump_columns`."""
+        return dump_columns({name: self._batch.column(one) for name, one in self._chosen.items()})
 
 
 def check_types(schema: Any, columns: Iterable[str]) -> None:
@@ -114,17 +164,16 @@ def take_batches(batches: Iterable[Any], chosen: Mapping[str, str]) -> TakeRows:
     position = 0
     done = 0
 
-    def take(count: int) -> list[Any]:
+    def take(count: int) -> Sequence[Any]:
         nonlocal batch, position, done
         while batch is None or position >= batch.num_rows:
             batch, position = next(rest, None), 0
             if batch is None:
                 return []
-        part = batch.slice(position, count)
-        columns = [cells(part.column(column), column, done) for column in chosen.values()]
-        position += part.num_rows
-        done += part.num_rows
-        return rows_from_columns(part.num_rows, list(chosen), columns)
+        rows = ArrowRows(batch.slice(position, count), chosen, done)
+        position += len(rows)
+        done += len(rows)
+        return rows
 
     return take
 

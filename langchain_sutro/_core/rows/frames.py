@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from langchain_sutro._core.rows.arrow_rows import (
+    ArrowRows,
     TakeRows,
     cells,
     check_types,
@@ -16,13 +17,17 @@ from langchain_sutro._core.rows.json_rows import kind_name, loaded
 from langchain_sutro.errors import SutroInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from langchain_sutro._core.rows.columns import Columns
 
 __all__ = ["take_lazy_frame", "take_pandas", "take_stream"]
 
 _BATCH_ROWS = 16_384
+# Numbers of NumPy that have the same values as an Arrow array.
+_PLAIN_NUMBERS = frozenset(
+    ["b1", "f4", "f8", *(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8))]
+)
 # Types of polars that Arrow does not have; it would export objects as their addresses.
 _ONLY_POLARS = ("Int128", "UInt128", "Object")
 
@@ -38,25 +43,53 @@ def take_pandas(frame: Any, columns: Columns) -> TakeRows:
     positions = [names.index(column) for column in chosen.values()]
     position = 0
 
-    def take(count: int) -> list[Any]:
+    def take(count: int) -> Sequence[Any]:
         nonlocal position
-        part = frame.iloc[position : position + count]
-        columns_cells = [_series_cells(part.iloc[:, index], position) for index in positions]
+        part, first_row = frame.iloc[position : position + count], position
         position += len(part)
+        series = [part.iloc[:, index] for index in positions]
+        if any(map(_is_arrow, series)) and all(map(_may_be_arrow, series)):
+            return ArrowRows(_batch(list(chosen.values()), series), chosen, first_row)
+        columns_cells = [_series_cells(one, first_row) for one in series]
         return rows_from_columns(len(part), list(chosen), columns_cells)
 
     return take
 
 
-def _series_cells(series: Any, first_row: int) -> list[Any]:
-    if getattr(series.dtype, "storage", "") == "pyarrow" or hasattr(series.dtype, "pyarrow_dtype"):
-        import pyarrow as pa  # noqa: PLC0415
+def _is_arrow(series: Any) -> bool:
+    kind = series.dtype
+    return getattr(kind, "storage", "") == "pyarrow" or hasattr(kind, "pyarrow_dtype")
 
-        name = str(series.name)
-        array = pa.array(series.array, from_pandas=True)
-        whole = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-        check_types(pa.schema([(name, whole.type)]), [name])
-        return cells(whole, name, first_row)
+
+def _may_be_arrow(series: Any) -> bool:
+    """Whether an Arrow array of it has the same values as Python objects."""
+    kind = series.dtype
+    native = getattr(kind, "isnative", False)
+    return _is_arrow(series) or (native and kind.str[1:] in _PLAIN_NUMBERS)
+
+
+def _batch(names: list[str], series: list[Any]) -> Any:
+    import pyarrow as pa  # noqa: PLC0415
+
+    arrays = dict(zip(names, map(_array, series), strict=True))
+    return pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
+
+
+def _array(series: Any) -> Any:
+    import pyarrow as pa  # noqa: PLC0415
+
+    if not _is_arrow(series):
+        return pa.array(series.to_numpy())
+    name = str(series.name)
+    array = pa.array(series.array, from_pandas=True)
+    whole = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    check_types(pa.schema([(name, whole.type)]), [name])
+    return whole
+
+
+def _series_cells(series: Any, first_row: int) -> list[Any]:
+    if _is_arrow(series):
+        return cells(_array(series), str(series.name), first_row)
     values: list[Any] = series.tolist()
     return values
 

@@ -29,6 +29,7 @@ import orjson
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from langchain_sutro._core.rows.arrow_rows import ArrowRows
 from langchain_sutro._core.rows.dumped_models import SECRETS, model_values
 from langchain_sutro.errors import SutroInputError
 
@@ -174,6 +175,10 @@ def _secret_fields(rows: Sequence[Row]) -> set[str]:
 
 
 def _dump_rows(rows: Sequence[Row], first_row: int) -> tuple[bytes, bool]:
+    if isinstance(rows, ArrowRows):
+        if (array := rows.json()) is not None:
+            return array, False
+        rows = list(rows)
     try:
         encoded = orjson.dumps(rows, _plain, _OPTIONS)
     except TypeError:
@@ -189,6 +194,8 @@ def plain_rows(rows: Sequence[Any], first_row: int) -> Sequence[Row]:
     Raises:
         SutroInputError: A row is neither, or strings and objects are mixed.
     """
+    if isinstance(rows, ArrowRows):
+        return rows
     kinds = set(map(type, rows))
     if kinds in ({dict}, {str}):
         return rows

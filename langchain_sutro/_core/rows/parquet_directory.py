@@ -71,7 +71,7 @@ def take_directory(folder: Path, columns: Columns) -> TakeRows:
     }
 
     def take_filled(count: int) -> list[Any]:
-        rows = take(count)
+        rows = list(take(count))
         for name, kind in uneven.items():
             for row in rows:
                 row[name] = fill(row[name], kind)
