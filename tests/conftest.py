@@ -6,18 +6,17 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("tests.support")
+pytest_plugins = ["tests.support.part_times", "tests.support.worker_ends"]
 
 from langchain_sutro._core.jobs.sdk import default_client  # noqa: E402
 from langchain_sutro.local import LocalDeployment  # noqa: E402
 from langchain_sutro.testing import sutro_deployment, sutro_function  # noqa: E402
 from tests.support.langsmith_recorder import langsmith_recorder  # noqa: E402
-from tests.support.part_times import pytest_terminal_summary  # noqa: E402
 from tests.support.signals import press_ctrl_c  # noqa: E402
 
 __all__ = [
     "langsmith_recorder",
     "press_ctrl_c",
-    "pytest_terminal_summary",
     "sutro_deployment",
     "sutro_function",
 ]
