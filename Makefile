@@ -5,10 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 TEST ?= tests
+# Folders whose tests draw cases, and could draw any number of them.
+THOROUGH ?= tests/faults tests/gathering tests/pipelines tests/simulation
 # What a change breaks first; in these folders, tests that are marked slow are left out.
 FAST ?= tests/rows tests/results tests/service tests/redaction
 
-.PHONY: all demo test test-fast test-oldest test-newest lint format bench docs dist audit lock help
+.PHONY: all demo test test-fast test-thorough test-oldest test-newest lint format bench docs dist audit lock help
 .DEFAULT_GOAL := help
 
 # The versions are locked, so that every clone installs the same.
@@ -34,6 +36,9 @@ test: $(VENV)/.installed  ## Run the whole suite
 
 test-fast: $(VENV)/.installed  ## Run the part that takes less than a minute, see FAST
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not sdk" $(FAST)
+
+test-thorough: $(VENV)/.installed  ## Run the tests that draw cases with many more cases, see THOROUGH
+	@SUTRO_THOROUGH=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(THOROUGH)
 
 test-oldest: $(VENV)/.installed  ## Run the suite with the oldest dependencies that pyproject.toml admits
 	@$(BIN)/python -m tests.resolved oldest $(TEST)

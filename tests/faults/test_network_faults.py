@@ -1,6 +1,7 @@
-"""A thousand scenarios over real sockets, and proof that a broken invariant would be noticed.
+"""Scenarios over real sockets, and proof that a broken invariant would be noticed.
 
-`SUTRO_FAULTS_SEEDS` sets how many; `SUTRO_FAULTS_SEED` replays one of them alone.
+`make test-thorough` plays a thousand; `SUTRO_FAULTS_SEEDS` sets how many, and `SUTRO_FAULTS_SEED`
+replays one of them alone.
 """
 
 import os
@@ -18,12 +19,13 @@ from langchain_sutro._core.service import exchange, jobs, submission
 from langchain_sutro._core.service import results as _results
 from langchain_sutro._core.service import runs as _runs
 from tests.faults.scenario import Environment, Scenario
+from tests.support.amounts import amount
 from tests.support.invariants import BrokenInvariantError
 
-SEEDS = int(os.environ.get("SUTRO_FAULTS_SEEDS", "1000"))
+SEEDS = amount(100, 1000, "SUTRO_FAULTS_SEEDS")
 ONE = os.environ.get("SUTRO_FAULTS_SEED")
 # So many tests that both cores have work to the end.
-SHARDS = 20
+SHARDS = amount(4, 20)
 # Most breaks below are noticed within ten seeds, the rarest within a hundred.
 SEEDS_OF_A_BREAK = 1000
 

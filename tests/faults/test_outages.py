@@ -1,7 +1,6 @@
 """A service that is away: refused connections, and a deployment that goes down and comes back."""
 
 import asyncio
-import os
 import random
 import socket
 import threading
@@ -17,10 +16,11 @@ from tests.faults.functions import FUNCTIONS, labels, rows
 from tests.faults.invariants import check_error, check_rows, told
 from tests.faults.network_faults import Quick
 from tests.faults.scenario import token
+from tests.support.amounts import amount
 from tests.support.calls import call, modes
 from tests.support.invariants import check
 
-SEEDS = int(os.environ.get("SUTRO_FAULTS_OUTAGES", "16"))
+SEEDS = amount(8, 32, "SUTRO_FAULTS_OUTAGES")
 KEY = "sk_of_these_tests"
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import os
 import random
 import time
 
@@ -11,9 +10,10 @@ import pytest
 
 from langchain_sutro._core.gathering import Gathering, LoopGatherer, Rules
 from tests.gathering.virtual_loop import VirtualLoop
+from tests.support.amounts import amount
 
 RULES = Rules(quiet=0.2, max_rows=4, max_wait=1.0)
-SEEDS = int(os.environ.get("GATHERING_SEEDS", "1500"))
+SEEDS = amount(1500, 100_000, "SUTRO_GATHERING_SEEDS")
 
 
 class RowError(Exception):
@@ -146,6 +146,7 @@ class Scenario:
         assert full or waited or at >= times[-1] + self.rules.quiet - 1e-6
 
 
+@pytest.mark.timeout(amount(120, 1200))
 @pytest.mark.parametrize("part", range(5))
 def test_every_call_is_answered_once_whatever_happens(part, caplog):
     caplog.set_level(logging.CRITICAL)

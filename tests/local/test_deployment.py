@@ -75,6 +75,28 @@ def test_port_key_and_functions_can_be_chosen():
     assert names == ["lead-qualifier", "lead-extractor", "any-question"]
 
 
+def test_deployments_side_by_side_have_nothing_in_common():
+    with LocalDeployment([echo]) as first, LocalDeployment([], api_key="sk_mine") as second:
+
+        @second.function("loud")
+        def loud(text: str) -> str:
+            return text.upper()
+
+        for one in client(first, "/v1"):
+            for two in client(second, "/v1"):
+                for _ in range(3):
+                    for api, name, said in ((one, "echo", "Hi"), (two, "loud", "HI")):
+                        answer = api.post(f"/functions/{name}/run", json={"input": {"text": "Hi"}})
+                        assert answer.json()["output"] == said
+                assert two.post("/functions/echo/run", json={"input": "Hi"}).status_code == 404
+                ended = end(one, submit(one, "echo", [{"text": "a"}]))
+                assert two.get(f"/jobs/{ended['job_id']}").status_code == 404
+                assert two.get("/list-jobs").json()["jobs"] == []
+                headers = {"authorization": one.headers["authorization"]}
+                assert two.get("/auth/check", headers=headers).status_code == 401
+    assert len(second.requests) == 7
+
+
 async def test_it_works_inside_of_a_running_event_loop():
     with LocalDeployment([echo]) as deployment:
         headers = {"authorization": f"Key {deployment.api_key}"}

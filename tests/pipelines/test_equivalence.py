@@ -1,13 +1,14 @@
 """A batch of `one_job` is what `invoke` of the pipeline returns or raises for each row."""
 
 import asyncio
-import os
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langchain_sutro import one_job
 from tests.pipelines.trees import ROWS, trees
+from tests.support.amounts import amount
 
 
 def shown(outcomes):
@@ -15,9 +16,10 @@ def shown(outcomes):
 
 
 FORMS = ("batch", "abatch", "batch_as_completed", "abatch_as_completed")
-EXAMPLES = int(os.environ.get("ONE_JOB_EXAMPLES", "150"))
+EXAMPLES = amount(150, 8000, "SUTRO_ONE_JOB_EXAMPLES")
 
 
+@pytest.mark.timeout(amount(120, 1800))
 @settings(max_examples=EXAMPLES)
 @given(tree=trees(5), rows=ROWS, form=st.sampled_from(FORMS), keep=st.booleans())
 def test_a_batch_is_what_invoke_gives_for_each_row(tree, rows, form, keep):

@@ -1,6 +1,7 @@
-"""A hundred thousand scenarios of network faults, and proof that a breach would be noticed.
+"""Thousands of scenarios of network faults, and proof that a breach would be noticed.
 
-`SUTRO_SIMULATION_SEEDS` sets how many; `SUTRO_SIMULATION_SEED` tells one of them alone.
+`make test-thorough` plays a hundred thousand; `SUTRO_SIMULATION_SEEDS` sets how many, and
+`SUTRO_SIMULATION_SEED` tells one of them alone.
 """
 
 import logging
@@ -15,12 +16,13 @@ from langchain_sutro._core.service import runs as _runs
 from langchain_sutro._core.service import watch as _watch
 from langchain_sutro.errors import SubmissionUnknownError, SutroServerError
 from tests.simulation.scenario import play
+from tests.support.amounts import amount
 from tests.support.invariants import BrokenInvariantError
 
-SEEDS = int(os.environ.get("SUTRO_SIMULATION_SEEDS", "100000"))
+SEEDS = amount(4000, 100_000, "SUTRO_SIMULATION_SEEDS")
 ONE = os.environ.get("SUTRO_SIMULATION_SEED")
 # So many tests that both cores have work to the end.
-SHARDS = 20
+SHARDS = amount(4, 40)
 # Most breaks below are noticed within a hundred seeds, the rarest within a thousand or two.
 SEEDS_OF_A_BREAK = 5000
 

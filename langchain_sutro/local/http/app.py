@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, FastAPI, Request, Security
@@ -19,12 +20,13 @@ from langchain_sutro.local.http.job_routes import job_routes
 from langchain_sutro.local.http.requests import errors
 from langchain_sutro.local.http.result_routes import result_routes, storage_routes
 from langchain_sutro.local.http.run_routes import deployment_run, hosted_run
+from langchain_sutro.local.http.service import Service, ServingService
 from langchain_sutro.local.refusals import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from langchain_sutro.local.http.service import Service
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["create_app"]
 
@@ -36,8 +38,21 @@ _header = APIKeyHeader(
 )
 
 
-def create_app(service: Service) -> FastAPI:
+def create_app(service: Service) -> ASGIApp:
     """Make the application of a deployment."""
+    app = _routes()
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        service.serve()
+        await app(scope, receive, send)
+
+    return serve
+
+
+@cache
+def _routes() -> FastAPI:
+    """The routes for any deployment: building them takes longer than all else of a start."""
+    service = cast("Service", ServingService())
 
     def authenticated(authorization: str | None = Security(_header)) -> None:
         if not service.keys.accepts(authorization):

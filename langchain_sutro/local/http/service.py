@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from langchain_sutro.local.refusals import Refusal
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from langchain_sutro.local.http.wire import Received
     from langchain_sutro.local.jobs import Job, JobFiles, Quotas, Store, Worker
 
-__all__ = ["Service"]
+__all__ = ["Service", "ServingService"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -88,3 +89,20 @@ class Service:
             self._lags[job_id] = left - 1
             raise Refusal(409, f"The results of job {job_id} are not readable yet.")
         return self.worker.files(job_id)
+
+    def serve(self) -> None:
+        """Be the service of the request that the current context belongs to."""
+        _serving.set(self)
+
+
+_serving: ContextVar[Service] = ContextVar("sutro_local_service")
+
+
+class ServingService:
+    """Stands for the service of the deployment at which the current request arrived.
+
+    The routes of all deployments of a process are therefore the same objects.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_serving.get(), name)
