@@ -88,4 +88,4 @@ lock:  ## Resolve requirements.lock anew (needs uv)
 		--extra plots --extra statistics --group dev pyproject.toml -o requirements.lock --no-header --no-annotate
 
 help:  ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18

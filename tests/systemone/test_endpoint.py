@@ -213,18 +213,23 @@ def test_faults_behind_it_have_the_right_status_and_are_paid_once(
 
 def test_backpressure_is_passed_on_at_once(serve, deployment):
     http = serve()
-    deployment.faults.add("functions/*", status=429, headers={"retry-after": "2"})
-    start = time.monotonic()
+    deployment.faults.add("functions/*", status=429, headers={"retry-after": "60"})
     answer = http.post("/v1/systemone", json=body())
     refused(answer, 429, "rate_limit_error")
-    assert answer.headers["retry-after"] == "2"
-    assert answer.headers["retry-after-ms"] == "2000"
+    assert answer.headers["retry-after"] == "60"
+    assert answer.headers["retry-after-ms"] == "60000"
     # As long as the service asked to wait, it is not asked again.
     again = http.post("/v1/systemone", json=body())
     refused(again, 429, "rate_limit_error")
-    assert 0 < int(again.headers["retry-after-ms"]) <= 2000
+    assert 0 < int(again.headers["retry-after-ms"]) <= 60000
     assert len(runs(deployment)) == 1
-    time.sleep(max(0, start + 2.1 - time.monotonic()))
+
+
+def test_after_the_time_that_the_service_asked_for_it_is_asked_again(serve, deployment):
+    http = serve()
+    deployment.faults.add("functions/*", status=429, headers={"retry-after": "1"})
+    refused(http.post("/v1/systemone", json=body()), 429, "rate_limit_error")
+    time.sleep(1.01)
     assert http.post("/v1/systemone", json=body()).status_code == 200
 
 
