@@ -21,6 +21,7 @@ from langsmith.utils import LangSmithConflictError, LangSmithError
 
 from langchain_sutro._core.tracing import attempt, stable_id
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
+from langchain_sutro.evaluation.runs_query import RunQuery, runs_by_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
     from langsmith import Client
     from langsmith.schemas import Example, Feedback, RunBase, TracerSession
 
-__all__ = ["EVALUATORS", "PORTION", "Experiment", "JobNote", "RunRef", "judged_ids"]
+__all__ = ["EVALUATORS", "Experiment", "JobNote", "RunRef", "judged_ids"]
 
 # Where `langsmith.evaluate` puts the runs of its evaluators.
 EVALUATORS = "evaluators"
 _FUNCTION, _JOBS = "sutro_function", "sutro_jobs"
 # LangSmith's client queues 10,000 operations and drops the rest: it is flushed in between.
-PORTION = 1000
+_PORTION = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +258,7 @@ class Experiment:
         return accepted
 
     def _pace(self) -> None:
-        if next(self._operations) % PORTION == 0:
+        if next(self._operations) % _PORTION == 0:
             self._flush()
 
     def _flush(self) -> None:
@@ -268,21 +269,17 @@ class Experiment:
     def look_for_runs(self, project_name: str, runs: Sequence[RunBase]) -> None:
         """Find out which of these runs an earlier call sent to another project.
 
-        If the server has no such query, only the runs that feedback names as its source are known.
+        If the project cannot be asked, only the runs that feedback names as its source are known.
         The others are sent again, and LangSmith rejects those that it already has.
         """
         if self.client is None:
             return
-        if not _answers_by_id(self.client):
-            self._written_runs.update(filter(None, map(_source, self._written.values())))
-            return
-        # Where they cannot be looked for, they are sent again, as above.
+        self._written_runs.update(filter(None, map(_source, self._written.values())))
         with suppress(LangSmithError):
-            project = self.client.read_project(project_name=project_name)
-            for start in range(0, len(runs), 100):
-                ids = [run.id for run in runs[start : start + 100]]
-                found = _list_runs(self.client, project.id, run_ids=ids)
-                self._written_runs.update(run.id for run in found)
+            query = RunQuery(project_id=self.client.read_project(project_name=project_name).id)
+            ids = [str(run.id) for run in runs]
+            found = runs_by_id(self.client, query, ids, ["id"])
+            self._written_runs.update(UUID(run["id"]) for run in found)
 
     def look_for_feedback(self, run_ids: Sequence[UUID]) -> None:
         """Find out which feedback an earlier call gave to these runs."""
@@ -345,7 +342,7 @@ class Experiment:
                 )
 
 
-def judged_ids(run: RunBase, example: Example | None) -> dict[str, str]:
+def judged_ids(run: RunBase | RunRef, example: Example | None) -> dict[str, str]:
     """What a judge judges, as metadata of the judge's run.
 
     Args:
@@ -373,11 +370,6 @@ def _list_runs(client: Client, project_id: UUID, **wanted: Any) -> list[RunBase]
         # Deprecated in favour of an API that current servers do not have.
         warnings.simplefilter("ignore", DeprecationWarning)
         return list(client.list_runs(project_id=project_id, **wanted))
-
-
-def _answers_by_id(client: Client) -> bool:
-    """Whether the server supports `list_runs`; later generations do not."""
-    return bool((client.info.instance_flags or {}).get("ch_query_enabled", True))
 
 
 def _source(feedback: Feedback) -> UUID | None:

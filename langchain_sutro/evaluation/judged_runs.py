@@ -28,8 +28,8 @@ class JudgedRuns:
 
     Attributes:
         project: The project's name.
-        selected: Number of runs that were looked at.
-        judged: For each feedback key, the number of runs that got feedback in this call.
+        selected: Number of runs, or finished threads, that were looked at.
+        judged: For each feedback key, the number of runs or threads that got feedback in this call.
         failed: For each feedback key, how many of them got feedback without a score because their
             row could not be made or judged.
         skipped: For each feedback key, the number of runs that had the feedback already.

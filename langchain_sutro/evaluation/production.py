@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cached_property, partial
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,18 +17,21 @@ from langchain_sutro._core.exports import exported_from
 from langchain_sutro._core.service import Steps, arun_steps, blocking, run_steps
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.evaluation.asynchronous import asynchronous_form_of
+from langchain_sutro.evaluation.jobs import JobOptions
 from langchain_sutro.evaluation.judged_runs import JudgedRuns
 from langchain_sutro.evaluation.langsmith_api import read_project
 from langchain_sutro.evaluation.ledger import Ledger
+from langchain_sutro.evaluation.threads import IDLE
 from langchain_sutro.evaluation.traced_runs import RunSelection
-from langchain_sutro.evaluation.window import JudgedWindow, finish_window, open_window
+from langchain_sutro.evaluation.window import JudgeTask, choose_runs, finish_task
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from uuid import UUID
 
     from langsmith import Client
+    from langsmith.schemas import TracerSession
 
     from langchain_sutro.evaluation.evaluator import SutroEvaluator
 
@@ -50,6 +53,8 @@ def evaluate_runs(
     until: datetime | None = None,
     run_type: str | None = None,
     name: str | None = None,
+    threads: bool = False,
+    idle: timedelta = IDLE,
     sample: float | None = None,
     limit: int | None = None,
     max_cost: float | None = None,
@@ -65,8 +70,14 @@ def evaluate_runs(
     Verdicts become feedback of the judged runs, linked to the judge's own runs. A run that has the
     feedback already is left out, so the call can be repeated every hour. A call that was killed is
     completed by the next one with the same project and judges: its job is found and paid once. Two
-    calls on one machine wait for each other. Calls on different machines may judge the same runs
-    twice if they run at the same moment.
+    calls on one machine wait for each other if they have a judge in common. Calls on different
+    machines may judge the same runs twice if they run at the same moment.
+
+    With `threads`, each row is a conversation: all root runs of a thread, in the order of time, as
+    one run. It is the last run of the thread, except that the `messages` of its inputs and outputs
+    are those of the whole conversation in OpenAI's form, each once, and the `turns` of its inputs
+    are the inputs and outputs of each run. The verdict becomes feedback of the last run, which
+    LangSmith shows with the thread. A thread that goes on has a new last run and is judged anew.
 
     Args:
         judges: One or several evaluators, with different keys. Their `fields` say where the input
@@ -80,21 +91,30 @@ def evaluate_runs(
         until: Only runs that started before this time.
         run_type: Only runs of this type.
         name: Judge the runs of this name, wherever they are in their trace; by default root runs.
-        sample: A share (a float below 1) or a number (an int) of the selected runs. Which of them
-            are in the sample depends on their ids alone, so repeated calls judge the same.
-        limit: The maximum number of runs to judge in this call.
+        threads: Judge whole threads instead of single runs. A thread is selected with one of its
+            root runs; the runs of a thread have the same `session_id`, `thread_id` or
+            `conversation_id` in their metadata.
+        idle: How long ago the last run of a thread must have ended. Until then a thread may go on,
+            and is not judged.
+        sample: A share (a float below 1) or a number (an int) of the selected runs or threads.
+            Which of them are in the sample depends on their ids alone, so repeated calls judge the
+            same.
+        limit: The maximum number of runs or threads to judge in this call.
         max_cost: In USD, for each job by the service's estimate. It is checked before the job
             starts; if the estimate is higher, nothing is judged.
         rejudge: Judge runs again that have feedback, under keys that end with the `version`.
         version: What the keys end with; with `rejudge` it defaults to today's date (UTC).
         job_priority: Priority of each job; defaults to that of its Function.
         progress: Show a progress bar for each job.
-        state: The file that remembers a call that is under way; by default one below
-            `~/.sutro/evaluate_runs`.
+        state: The folder for what a call that is under way remembers, with the inputs of the judges
+            until their verdicts are written; by default `~/.sutro/evaluate_runs`. The files in it
+            can be read by this user only.
         client: LangSmith's client; by default one made from the environment.
 
     Raises:
         SutroInputError: Two judges have the same key, or an argument is out of range.
+        SutroConfigurationError: The folder `state` cannot be used, or another call has been using
+            it for an hour.
         SutroJobError: A job failed, or is estimated to cost more than `max_cost`.
         LangSmithError: LangSmith cannot be asked. What was paid for is written by the next call.
     """
@@ -108,6 +128,8 @@ def evaluate_runs(
         until=until,
         run_type=run_type,
         name=name,
+        threads=threads,
+        idle=idle,
         sample=sample,
         limit=limit,
         max_cost=max_cost,
@@ -147,6 +169,8 @@ class _Plan:
     until: datetime | None
     run_type: str | None
     name: str | None
+    threads: bool
+    idle: timedelta
     sample: float | None
     limit: int | None
     max_cost: float | None
@@ -170,6 +194,10 @@ class _Plan:
             moment = getattr(self, name)
             if moment is not None and moment.tzinfo is None:
                 raise SutroInputError(f"{name} needs a time zone, for example datetime.now(UTC).")
+        if self.threads and self.name is not None:
+            raise SutroInputError("threads consist of root runs, so they take no name.")
+        if self.idle < timedelta(0):
+            raise SutroInputError(f"idle must not be negative, not {self.idle}.")
         if self.max_cost is not None and not self.max_cost >= 0:
             raise SutroInputError(f"max_cost must not be negative, not {self.max_cost!r}.")
 
@@ -195,31 +223,44 @@ class _Plan:
             sorted(parts),
         )
 
-    def state_file(self, project_id: UUID) -> Path:
-        """Where a call that is under way is remembered."""
-        if self.state is not None:
-            return Path(self.state).expanduser()
-        who = "\n".join([str(project_id), self.version or "", *(j.key for j in self.judges)])
-        return _STATE.expanduser() / f"{hashlib.sha256(who.encode()).hexdigest()[:24]}.json"
+    @property
+    def options(self) -> JobOptions:
+        """How the jobs are run."""
+        return JobOptions(self.job_priority, None, self.progress)
+
+    @contextmanager
+    def tasks(self, project: TracerSession) -> Iterator[list[JudgeTask]]:
+        """What each judge has to do, while no other call of this machine does it. Blocks."""
+        folder = (_STATE if self.state is None else Path(self.state)).expanduser()
+        paths = {self._file_name(project.id, judge): judge for judge in self.judges}
+        with ExitStack() as stack:
+            # In the same order for every call, so that no two wait for each other.
+            held = {
+                judge.key: stack.enter_context(Ledger.held(folder / name, _SECONDS_TO_WAIT))
+                for name, judge in sorted(paths.items(), key=lambda one: one[0])
+            }
+            yield [
+                JudgeTask(self.langsmith, project, judge, self.version, held[judge.key])
+                for judge in self.judges
+            ]
+
+    def _file_name(self, project_id: UUID, judge: SutroEvaluator) -> str:
+        who = "\n".join([str(project_id), self.version or "", judge.key])
+        return f"{hashlib.sha256(who.encode()).hexdigest()[:24]}.sqlite"
 
 
 def _evaluate(plan: _Plan) -> Steps[JudgedRuns]:
     project = yield blocking(read_project, plan.langsmith, plan.project)
     found = JudgedRuns(project.name, project_id=project.id)
     with ExitStack() as stack:
-        held = Ledger.held(plan.state_file(project.id), _SECONDS_TO_WAIT)
-        ledger: Ledger = yield blocking(stack.enter_context, held)
-        selection = plan.selection(project.id)
-        make = partial(
-            JudgedWindow, plan.langsmith, project, ledger, selection, plan.judges, plan.version
-        )
-        options = (plan.job_priority, plan.max_cost, plan.progress)
-        if ledger.pending:
+        tasks: list[JudgeTask] = yield blocking(stack.enter_context, plan.tasks(project))
+        for task in tasks:
             # What an earlier call began, with the runs that it had chosen.
-            yield from finish_window(make(resumed=True), found, *options)
-        window = make(resumed=False)
-        yield blocking(open_window, window, found, plan.limit)
-        yield from finish_window(window, found, *options)
+            yield from finish_task(task, found, plan.options, plan.max_cost, resumed=True)
+        selection, idle = plan.selection(project.id), plan.idle if plan.threads else None
+        yield blocking(choose_runs, tasks, selection, idle, plan.limit, found)
+        for task in tasks:
+            yield from finish_task(task, found, plan.options, plan.max_cost, resumed=False)
     return found
 
 

@@ -55,6 +55,8 @@ class _RunsConfig(BaseModel):
     since_hours: float | None = Field(default=None, gt=0)
     run_type: str | None = None
     name: str | None = None
+    threads: bool = False
+    idle_minutes: float | None = Field(default=None, ge=0)
     sample: float | int | None = None
     limit: int | None = None
     max_cost: float | None = None
@@ -67,16 +69,19 @@ def evaluate_configured_runs(path: str | PathLike[str]) -> JudgedRuns:
 
     Args:
         path: A `.json`, `.yaml` or `.yml` file with the arguments of `evaluate_runs`; each of the
-            `judges` has those of `SutroEvaluator`, and `since_hours` stands for `since`.
+            `judges` has those of `SutroEvaluator`, `since_hours` stands for `since`, and
+            `idle_minutes` for `idle`.
 
     Raises:
         SutroConfigurationError: The file is not valid; the message gives the line of each problem.
         SutroError: As `evaluate_runs` does.
     """
     config = load_config(path, _RunsConfig, "configuration of judges", _wrong)
-    options = config.model_dump(exclude={"project", "judges", "since_hours"})
+    options = config.model_dump(exclude={"project", "judges", "since_hours", "idle_minutes"})
     if config.since_hours is not None:
         options["since"] = datetime.now(UTC) - timedelta(hours=config.since_hours)
+    if config.idle_minutes is not None:
+        options["idle"] = timedelta(minutes=config.idle_minutes)
     return evaluate_runs([one.evaluator() for one in config.judges], config.project, **options)
 
 

@@ -1,27 +1,26 @@
-"""Reads the runs of a tracing project, page by page, with only what the judges need of them."""
+"""Which runs of a tracing project are judged, and what is read of them."""
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from langsmith.schemas import Run
 
 from langchain_sutro.errors import SutroInputError
-from langchain_sutro.evaluation.langsmith_api import ask
-from langchain_sutro.evaluation.places import place
+from langchain_sutro.evaluation.runs_query import RunQuery, found_runs, runs_by_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
-    from uuid import UUID
 
     from langsmith import Client
 
-__all__ = ["PAGE", "RunSelection", "read_runs", "runs_by_id", "select_runs"]
+__all__ = ["RunSelection", "all_of", "digest", "select_runs", "share_bound", "until_condition"]
 
-PAGE = 100
 # What is always read: who a run is, and which feedback it has.
 _IDENTITY = ("id", "trace_id", "session_id", "start_time", "name", "run_type", "feedback_stats")
 
@@ -54,24 +53,31 @@ class RunSelection:
     sample: float | int | None
     select: Sequence[str]
 
-    def body(self) -> dict[str, Any]:
-        """The query of LangSmith's API."""
+    @property
+    def fields(self) -> list[str]:
+        """All fields to read."""
+        return [*_IDENTITY, *(name for name in self.select if name not in _IDENTITY)]
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether some runs of a thread may be selected and later ones not."""
+        return any((self.filter, self.trace_filter, self.tree_filter, self.run_type))
+
+    def query(self) -> RunQuery:
+        """The query for LangSmith's API."""
         conditions = [self.filter] if self.filter else []
-        if self.until is not None:
-            conditions.append(f"lt(start_time, {_quoted(self.until.isoformat())})")
+        conditions += until_condition(self.until)
         if self.name is not None:
             conditions.append(f"eq(name, {_quoted(self.name)})")
-        joined = conditions[0] if len(conditions) == 1 else f"and({', '.join(conditions)})"
-        body = {
-            "session": [str(self.project_id)],
-            "filter": joined if conditions else None,
-            "trace_filter": self.trace_filter,
-            "tree_filter": self.tree_filter,
-            "start_time": None if self.since is None else self.since.isoformat(),
-            "run_type": self.run_type,
-            "is_root": True if self.name is None else None,
-        }
-        return {key: value for key, value in body.items() if value is not None}
+        return RunQuery(
+            project_id=self.project_id,
+            filter=all_of(conditions),
+            trace_filter=self.trace_filter,
+            tree_filter=self.tree_filter,
+            since=self.since,
+            run_type=self.run_type,
+            roots=self.name is None,
+        )
 
 
 def select_runs(client: Client, selection: RunSelection) -> Iterator[Run]:
@@ -80,55 +86,43 @@ def select_runs(client: Client, selection: RunSelection) -> Iterator[Run]:
     Raises:
         LangSmithError: LangSmith cannot be asked, or refuses the query.
     """
-    sample = selection.sample
-    everything = [*_IDENTITY, *selection.select]
+    query, sample = selection.query(), selection.sample
     if sample is None:
-        yield from _query(client, selection.body(), everything)
+        found = found_runs(client, query, selection.fields)
     elif isinstance(sample, float):
-        for run in _query(client, selection.body(), everything):
-            if place(run.id) < sample:
-                yield run
+        everything = found_runs(client, query, selection.fields)
+        found = (run for run in everything if digest(run["id"])[:8] < share_bound(sample))
     else:
-        light = _query(client, selection.body(), _IDENTITY)
-        chosen = heapq.nsmallest(sample, ((place(run.id), str(run.id)) for run in light))
-        yield from read_runs(client, selection, [run_id for _, run_id in chosen])
+        light = (UUID(run["id"]) for run in found_runs(client, query, _IDENTITY))
+        # Bytes take a tenth of the memory of numbers and strings.
+        chosen = heapq.nsmallest(sample, (digest(one)[:8] + one.bytes for one in light))
+        ids = [str(UUID(bytes=one[8:])) for one in chosen]
+        anywhere = RunQuery(project_id=selection.project_id)
+        found = runs_by_id(client, anywhere, ids, selection.fields)
+    for run in found:
+        yield Run(**run)
 
 
-def read_runs(client: Client, selection: RunSelection, ids: Sequence[str]) -> Iterator[Run]:
-    """Runs of the selection's project by their ids; those that are gone are left out."""
-    project = {"session": [str(selection.project_id)]}
-    yield from runs_by_id(client, ids, selection.select, project)
+def share_bound(share: float) -> bytes:
+    """What the first eight bytes of digests are below for a share, from 0 to 1, of all ids."""
+    return int(share * 2**64).to_bytes(8)
 
 
-def runs_by_id(
-    client: Client,
-    ids: Sequence[str],
-    select: Iterable[str] = (),
-    wanted: Mapping[str, Any] | None = None,
-) -> Iterator[Run]:
-    """Runs by their ids, of any project; those that are gone are left out.
-
-    Args:
-        client: LangSmith's client.
-        ids: The runs.
-        select: The fields to read besides those that identify a run.
-        wanted: Further conditions of LangSmith's query.
-    """
-    for start in range(0, len(ids), PAGE):
-        body = {**(wanted or {}), "id": list(ids[start : start + PAGE])}
-        yield from _query(client, body, [*_IDENTITY, *select])
+def all_of(conditions: Sequence[str]) -> str | None:
+    """One condition of LangSmith's filter language for several; None for none."""
+    if len(conditions) < 2:
+        return conditions[0] if conditions else None
+    return f"and({', '.join(conditions)})"
 
 
-def _query(client: Client, body: Mapping[str, Any], select: Sequence[str]) -> Iterator[Run]:
-    query = {**body, "select": list(select), "limit": PAGE}
-    while True:
-        content = ask(client, "/runs/query", body=query)
-        for run in content["runs"]:
-            yield Run(**run)
-        following = (content.get("cursors") or {}).get("next")
-        if not following or not content["runs"]:
-            return
-        query["cursor"] = following
+def until_condition(until: datetime | None) -> list[str]:
+    """The condition on when a run started, if there is one."""
+    return [] if until is None else [f'lt(start_time, "{until.isoformat()}")']
+
+
+def digest(identity: Any) -> bytes:
+    """Bytes that depend on an id alone, evenly spread over ids of any form."""
+    return hashlib.sha256(str(identity).encode()).digest()
 
 
 def _quoted(text: str) -> str:

@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import pytest
 from langsmith import uuid7
 from langsmith.run_trees import RunTree
 
-from langchain_sutro import SutroEvaluator, aevaluate_runs, evaluate_runs
+from langchain_sutro import SutroEvaluator, SutroFunction, aevaluate_runs, evaluate_runs
 from langchain_sutro.__main__ import main
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError, SutroJobError
 from langchain_sutro.local import Answer
@@ -56,7 +58,7 @@ def deployment(deployment, monkeypatch, tmp_path):
 def judge(name="length", **options):
     scores = {"length": {"long": 1, "short": 0}, "loud": {"loud": 1, "calm": 0}}[name]
     options = {"fields": {"text": "outputs.text"}, "score": scores, **options}
-    return SutroEvaluator(name, **options)
+    return SutroEvaluator(SutroFunction(name, poll_interval=0.05), **options)
 
 
 def trace(recorder, number, *, project="app", first=0):
@@ -292,11 +294,30 @@ class TestFailures:
             evaluate_runs(judge(), "app", client=langsmith.client())
         assert evaluate_runs(judge(), "app", client=langsmith.client()).judged == {"length": 3}
 
-    def test_a_state_file_that_is_no_state_is_named(self, deployment, langsmith, tmp_path):
+    def test_what_is_remembered_is_for_this_user_alone_and_goes(
+        self, deployment, langsmith, tmp_path
+    ):
+        trace(langsmith, 3)
+        folder = tmp_path / "state"
+        evaluate_runs(judge(), "app", state=folder, client=langsmith.client())
+        (file,) = folder.iterdir()
+        assert file.stat().st_mode & 0o077 == folder.stat().st_mode & 0o077 == 0
+        assert b"a long answer" not in file.read_bytes()
+
+    def test_a_file_that_cannot_be_used_is_named(self, deployment, langsmith, tmp_path):
         trace(langsmith, 1)
-        (tmp_path / "state.json").write_text("{")
-        with pytest.raises(SutroConfigurationError, match=r"state\.json cannot be read"):
-            evaluate_runs(judge(), "app", state=tmp_path / "state.json", client=langsmith.client())
+        folder = tmp_path / "state"
+        evaluate_runs(judge(), "app", state=folder, client=langsmith.client())
+        (file,) = folder.iterdir()
+        file.write_bytes(b"{" * 5000)
+        with pytest.raises(SutroConfigurationError, match=rf"{file.name} cannot be used"):
+            evaluate_runs(judge(), "app", state=folder, client=langsmith.client())
+        with closing(sqlite3.connect(folder / "new")) as newer:
+            newer.execute("PRAGMA user_version = 99")
+            newer.commit()
+        (folder / "new").replace(file)
+        with pytest.raises(SutroConfigurationError, match="another version"):
+            evaluate_runs(judge(), "app", state=folder, client=langsmith.client())
 
 
 class TestCommand:

@@ -1,5 +1,6 @@
 """LangSmith's filter language, as far as the tests' LangSmith answers it."""
 
+import json
 import re
 from datetime import datetime
 
@@ -42,14 +43,23 @@ def _condition(tokens):
     return lambda run: COMPARISONS[name](*_comparable(_field(run, field), wanted))
 
 
+def thread_of(run):
+    """The thread of a run, by its metadata."""
+    metadata = (run.get("extra") or {}).get("metadata") or {}
+    names = ("session_id", "thread_id", "conversation_id")
+    return next((metadata[name] for name in names if metadata.get(name)), None)
+
+
 def _field(run, field):
+    if field == "thread_id":
+        return thread_of(run)
     if field == "status":
         return "error" if run.get("error") else "success"
     return run.get(field)
 
 
 def _value(token):
-    return token[1:-1] if token.startswith('"') else float(token)
+    return json.loads(token) if token.startswith('"') else float(token)
 
 
 def _comparable(value, wanted):

@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.parser import BytesParser
 from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,12 +33,16 @@ class LangSmithRecorder(AnnotationQueues, LangSmithStore):
         limited: How many of the next queries are answered with 429.
         selects: The fields that queries asked for.
         has_items: Whether it is a server whose annotation queues have items.
+        on_request: Called before each request is carried out, if set.
     """
 
-    def __init__(self, *, zstd=True, smithdb=False, has_items=False):
+    def __init__(self, *, zstd=True, smithdb=False, both=False, has_items=False):
         self._zstd = zstd
         self.has_items = has_items
-        self._smithdb = smithdb
+        # Which generations of the query for runs are answered.
+        self._smithdb = smithdb or both
+        self._clickhouse = not smithdb or both
+        self.on_request = None
         self._server = None
         self.delay = 0.0
         self.status = None
@@ -76,6 +80,12 @@ class LangSmithRecorder(AnnotationQueues, LangSmithStore):
 
         return Client(api_url=self.url, api_key="lsv2_test", **options)
 
+    def is_limited(self):
+        """Whether this query is one of those that are answered with 429."""
+        with self._lock:
+            left, self.limited = self.limited, max(0, self.limited - 1)
+        return left > 0
+
     def wait(self):
         """Until the clients of this process have sent all they have."""
         from langchain_core.tracers.langchain import wait_for_all_tracers
@@ -112,6 +122,8 @@ class _Handler(BaseHTTPRequestHandler):
         owner = self.owner
         with owner._lock:
             owner.requests.append((self.command, parts.path))
+        if owner.on_request is not None:
+            owner.on_request()
         time.sleep(owner.delay)
         sends = self.command in ("POST", "PATCH") and path.startswith(("/runs", "/feedback"))
         if sends and owner.status is not None:
@@ -177,7 +189,7 @@ def _info(owner, *_):
         "instance_flags": {
             "zstd_compression_enabled": owner._zstd,
             "dataset_examples_multipart_enabled": True,
-            "ch_query_enabled": not owner._smithdb,
+            "ch_query_enabled": owner._clickhouse,
             "sdb_query_enabled": owner._smithdb,
         },
     }
@@ -223,13 +235,11 @@ def _get_run(owner, _handler, _body, _query, run_id):
 
 
 def _query_runs(owner, _handler, body, _query):
-    if owner._smithdb:
+    if not owner._clickhouse:
         return 501, {"detail": "this deployment answers /api/v2/runs/query"}
     wanted = json.loads(body)
-    with owner._lock:
-        if owner.limited:
-            owner.limited -= 1
-            return 429, {"detail": "too many requests"}
+    if owner.is_limited():
+        return 429, {"detail": "too many requests"}
     found, following = owner.find_runs(wanted)
     runs = [owner.shown_run(run) for run in found]
     if select := wanted.get("select"):
@@ -242,6 +252,10 @@ def _query_runs_v2(owner, _handler, body, _query):
     if not owner._smithdb:
         return 501, {"detail": "this deployment answers /runs/query"}
     wanted = json.loads(body)
+    if owner.is_limited():
+        return 429, {"detail": "too many requests"}
+    owner.selects.append([name.lower() for name in wanted.get("selects") or ()])
+    wanted.setdefault("min_start_time", (datetime.now(UTC) - timedelta(days=1)).isoformat())
     found, following = owner.find_runs(wanted)
     names = {"id", *(name.lower() for name in wanted.get("selects") or ())}
     items = [owner.shown_run_v2(run) for run in found]

@@ -10,7 +10,7 @@ import uuid
 from collections import Counter, defaultdict
 from datetime import UTC, datetime
 
-from tests.support.langsmith_filters import run_filter
+from tests.support.langsmith_filters import run_filter, thread_of
 
 _SEGMENT = re.compile(r"\d{8}T\d{12}Z([0-9a-f-]{36})")
 _RUNS_PER_TRACE = 25_000
@@ -40,6 +40,7 @@ class LangSmithStore:
             self._feedback_of = defaultdict(list)
             self.sessions, self.datasets, self.examples = {}, {}, {}
             self._created, self._updated, self._traces = set(), set(), Counter()
+            self._found = {}
             self._session("default")
 
     def by_name(self, name):
@@ -201,19 +202,31 @@ class LangSmithStore:
     # What is asked for.
 
     def find_runs(self, wanted):
-        """One page, and the cursor of the next, by the fields of either API's query."""
-        found = [
+        """One page, and the cursor of the next, by the fields of either API's query.
+
+        The following pages are those of the moment when the first was asked for.
+        """
+        number, start = map(int, (wanted.get("cursor") or f"{len(self._found)}:0").split(":"))
+        if start == 0:
+            with self._lock:
+                self._found[number] = self._all_found(wanted)
+        found = self._found[number]
+        end = start + min(int(wanted.get("limit") or wanted.get("page_size") or _PAGE), _PAGE)
+        return found[start:end], f"{number}:{end}" if end < len(found) else None
+
+    def _all_found(self, wanted):
+        ids = wanted.get("id") or wanted.get("ids")
+        runs = self.ordered() if ids is None else filter(None, map(self.runs.get, ids))
+        given = [wanted.get(name) for name in ("filter", "trace_filter", "tree_filter")]
+        of_run, of_root, of_any = (run_filter(text) if text else None for text in given)
+        return [
             run
-            for run in self.ordered()
+            for run in runs
             if _fits(run, wanted)
-            and _passes([run], wanted.get("filter"))
-            and _passes([self.runs.get(run["trace_id"], run)], wanted.get("trace_filter"))
-            and _passes(self._trace_of(run), wanted.get("tree_filter"))
+            and (of_run is None or of_run(run))
+            and (of_root is None or of_root(self.runs.get(run["trace_id"], run)))
+            and (of_any is None or any(map(of_any, self._trace_of(run))))
         ]
-        start = int(wanted.get("cursor") or 0)
-        size = int(wanted.get("limit") or wanted.get("page_size") or _PAGE)
-        end = start + min(size, _PAGE)
-        return found[start:end], str(end) if end < len(found) else None
 
     def _trace_of(self, run):
         return (one for one in self.ordered() if one["trace_id"] == run["trace_id"])
@@ -227,6 +240,7 @@ class LangSmithStore:
             "app_path": "/",
             "status": status,
             "feedback_stats": self._feedback_stats(run),
+            "thread_id": thread_of(run),
             **run,
         }
 
@@ -309,16 +323,7 @@ def _fits(run, wanted):
         and (error is None or bool(run.get("error")) == error)
         and (after is None or _time(run["start_time"]) >= _time(after))
         and (until is None or _time(run["start_time"]) <= _time(until))
-        and (
-            not wanted.get("start_time") or _time(run["start_time"]) >= _time(wanted["start_time"])
-        )
-        and (not wanted.get("filter") or run_filter(wanted["filter"])(run))
     )
-
-
-def _passes(runs, condition):
-    """Whether any of the runs fits a condition of LangSmith's filter language."""
-    return not condition or any(map(run_filter(condition), runs))
 
 
 def _among(value, wanted):

@@ -9,7 +9,7 @@ from langchain_sutro._core.tracing.context import (
     manager_of,
 )
 from langchain_sutro._core.tracing.guard import attempt
-from langchain_sutro._core.tracing.ids import stable_id
+from langchain_sutro._core.tracing.ids import aware, stable_id
 from langchain_sutro._core.tracing.job_run import JobTrace
 from langchain_sutro._core.tracing.job_traces import JobTraces, job_trace
 from langchain_sutro._core.tracing.place import tracing_is_on
@@ -44,6 +44,7 @@ __all__ = [
     "active_context",
     "add_facts",
     "attempt",
+    "aware",
     "call_facts",
     "check_trace_rows",
     "client_run",

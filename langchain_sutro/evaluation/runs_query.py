@@ -1,0 +1,162 @@
+"""Asks LangSmith for runs, page by page, from either generation of its API."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from uuid import UUID
+
+    from langsmith import Client
+
+__all__ = ["PAGE", "RunQuery", "found_runs", "runs_by_id"]
+
+PAGE = 100
+_ATTEMPTS = 8
+_LONGEST_PAUSE = 60.0
+# Without a time, the newer API looks at the last day only.
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+# What the newer API calls differently.
+_RENAMED = {"session_id": "project_id"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunQuery:
+    """Which runs of a project are asked for.
+
+    Attributes:
+        project_id: The project.
+        filter: A condition on each run, in LangSmith's filter language.
+        trace_filter: A condition on the root run of its trace.
+        tree_filter: A condition on any run of its trace.
+        since: Only runs that started at this time or later.
+        run_type: Only runs of this type, such as `"llm"`.
+        roots: Whether only root runs are asked for.
+        ids: Only these runs, at most 100; None for any.
+    """
+
+    project_id: UUID
+    filter: str | None = None
+    trace_filter: str | None = None
+    tree_filter: str | None = None
+    since: datetime | None = None
+    run_type: str | None = None
+    roots: bool = False
+    ids: Sequence[str] | None = None
+
+    def _conditions(self) -> dict[str, Any]:
+        return {
+            "filter": self.filter,
+            "trace_filter": self.trace_filter,
+            "tree_filter": self.tree_filter,
+            "is_root": self.roots or None,
+        }
+
+    def older(self, select: Sequence[str]) -> dict[str, Any]:
+        """The body of `POST /runs/query`."""
+        return _given(
+            **self._conditions(),
+            session=[str(self.project_id)],
+            start_time=None if self.since is None else self.since.isoformat(),
+            run_type=self.run_type,
+            id=self.ids,
+            select=list(select),
+            limit=PAGE,
+        )
+
+    def newer(self, select: Sequence[str]) -> dict[str, Any]:
+        """The body of `POST /api/v2/runs/query`."""
+        return _given(
+            **self._conditions(),
+            project_ids=[str(self.project_id)],
+            min_start_time=(self.since or _EARLIEST).isoformat(),
+            run_type=None if self.run_type is None else self.run_type.upper(),
+            ids=self.ids,
+            selects=[_RENAMED.get(name, name).upper() for name in select],
+            page_size=PAGE,
+        )
+
+
+def found_runs(client: Client, query: RunQuery, select: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The runs that a query finds, each with the fields of `langsmith.schemas.Run`.
+
+    Args:
+        client: LangSmith's client. Its server decides which API is used.
+        query: Which runs.
+        select: The fields to read, as `Client.list_runs` names them.
+
+    Raises:
+        LangSmithError: LangSmith cannot be asked, or refuses the query.
+    """
+    flags = client.info.instance_flags or {}
+    newer = bool(flags.get("sdb_query_enabled", False))
+    body = query.newer(select) if newer else query.older(select)
+    while True:
+        content = _post(client, "/api/v2/runs/query" if newer else "/runs/query", body)
+        runs = content["items"] if newer else content["runs"]
+        yield from map(_as_older, runs) if newer else runs
+        cursors = content.get("cursors") or {}
+        following = content.get("next_cursor") if newer else cursors.get("next")
+        if not following or not runs:
+            return
+        body["cursor"] = following
+
+
+def runs_by_id(
+    client: Client, query: RunQuery, ids: Sequence[str], select: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """Runs by their ids; those that LangSmith does not have are left out.
+
+    Args:
+        client: LangSmith's client.
+        query: The project to look in.
+        ids: The ids, of which there may be many.
+        select: As for `found_runs`.
+    """
+    for start in range(0, len(ids), PAGE):
+        page = replace(query, ids=list(ids[start : start + PAGE]))
+        yield from found_runs(client, page, select)
+
+
+def _post(client: Client, path: str, body: dict[str, Any]) -> Any:
+    return client.request_with_retries(
+        "POST",
+        path,
+        request_kwargs={"data": orjson.dumps(body)},
+        stop_after_attempt=_ATTEMPTS,
+        handle_response=_wait_if_limited,
+    ).json()
+
+
+def _wait_if_limited(response: Any, attempt: int) -> bool:
+    """Whether to ask again: after a pause, if the server has too much to do."""
+    if response.status_code not in (429, 500, 502, 503, 504):
+        return False
+    try:
+        pause = float(response.headers.get("retry-after", ""))
+    except ValueError:
+        pause = 0.5 * 2**attempt
+    time.sleep(min(max(pause, 0), _LONGEST_PAUSE))
+    return True
+
+
+def _as_older(run: dict[str, Any]) -> dict[str, Any]:
+    """A run of the newer API with the names and values of the older one."""
+    known = _given(**run)
+    for older, newer in _RENAMED.items():
+        if newer in known:
+            known[older] = known.pop(newer)
+    for name in ("run_type", "status"):
+        if name in known:
+            known[name] = known[name].lower()
+    return known
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
