@@ -7,7 +7,6 @@ second process finds everything that the first one wrote, and writes only the re
 from __future__ import annotations
 
 import warnings
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -29,13 +28,13 @@ if TYPE_CHECKING:
     from langsmith import Client
     from langsmith.schemas import Example, Feedback, RunBase, TracerSession
 
-__all__ = ["EVALUATORS", "Experiment", "JobNote", "RunRef", "judged_ids"]
+__all__ = ["EVALUATORS", "PORTION", "Experiment", "JobNote", "RunRef", "judged_ids"]
 
 # Where `langsmith.evaluate` puts the runs of its evaluators.
 EVALUATORS = "evaluators"
 _FUNCTION, _JOBS = "sutro_function", "sutro_jobs"
 # LangSmith's client queues 10,000 operations and drops the rest: it is flushed in between.
-_PORTION = 1000
+PORTION = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +257,7 @@ class Experiment:
         return accepted
 
     def _pace(self) -> None:
-        if next(self._operations) % _PORTION == 0:
+        if next(self._operations) % PORTION == 0:
             self._flush()
 
     def _flush(self) -> None:
@@ -274,12 +273,13 @@ class Experiment:
         """
         if self.client is None:
             return
-        self._written_runs.update(filter(None, map(_source, self._written.values())))
-        with suppress(LangSmithError):
+        try:
             query = RunQuery(project_id=self.client.read_project(project_name=project_name).id)
             ids = [str(run.id) for run in runs]
             found = runs_by_id(self.client, query, ids, ["id"])
             self._written_runs.update(UUID(run["id"]) for run in found)
+        except LangSmithError:
+            self._written_runs.update(filter(None, map(_source, self._written.values())))
 
     def look_for_feedback(self, run_ids: Sequence[UUID]) -> None:
         """Find out which feedback an earlier call gave to these runs."""
