@@ -17,6 +17,26 @@ from tests.support.experiments import (
     dataset,
     size,
 )
+from tests.support.langsmith_recorder import LangSmithRecorder
+from tests.support.production import publish_judges
+
+
+@pytest.fixture
+def langsmith():
+    """LangSmith as an application traces to it, with tracing off in this process."""
+    with LangSmithRecorder() as recorder:
+        yield recorder
+        assert recorder.check() == []
+
+
+@pytest.fixture
+def judging(deployment, monkeypatch, tmp_path):
+    """A deployment with two judges of texts."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, value in deployment.environ.items():
+        monkeypatch.setenv(name, value)
+    publish_judges(deployment)
+    return deployment
 
 
 @pytest.fixture

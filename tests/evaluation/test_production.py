@@ -1,110 +1,30 @@
 """`evaluate_runs`: a project's runs, judged once as one job, whatever happens in between."""
 
 import json
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
-import threading
-import time
-from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from langsmith import uuid7
-from langsmith.run_trees import RunTree
 
-from langchain_sutro import SutroEvaluator, SutroFunction, aevaluate_runs, evaluate_runs
+from langchain_sutro import AnsweringModel, aevaluate_runs, evaluate_runs
 from langchain_sutro.__main__ import main
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError, SutroJobError
-from langchain_sutro.local import Answer
-from tests.support.langsmith_recorder import LangSmithRecorder, forget_settings
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def langsmith():
-    with LangSmithRecorder() as recorder:
-        yield recorder
-        assert recorder.check() == []
-
-
-@pytest.fixture
-def deployment(deployment, monkeypatch, tmp_path):
-    """Judges: `length` says how long an answer is, `loud` whether it is in capitals."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name, value in deployment.environ.items():
-        monkeypatch.setenv(name, value)
-    text = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
-    label = {"type": "object", "properties": {"label": {"type": "string"}}}
-    for name, judge in (
-        ("length", lambda row: "long" if len(row["text"]) > 8 else "short"),
-        ("loud", lambda row: "loud" if row["text"].isupper() else "calm"),
-    ):
-        deployment.publish(
-            name,
-            lambda row, judge=judge: Answer({"label": judge(row)}, confidence=0.75),
-            input_schema=text,
-            output_schema=label,
-        )
-    deployment.faults.clear()
-    return deployment
-
-
-def judge(name="length", **options):
-    scores = {"length": {"long": 1, "short": 0}, "loud": {"loud": 1, "calm": 0}}[name]
-    options = {"fields": {"text": "outputs.text"}, "score": scores, **options}
-    return SutroEvaluator(SutroFunction(name, poll_interval=0.05), **options)
-
-
-def trace(recorder, number, *, project="app", first=0):
-    """Root runs with a child each, half of them long, a minute apart."""
-    client = recorder.client()
-    runs = []
-    for index in range(first, first + number):
-        start = START + timedelta(minutes=index)
-        text = "a long answer" if index % 2 else "short"
-        root = RunTree(
-            id=uuid7(), name="answer", run_type="chain", inputs={"question": f"{index}?"},
-            outputs={"text": text}, start_time=start, end_time=start, project_name=project,
-            client=client, extra={"metadata": {"secret_size": "x" * 50}},
-        )  # fmt: skip
-        root.post()
-        child = root.create_child(
-            name="model", run_type="llm", inputs={}, outputs={"text": text.upper()},
-            start_time=start, end_time=start,
-        )  # fmt: skip
-        child.post()
-        runs.append(root)
-    client.flush()
-    recorder.until(lambda: len(recorder.runs) >= 2 * number)
-    return runs
-
-
-def feedback(recorder):
-    """How often each run got feedback, by key."""
-    return Counter((given["key"], given["run_id"]) for given in recorder.feedback)
-
-
-def jobs(deployment, since=0):
-    return [job for job in deployment.jobs[since:] if job["run_type"] == "FULL"]
+from tests.support.langsmith_recorder import forget_settings
+from tests.support.production import START, feedback, jobs, judge, say, trace
 
 
 class TestRuns:
-    def test_root_runs_are_judged_as_one_job_for_each_judge(self, deployment, langsmith):
+    def test_root_runs_are_judged_as_one_job_for_each_judge(self, judging, langsmith):
         runs = trace(langsmith, 250)
-        before = len(deployment.jobs)
+        before = len(judging.jobs)
         both = [judge(), judge("loud")]
         found = evaluate_runs(both, "app", client=langsmith.client())
         assert found.selected == 250
         assert found.judged == {"length": 250, "loud": 250}
         assert found.failed == found.skipped == {}
-        assert [job["model"] for job in jobs(deployment, before)] == ["length", "loud"]
-        assert [job["num_rows"] for job in jobs(deployment, before)] == [250, 250]
+        assert [job["model"] for job in jobs(judging, before)] == ["length", "loud"]
+        assert [job["num_rows"] for job in jobs(judging, before)] == [250, 250]
         given = feedback(langsmith)
         keys = ("length", "length_confidence", "loud", "loud_confidence")
         assert given == {(key, str(run.id)): 1 for key in keys for run in runs}
@@ -113,7 +33,7 @@ class TestRuns:
         }
         assert scores == {str(run.id): float(len(run.outputs["text"]) > 8) for run in runs}
 
-    def test_feedback_names_the_judges_own_run(self, deployment, langsmith):
+    def test_feedback_names_the_judges_own_run(self, judging, langsmith):
         (run,) = trace(langsmith, 1)
         evaluate_runs(judge(), "app", client=langsmith.client())
         verdict = next(one for one in langsmith.feedback if one["key"] == "length")
@@ -122,11 +42,11 @@ class TestRuns:
         assert source["run_type"] == "llm"
         assert source["inputs"] == {"text": "short"}
         assert source["extra"]["metadata"]["target_run_id"] == str(run.id)
-        assert source["extra"]["metadata"]["sutro_job_id"] == jobs(deployment)[-1]["job_id"]
+        assert source["extra"]["metadata"]["sutro_job_id"] == jobs(judging)[-1]["job_id"]
         assert verdict["comment"] is None
         assert verdict["trace_id"] == str(run.trace_id)
 
-    def test_scores_are_those_of_the_evaluator_called_run_by_run(self, deployment, langsmith):
+    def test_scores_are_those_of_the_evaluator_called_run_by_run(self, judging, langsmith):
         runs = trace(langsmith, 6)
         one = judge(min_confidence=0.8)
         evaluate_runs(one, "app", client=langsmith.client())
@@ -135,28 +55,42 @@ class TestRuns:
             for result in one.evaluate_run(run)["results"]:
                 assert given[result.key, str(run.id)] == (result.score, result.value)
 
-    def test_what_was_judged_is_not_judged_again(self, deployment, langsmith):
+    def test_what_was_judged_is_not_judged_again(self, judging, langsmith):
         trace(langsmith, 10)
         evaluate_runs(judge(), "app", client=langsmith.client())
-        before, requests = len(deployment.jobs), len(langsmith.feedback)
+        before, requests = len(judging.jobs), len(langsmith.feedback)
         again = evaluate_runs(judge(), "app", client=langsmith.client())
         assert again.judged == {}
         assert again.skipped == {"length": 10}
         assert again.jobs == {}
-        assert len(deployment.jobs) == before
+        assert len(judging.jobs) == before
         assert len(langsmith.feedback) == requests
         trace(langsmith, 3, first=10)
         assert evaluate_runs(judge(), "app", client=langsmith.client()).judged == {"length": 3}
 
     def test_what_langsmith_does_not_show_yet_is_not_judged_again(
-        self, deployment, langsmith, monkeypatch
+        self, judging, langsmith, monkeypatch
     ):
         trace(langsmith, 5)
         evaluate_runs(judge(), "app", client=langsmith.client())
         monkeypatch.setattr(langsmith, "_feedback_stats", lambda run: {})
         assert evaluate_runs(judge(), "app", client=langsmith.client()).skipped == {"length": 5}
 
-    def test_runs_are_judged_anew_under_a_version(self, deployment, langsmith):
+    def test_another_model_than_in_the_last_call_is_a_warning(
+        self, judging, langsmith, monkeypatch
+    ):
+        warnings = []
+        for number, name in enumerate(["one", "one", "two", "two"]):
+            # As a service does that names the model of its jobs, which the local one does not.
+            monkeypatch.setattr(AnsweringModel, "of", lambda _, name=name: AnsweringModel(name))
+            trace(langsmith, 2, first=2 * number)
+            found = evaluate_runs(judge(), "app", client=langsmith.client())
+            warnings.append(found.warnings)
+        assert [len(one) for one in warnings] == [0, 0, 1, 0]
+        assert "Judge 'length' was answered by different models" in warnings[2][0]
+        assert "one; two" in warnings[2][0]
+
+    def test_runs_are_judged_anew_under_a_version(self, judging, langsmith):
         trace(langsmith, 4)
         client = langsmith.client()
         evaluate_runs(judge(), "app", client=client)
@@ -169,7 +103,7 @@ class TestRuns:
         keys = {given["key"] for given in langsmith.feedback}
         assert {"length", "length_confidence", "length_v2", "length_confidence_v2"} <= keys
 
-    async def test_the_asynchronous_form_does_the_same(self, deployment, langsmith):
+    async def test_the_asynchronous_form_does_the_same(self, judging, langsmith):
         trace(langsmith, 5)
         found = await aevaluate_runs(judge(), "app", client=langsmith.client())
         assert found.judged == {"length": 5}
@@ -196,13 +130,13 @@ class TestSelection:
             ({"limit": 4}, range(4)),
         ],
     )
-    def test_runs_are_selected_as_asked(self, deployment, langsmith, wanted, numbers):
+    def test_runs_are_selected_as_asked(self, judging, langsmith, wanted, numbers):
         runs = trace(langsmith, 10)
         evaluate_runs(judge(), "app", client=langsmith.client(), **wanted)
         judged = {run_id for key, run_id in feedback(langsmith) if key == "length"}
         assert judged == {str(runs[number].id) for number in numbers}
 
-    def test_child_runs_are_judged_by_their_name(self, deployment, langsmith):
+    def test_child_runs_are_judged_by_their_name(self, judging, langsmith):
         trace(langsmith, 4)
         found = evaluate_runs(judge("loud"), "app", name="model", client=langsmith.client())
         assert found.judged == {"loud": 4}
@@ -210,7 +144,7 @@ class TestSelection:
         assert {langsmith.runs[run_id]["name"] for _, run_id in feedback(langsmith)} == {"model"}
 
     @pytest.mark.parametrize("sample", [0.3, 12])
-    def test_a_sample_is_the_same_each_time(self, deployment, langsmith, sample):
+    def test_a_sample_is_the_same_each_time(self, judging, langsmith, sample):
         trace(langsmith, 60)
         client = langsmith.client()
         evaluate_runs(judge(), "app", sample=sample, client=client)
@@ -220,7 +154,7 @@ class TestSelection:
         evaluate_runs(judge("loud"), "app", sample=sample, client=client)
         assert {run_id for key, run_id in feedback(langsmith) if key == "loud"} == first
 
-    def test_only_what_the_judges_need_is_read(self, deployment, langsmith):
+    def test_only_what_the_judges_need_is_read(self, judging, langsmith):
         trace(langsmith, 3)
         evaluate_runs(judge(), "app", client=langsmith.client())
         assert "outputs" in langsmith.selects[-1]
@@ -229,17 +163,11 @@ class TestSelection:
         evaluate_runs(both, "app", client=langsmith.client())
         assert {"inputs", "outputs", "extra"} <= set(langsmith.selects[-1])
 
-    def test_one_request_reads_a_hundred_runs(self, deployment, langsmith):
+    def test_one_request_reads_a_hundred_runs(self, judging, langsmith):
         trace(langsmith, 250)
         evaluate_runs(judge(), "app", client=langsmith.client())
         assert len(langsmith.selects) == 3
         assert langsmith.requests.count(("POST", "/feedback")) == 0
-
-    def test_a_server_that_has_too_much_to_do_is_asked_again(self, deployment, langsmith):
-        trace(langsmith, 150)
-        langsmith.limited = 3
-        found = evaluate_runs(judge(), "app", client=langsmith.client())
-        assert found.judged == {"length": 150}
 
     @pytest.mark.parametrize(
         ("wanted", "said"),
@@ -252,19 +180,19 @@ class TestSelection:
             ({"name": 'a "quoted" name'}, "quotes"),
         ],
     )
-    def test_odd_arguments_are_refused(self, deployment, langsmith, wanted, said):
+    def test_odd_arguments_are_refused(self, judging, langsmith, wanted, said):
         trace(langsmith, 1)
         with pytest.raises(SutroInputError, match=said):
             evaluate_runs(judge(), "app", client=langsmith.client(), **wanted)
 
-    def test_judges_need_different_keys(self, deployment, langsmith):
+    def test_judges_need_different_keys(self, judging, langsmith):
         for judges in ([judge(), judge()], []):
             with pytest.raises(SutroInputError, match="different keys"):
                 evaluate_runs(judges, "app", client=langsmith.client())
 
 
 class TestFailures:
-    def test_a_row_that_cannot_be_made_gets_feedback_that_says_why(self, deployment, langsmith):
+    def test_a_row_that_cannot_be_made_gets_feedback_that_says_why(self, judging, langsmith):
         trace(langsmith, 3)
         one = judge(fields={"text": "outputs.nothing"}, key="broken")
         found = evaluate_runs([one, judge()], "app", client=langsmith.client())
@@ -275,28 +203,26 @@ class TestFailures:
         assert {given["score"] for given in broken} == {None}
         assert "outputs.nothing" in broken[0]["comment"]
 
-    def test_nothing_is_judged_beyond_the_largest_cost(self, deployment, langsmith):
+    def test_nothing_is_judged_beyond_the_largest_cost(self, judging, langsmith):
         trace(langsmith, 5)
-        before = len(jobs(deployment))
+        before = len(jobs(judging))
         with pytest.raises(SutroJobError, match=r"estimates .* USD for 5 rows"):
             evaluate_runs(judge(), "app", max_cost=0, client=langsmith.client())
-        assert len(jobs(deployment)) == before
+        assert len(jobs(judging)) == before
         assert feedback(langsmith) == {}
         # Fewer runs, since all of them were too many.
         found = evaluate_runs(judge(), "app", max_cost=1, limit=2, client=langsmith.client())
         assert found.judged == {"length": 2}
         assert 0 < found.cost < 1
 
-    def test_a_job_that_failed_is_submitted_anew_by_the_next_call(self, deployment, langsmith):
+    def test_a_job_that_failed_is_submitted_anew_by_the_next_call(self, judging, langsmith):
         trace(langsmith, 3)
-        deployment.faults.add_job("length", fail="out of memory")
+        judging.faults.add_job("length", fail="out of memory")
         with pytest.raises(SutroJobError):
             evaluate_runs(judge(), "app", client=langsmith.client())
         assert evaluate_runs(judge(), "app", client=langsmith.client()).judged == {"length": 3}
 
-    def test_what_is_remembered_is_for_this_user_alone_and_goes(
-        self, deployment, langsmith, tmp_path
-    ):
+    def test_what_is_remembered_is_for_this_user_alone_and_goes(self, judging, langsmith, tmp_path):
         trace(langsmith, 3)
         folder = tmp_path / "state"
         evaluate_runs(judge(), "app", state=folder, client=langsmith.client())
@@ -304,7 +230,7 @@ class TestFailures:
         assert file.stat().st_mode & 0o077 == folder.stat().st_mode & 0o077 == 0
         assert b"a long answer" not in file.read_bytes()
 
-    def test_a_file_that_cannot_be_used_is_named(self, deployment, langsmith, tmp_path):
+    def test_a_file_that_cannot_be_used_is_named(self, judging, langsmith, tmp_path):
         trace(langsmith, 1)
         folder = tmp_path / "state"
         evaluate_runs(judge(), "app", state=folder, client=langsmith.client())
@@ -344,7 +270,7 @@ class TestCommand:
         yield run
         forget_settings()
 
-    def test_it_judges_as_the_file_says_and_prints_what_it_did(self, deployment, langsmith, run):
+    def test_it_judges_as_the_file_says_and_prints_what_it_did(self, judging, langsmith, run):
         trace(langsmith, 5)
         code, output, _ = run({**self.CONFIG, "judges": self.CONFIG["judges"][1:]})
         assert code == 0
@@ -354,7 +280,15 @@ class TestCommand:
         assert code == 3
         assert json.loads(output)["failed"] == {"length": 2}
 
-    def test_a_wrong_file_is_an_error_with_its_lines(self, deployment, langsmith, run):
+    def test_it_judges_threads(self, judging, langsmith, run):
+        now = datetime.now(UTC)
+        answer = {"text": "LOUD"}
+        say(langsmith, "a", ({"text": "Hi"}, answer), start_time=now, end_time=now)
+        threads = {**self.CONFIG, "judges": self.CONFIG["judges"][1:], "threads": True}
+        assert json.loads(run(threads)[1])["judged"] == {}
+        assert json.loads(run({**threads, "idle_minutes": 0})[1])["judged"] == {"loud": 1}
+
+    def test_a_wrong_file_is_an_error_with_its_lines(self, judging, langsmith, run):
         wrong = {"function": "x", "fields": {"text": "nowhere"}}
         code, output, errors = run({"projekt": "app", "judges": [wrong]})
         assert (code, output) == (1, "")
@@ -362,62 +296,3 @@ class TestCommand:
         assert "project: is missing" in errors
         assert "nowhere" in errors
         assert run({**self.CONFIG, "project": "unknown"})[0] == 1
-
-
-PROGRAM = """
-import sys
-from langsmith import Client
-from langchain_sutro import SutroEvaluator, evaluate_runs
-
-judge = SutroEvaluator(
-    "length", fields={"text": "outputs.text"}, score={"long": 1, "short": 0}
-)
-print("started", flush=True)
-evaluate_runs(judge, "app", client=Client(api_url=sys.argv[1], api_key="x"))
-"""
-
-
-def program(recorder):
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, recorder.url],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )
-
-
-@pytest.mark.slow
-class TestOnce:
-    def test_a_call_that_is_killed_is_completed_by_the_next(self, deployment, langsmith):
-        runs = trace(langsmith, 300)
-        before = len(jobs(deployment))
-        deployment.faults.add_job("length", rows_per_second=150, times=None)
-        for pause in (0.2, 0.8, 1.6, 2.4):
-            started = program(langsmith)
-            started.stdout.readline()
-            time.sleep(pause)
-            started.send_signal(signal.SIGKILL)
-            started.wait()
-        deployment.faults.clear()
-        evaluate_runs(judge(), "app", client=langsmith.client())
-        assert feedback(langsmith) == {
-            (key, str(run.id)): 1 for key in ("length", "length_confidence") for run in runs
-        }
-        assert len(jobs(deployment)) - before == 1
-        # A run that was sent twice, because the killed call had sent it, is known to LangSmith.
-        langsmith.violations.clear()
-
-    def test_two_at_once_judge_once(self, deployment, langsmith):
-        runs = trace(langsmith, 100)
-        before = len(jobs(deployment))
-        others = [program(langsmith), program(langsmith)]
-        thread = threading.Thread(
-            target=evaluate_runs, args=(judge(), "app"), kwargs={"client": langsmith.client()}
-        )
-        thread.start()
-        assert [other.wait(100) for other in others] == [0, 0]
-        thread.join(100)
-        assert feedback(langsmith) == {
-            (key, str(run.id)): 1 for key in ("length", "length_confidence") for run in runs
-        }
-        assert len(jobs(deployment)) - before == 1

@@ -34,6 +34,7 @@ class LangSmithRecorder(AnnotationQueues, LangSmithStore):
         selects: The fields that queries asked for.
         has_items: Whether it is a server whose annotation queues have items.
         on_request: Called before each request is carried out, if set.
+        open_requests: How many requests are being carried out.
     """
 
     def __init__(self, *, zstd=True, smithdb=False, both=False, has_items=False):
@@ -43,6 +44,7 @@ class LangSmithRecorder(AnnotationQueues, LangSmithStore):
         self._smithdb = smithdb or both
         self._clickhouse = not smithdb or both
         self.on_request = None
+        self.open_requests = 0
         self._server = None
         self.delay = 0.0
         self.status = None
@@ -113,6 +115,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _handle(self):
         body = self._body()
+        owner = self.owner
+        with owner._lock:
+            owner.open_requests += 1
+        try:
+            self._carry_out(body)
+        finally:
+            with owner._lock:
+                owner.open_requests -= 1
+
+    def _carry_out(self, body):
         parts = urlsplit(self.path)
         path = re.sub(r"^/(?:api/)?v\d(?:/platform)?(?=/)", "", parts.path)
         if parts.path.startswith("/api/v2/"):

@@ -1,0 +1,76 @@
+"""Runs are asked of the older and of the newer generation of LangSmith's API."""
+
+from datetime import timedelta
+
+import pytest
+
+from langchain_sutro import aevaluate_runs, evaluate_runs
+from tests.support.langsmith_recorder import LangSmithRecorder
+from tests.support.production import START, feedback, judge, trace
+
+SERVERS = {
+    "older": ({}, "/runs/query"),
+    "newer": ({"smithdb": True}, "/api/v2/runs/query"),
+    "both": ({"both": True}, "/api/v2/runs/query"),
+}
+
+
+@pytest.fixture(params=SERVERS)
+def server(request):
+    options, path = SERVERS[request.param]
+    with LangSmithRecorder(**options) as recorder:
+        recorder.query_path = path
+        yield recorder
+        assert recorder.check() == []
+        assert recorder.unknown == []
+
+
+def queries(recorder):
+    return [path for _, path in recorder.requests if path.endswith("/runs/query")]
+
+
+# The runs are older than a day, which is as far as the newer API looks by itself.
+@pytest.mark.parametrize(
+    ("wanted", "numbers"),
+    [
+        ({}, range(6)),
+        ({"since": START + timedelta(minutes=4)}, [4, 5]),
+        ({"until": START + timedelta(minutes=2), "run_type": "chain"}, [0, 1]),
+        ({"trace_filter": 'eq(name, "answer")', "limit": 2}, [0, 1]),
+        ({"tree_filter": 'eq(name, "nothing")'}, []),
+        ({"sample": 6}, range(6)),
+    ],
+)
+def test_the_same_runs_are_selected(judging, server, wanted, numbers):
+    runs = trace(server, 6)
+    evaluate_runs(judge(), "app", client=server.client(), **wanted)
+    judged = {run_id for key, run_id in feedback(server) if key == "length"}
+    assert judged == {str(runs[number].id) for number in numbers}
+    assert set(queries(server)) == {server.query_path}
+
+
+async def test_runs_are_judged_once(judging, server):
+    trace(server, 150)
+    both = [judge(fields=lambda run: {"text": f"{run.name} {run.outputs}"}), judge("loud")]
+    found = await aevaluate_runs(both, "app", client=server.client())
+    assert found.judged == {"length": 150, "loud": 150}
+    assert len(queries(server)) == 2
+    assert {"extra", "feedback_stats"} <= set(server.selects[-1])
+    again = await aevaluate_runs(both, "app", client=server.client())
+    assert (again.judged, again.skipped) == ({}, found.judged)
+
+
+def test_child_runs_are_judged(judging, server):
+    trace(server, 3)
+    found = evaluate_runs(judge("loud"), "app", name="model", client=server.client())
+    assert found.judged == {"loud": 3}
+    assert {f["score"] for f in server.feedback if f["key"] == "loud"} == {1.0}
+
+
+def test_a_server_that_has_too_much_to_do_is_asked_again(judging, server):
+    trace(server, 120)
+    server.limited = 3
+    found = evaluate_runs(judge(), "app", client=server.client())
+    assert found.judged == {"length": 120}
+    assert len(queries(server)) == 5
+    assert server.limited == 0
