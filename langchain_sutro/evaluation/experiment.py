@@ -20,7 +20,7 @@ from langsmith.utils import LangSmithConflictError, LangSmithError
 
 from langchain_sutro._core.tracing import attempt, stable_id
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
-from langchain_sutro.evaluation.runs_query import RunQuery, runs_by_id
+from langchain_sutro.evaluation.runs_query import RunQuery, found_by_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -276,7 +276,7 @@ class Experiment:
         try:
             query = RunQuery(project_id=self.client.read_project(project_name=project_name).id)
             ids = [str(run.id) for run in runs]
-            found = runs_by_id(self.client, query, ids, ["id"])
+            found = found_by_id(self.client, query, ids, ["id"])
             self._written_runs.update(UUID(run["id"]) for run in found)
         except LangSmithError:
             self._written_runs.update(filter(None, map(_source, self._written.values())))

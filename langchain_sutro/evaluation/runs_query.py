@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import orjson
+from langchain_sutro.evaluation.langsmith_api import ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,11 +14,9 @@ if TYPE_CHECKING:
 
     from langsmith import Client
 
-__all__ = ["PAGE", "RunQuery", "found_runs", "runs_by_id"]
+__all__ = ["RunQuery", "found_by_id", "found_runs"]
 
-PAGE = 100
-_ATTEMPTS = 8
-_LONGEST_PAUSE = 60.0
+_PAGE = 100
 # Without a time, the newer API looks at the last day only.
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 # What the newer API calls differently.
@@ -31,7 +28,7 @@ class RunQuery:
     """Which runs of a project are asked for.
 
     Attributes:
-        project_id: The project.
+        project_id: The project; None for all, which only the older API can be asked about.
         filter: A condition on each run, in LangSmith's filter language.
         trace_filter: A condition on the root run of its trace.
         tree_filter: A condition on any run of its trace.
@@ -41,7 +38,7 @@ class RunQuery:
         ids: Only these runs, at most 100; None for any.
     """
 
-    project_id: UUID
+    project_id: UUID | None
     filter: str | None = None
     trace_filter: str | None = None
     tree_filter: str | None = None
@@ -62,12 +59,12 @@ class RunQuery:
         """The body of `POST /runs/query`."""
         return _given(
             **self._conditions(),
-            session=[str(self.project_id)],
+            session=None if self.project_id is None else [str(self.project_id)],
             start_time=None if self.since is None else self.since.isoformat(),
             run_type=self.run_type,
             id=self.ids,
             select=list(select),
-            limit=PAGE,
+            limit=_PAGE,
         )
 
     def newer(self, select: Sequence[str]) -> dict[str, Any]:
@@ -79,7 +76,7 @@ class RunQuery:
             run_type=None if self.run_type is None else self.run_type.upper(),
             ids=self.ids,
             selects=[_RENAMED.get(name, name).upper() for name in select],
-            page_size=PAGE,
+            page_size=_PAGE,
         )
 
 
@@ -95,10 +92,10 @@ def found_runs(client: Client, query: RunQuery, select: Sequence[str]) -> Iterat
         LangSmithError: LangSmith cannot be asked, or refuses the query.
     """
     flags = client.info.instance_flags or {}
-    newer = bool(flags.get("sdb_query_enabled", False))
+    newer = bool(flags.get("sdb_query_enabled", False)) and query.project_id is not None
     body = query.newer(select) if newer else query.older(select)
     while True:
-        content = _post(client, "/api/v2/runs/query" if newer else "/runs/query", body)
+        content = ask(client, "/api/v2/runs/query" if newer else "/runs/query", body=body)
         runs = content["items"] if newer else content["runs"]
         yield from map(_as_older, runs) if newer else runs
         cursors = content.get("cursors") or {}
@@ -108,42 +105,20 @@ def found_runs(client: Client, query: RunQuery, select: Sequence[str]) -> Iterat
         body["cursor"] = following
 
 
-def runs_by_id(
+def found_by_id(
     client: Client, query: RunQuery, ids: Sequence[str], select: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
     """Runs by their ids; those that LangSmith does not have are left out.
 
     Args:
         client: LangSmith's client.
-        query: The project to look in.
+        query: Where to look.
         ids: The ids, of which there may be many.
         select: As for `found_runs`.
     """
-    for start in range(0, len(ids), PAGE):
-        page = replace(query, ids=list(ids[start : start + PAGE]))
+    for start in range(0, len(ids), _PAGE):
+        page = replace(query, ids=list(ids[start : start + _PAGE]))
         yield from found_runs(client, page, select)
-
-
-def _post(client: Client, path: str, body: dict[str, Any]) -> Any:
-    return client.request_with_retries(
-        "POST",
-        path,
-        request_kwargs={"data": orjson.dumps(body)},
-        stop_after_attempt=_ATTEMPTS,
-        handle_response=_wait_if_limited,
-    ).json()
-
-
-def _wait_if_limited(response: Any, attempt: int) -> bool:
-    """Whether to ask again: after a pause, if the server has too much to do."""
-    if response.status_code not in (429, 500, 502, 503, 504):
-        return False
-    try:
-        pause = float(response.headers.get("retry-after", ""))
-    except ValueError:
-        pause = 0.5 * 2**attempt
-    time.sleep(min(max(pause, 0), _LONGEST_PAUSE))
-    return True
 
 
 def _as_older(run: dict[str, Any]) -> dict[str, Any]:

@@ -14,13 +14,9 @@ from langsmith.schemas import Run
 
 from langchain_sutro._core.tracing import aware
 from langchain_sutro.evaluation.conversation import conversation
+from langchain_sutro.evaluation.places import place
 from langchain_sutro.evaluation.runs_query import RunQuery, found_runs
-from langchain_sutro.evaluation.traced_runs import (
-    all_of,
-    digest,
-    share_bound,
-    until_condition,
-)
+from langchain_sutro.evaluation.traced_runs import all_of, until_condition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,7 +37,7 @@ _TABLES = """
         thread TEXT, start INTEGER, run TEXT, active INTEGER, body BLOB,
         PRIMARY KEY (thread, start, run)
     );
-    CREATE TABLE picked (thread TEXT PRIMARY KEY, place BLOB);
+    CREATE TABLE picked (thread TEXT PRIMARY KEY, place REAL);
 """
 _PICK = """
     CREATE TABLE queue AS SELECT picked.thread AS thread FROM picked JOIN turns USING (thread)
@@ -106,11 +102,10 @@ class Threads:
     def pick(self) -> None:
         """Choose among the threads that were read. What is chosen depends on their ids alone."""
         for (thread,) in self.store.execute("SELECT DISTINCT thread FROM turns").fetchall():
-            self.store.execute("INSERT INTO picked VALUES (?, ?)", (thread, digest(thread)))
+            self.store.execute("INSERT INTO picked VALUES (?, ?)", (thread, place(thread)))
         sample = self.selection.sample
         if isinstance(sample, float):
-            below = share_bound(sample)
-            self.store.execute("DELETE FROM picked WHERE substr(place, 1, 8) >= ?", (below,))
+            self.store.execute("DELETE FROM picked WHERE place >= ?", (sample,))
         elif sample is not None:
             kept = "SELECT thread FROM picked ORDER BY place LIMIT ?"
             self.store.execute(f"DELETE FROM picked WHERE thread NOT IN ({kept})", (sample,))  # noqa: S608

@@ -22,6 +22,7 @@ from langchain_sutro._core.tracing import (
 from langchain_sutro.errors import SutroJobError
 from langchain_sutro.evaluation.experiment import EVALUATORS, Experiment, RunRef, judged_ids
 from langchain_sutro.evaluation.jobs import noted_job, results_of
+from langchain_sutro.evaluation.judge_answers import JudgeAnswer, JudgeAnswers, answer_of
 from langchain_sutro.evaluation.ledger import Chosen
 from langchain_sutro.evaluation.row_runs import shown_outputs, trace_context
 from langchain_sutro.evaluation.threads import read_threads
@@ -81,6 +82,11 @@ class JudgeTask:
         """Whether the judge has judged a run."""
         return self.key in (run.feedback_stats or {}) or self.ledger.knows(run.id)
 
+    def known(self, run: Run) -> JudgeAnswer:
+        """What the judge said in an earlier call, as LangSmith's statistics show it."""
+        verdict, *others = (_only(run, self.versioned(key)) for key in self.judge.feedback_keys)
+        return JudgeAnswer(verdict, confidence=others[0] if others else None)
+
     def choose(self, run: Run, index: int) -> None:
         """Note a run to judge, with the input that it makes.
 
@@ -96,6 +102,12 @@ class JudgeTask:
         except Exception as error:  # noqa: BLE001 - a callable of the user's may raise anything
             chosen = Chosen(ref, None, repr(error))
         self.ledger.choose(chosen)
+
+
+def _only(run: Run, key: str) -> float | None:
+    """The score of the only feedback of a key; a mean of several is nobody's."""
+    stats = (run.feedback_stats or {}).get(key) or {}
+    return stats.get("avg") if stats.get("n") == 1 else None
 
 
 class _NoInput(Exception):  # noqa: N818 - it stands for an error of another class
@@ -156,6 +168,8 @@ def _undone(tasks: Sequence[JudgeTask], run: Run, found: JudgedRuns) -> list[Jud
     for task in tasks:
         if task.is_done(run):
             found.skipped[task.key] = found.skipped.get(task.key, 0) + 1
+            answers = found.answers.setdefault(task.key, JudgeAnswers())
+            answers.add(run.id, run.start_time, task.known(run))
         else:
             undone.append(task)
     return undone
@@ -306,6 +320,8 @@ class _Verdicts:
         results = self.task.judge.feedback(one.outcome, source_run_id=source)["results"]
         for result in results:
             result.key = self.task.versioned(result.key)
+        answers = found.answers.setdefault(key, JudgeAnswers())
+        answers.add(one.chosen.id, one.chosen.start_time, answer_of(results))
         experiment.write_feedback(one.chosen, results)
         found.judged[key] = found.judged.get(key, 0) + 1
         if (results[0].extra or {}).get("error"):
