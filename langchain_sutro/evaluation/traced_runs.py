@@ -15,7 +15,7 @@ from langchain_sutro.evaluation.places import place
 from langchain_sutro.evaluation.runs_query import RunQuery, found_by_id, found_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from langsmith import Client
@@ -105,14 +105,15 @@ def select_runs(client: Client, selection: RunSelection) -> Iterator[Run]:
         yield Run(**run)
 
 
-def runs_by_id(client: Client, ids: Sequence[str]) -> Iterator[Run]:
-    """Runs of any project by their ids, without what they did; those that are gone are left out.
+def runs_by_id(client: Client, ids: Sequence[str], select: Iterable[str] = ()) -> Iterator[Run]:
+    """Runs by their ids, of any project; those that are gone are left out.
 
     Args:
         client: LangSmith's client.
         ids: The runs.
+        select: The fields to read besides those that identify a run.
     """
-    for run in found_by_id(client, RunQuery(project_id=None), ids, _IDENTITY):
+    for run in found_by_id(client, RunQuery(project_id=None), ids, [*_IDENTITY, *select]):
         yield Run(**run)
 
 
