@@ -66,6 +66,21 @@ def test_the_evaluation_is_recorded_where_langsmith_is_configured(
     assert keys == {"right": 150, "grounded": 150, "grounded_later": 150}
 
 
+@pytest.mark.slow
+def test_production_traffic_is_judged_and_reviewed_where_langsmith_is_configured(
+    allow_local_kernel, langsmith_recorder, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("LANGSMITH_TRACING", "false")
+    execute(COOKBOOK / "10_production_traffic.ipynb", tmp_path)
+    [queue] = langsmith_recorder.queues.values()
+    assert 100 > len(queue["runs"]) - 60 > 0
+    keys = Counter(one["key"] for one in langsmith_recorder.feedback)
+    labels = keys.pop("worth_a_call")
+    assert labels > len(queue["runs"])
+    names = ("qualifier", "quick_look")
+    assert keys == dict.fromkeys([*names, *(f"{one}_confidence" for one in names)], 196)
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_asks_a_question_and_is_stored_with_its_outputs(path):
     notebook = nbformat.read(path, as_version=4)
@@ -146,8 +161,8 @@ def test_what_the_demo_cannot_use_is_an_error_of_one_line(deployment, tmp_path):
 
 @pytest.fixture
 def allow_local_kernel(monkeypatch):
-    """The kernel is a process of its own; it finds this package beside the tests."""
-    monkeypatch.setenv("PYTHONPATH", str(COOKBOOK.parent))
+    """The kernel is a process of its own; it finds this package, and files beside the notebook."""
+    monkeypatch.setenv("PYTHONPATH", f"{COOKBOOK.parent}{os.pathsep}{COOKBOOK}")
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
 
 
