@@ -641,6 +641,8 @@ class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
         config: RunnableConfig | None = None,
         *,
         max_jobs: int | None = None,
+        max_bytes: int | None = None,
+        stage: str | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         dry_run: bool = False,
         job_name: str | None = None,
@@ -661,6 +663,12 @@ class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
             config: As for `submit`.
             max_jobs: How many of the jobs may run at once. The next one is submitted when one has
                 ended, so that this returns when the last one was submitted.
+            max_bytes: Maximum size in bytes of a file in object storage that is one job.
+            stage: Directory in object storage, such as `s3://bucket/staged`. Files that are too
+                large for a job (`max_rows_per_job`, by default the quota of rows, or `max_bytes`)
+                are cut, those that are small are joined up to `max_rows_per_job`, and both are
+                written there, which is when their rows pass through this machine; files on this
+                machine are uploaded there. Nothing is removed from it.
             checkpoint: File from which `SutroJobGroup.resume` continues after a crash.
             dry_run: As for `submit`.
             job_name: As for `submit`.
@@ -669,10 +677,17 @@ class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
         """
         return SutroJobGroup.submit(
             self._request(dry_run, job_name, description),
-            parts_of(data, fields, table_schema(self), split=max_rows_per_job is not None),
+            parts_of(
+                data,
+                fields,
+                table_schema(self),
+                split=max_rows_per_job is not None and stage is None,
+            ),
             max_rows_per_job,
             client=self._client,
             max_jobs=max_jobs,
+            max_bytes=max_bytes,
+            stage=stage,
             checkpoint=checkpoint,
             reuse=self.reuse_jobs,
             trace=self._job_traces(config),

@@ -149,5 +149,5 @@ def test_texts_are_still_a_table_of_texts(echo, deployment):
     texts = ["see https://example.com/leads.csv", "https://example.com/page", "a.parquet"]
     group = echo.submit_in_parts(texts, 2)
     assert [job.rows for job in group.jobs] == [2, 1]
-    with pytest.raises(errors.SutroInputError, match="max_rows_per_job must be given"):
+    with pytest.raises(errors.SutroInputError, match="needs max_rows_per_job"):
         echo.submit_in_parts(texts)

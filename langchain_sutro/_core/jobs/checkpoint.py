@@ -41,11 +41,15 @@ class PartFile:
         location: Absolute path, or URL without credentials.
         size: In bytes, if known.
         version: What changes when the file does, if known.
+        first_row: The first row that is of the part.
+        rows: How many are, if it is not the whole file.
     """
 
     location: Annotated[str, Field(min_length=1)]
     size: Annotated[int, Field(ge=0)] | None = None
     version: str | None = None
+    first_row: Annotated[int, Field(ge=0, le=MOST_ROWS)] = 0
+    rows: _Count | None = None
 
 
 @dataclass(slots=True)
@@ -58,6 +62,7 @@ class JobPart:
         token: Of the submission.
         job_id: The job, once it is known.
         files: That the rows are in; none if they were given as something else.
+        staged: URL of the object that is written of the files for the service.
     """
 
     rows: _Count | None
@@ -65,6 +70,7 @@ class JobPart:
     token: _Token | None = None
     job_id: Annotated[str, Field(min_length=1)] | None = None
     files: list[PartFile] = field(default_factory=list)
+    staged: Annotated[str, Field(min_length=1)] | None = None
 
 
 @dataclass(slots=True)

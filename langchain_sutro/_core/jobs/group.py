@@ -12,9 +12,10 @@ from langchain_sutro._core.exports import exported_from
 from langchain_sutro._core.jobs.bar import GroupBar, progress_bar
 from langchain_sutro._core.jobs.checkpoint import MOST_ROWS, Checkpoint, CheckpointFile, JobPart
 from langchain_sutro._core.jobs.client import SutroClient
-from langchain_sutro._core.jobs.contents import FileContents, RowContents, kept_files
+from langchain_sutro._core.jobs.contents import FileContents, RowContents, kept_files, pieces_of
 from langchain_sutro._core.jobs.job import SutroJob
-from langchain_sutro._core.jobs.parts import Parts, split_table
+from langchain_sutro._core.jobs.parts import Parts, row_quota, split_table
+from langchain_sutro._core.jobs.plan import Limits
 from langchain_sutro._core.jobs.slots import stoppable
 from langchain_sutro._core.jobs.written import write_jobs
 from langchain_sutro._core.results import WriteOptions
@@ -76,6 +77,8 @@ class SutroJobGroup:
         *,
         client: SutroClient,
         max_jobs: int | None = None,
+        max_bytes: int | None = None,
+        stage: str | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         reuse: timedelta | None = None,
         trace: JobTracer | None = None,
@@ -93,6 +96,8 @@ class SutroJobGroup:
             client: How to reach the deployment.
             max_jobs: How many of the jobs may run at once; the next one is submitted when one has
                 ended, so that this returns when the last one was submitted. By default any number.
+            max_bytes: Maximum size of a file in object storage that is one job.
+            stage: Directory in object storage for files that are cut, joined, or on this machine.
             checkpoint: File to resume from. One that exists already is an error.
             reuse: Take earlier jobs of at most this age for equal parts.
             trace: Makes the trace of a part's job.
@@ -108,9 +113,21 @@ class SutroJobGroup:
         if file is not None:
             file.check_new()
         request.check()
-        if max_jobs is not None and max_jobs < 1:
-            raise SutroInputError(f"max_jobs must be at least 1, not {max_jobs}.")
-        contents = _contents(data, max_rows)
+        _check_positive(max_rows_per_job=max_rows, max_jobs=max_jobs, max_bytes=max_bytes)
+        if isinstance(data, FileSet):
+            # Without a stage nothing can be cut, and parts that are too large are refused below.
+            most = max_rows
+            if most is None and stage is not None:
+                most = row_quota(client, request.job_priority)
+            joined = None if stage is None else max_rows
+            contents: Contents = FileContents(data, Limits(most, max_bytes, joined), stage)
+        elif max_rows is None or max_bytes is not None or stage is not None:
+            raise SutroInputError(
+                "A table that is not of files needs max_rows_per_job, and takes neither max_bytes "
+                "nor stage."
+            )
+        else:
+            contents = RowContents(split_table(data, max_rows))
         kept = Checkpoint(
             request,
             None if max_rows is None else min(max_rows, MOST_ROWS),
@@ -403,7 +420,7 @@ class SutroJobGroup:
         return await in_thread(self._write, target, options)
 
     def _write(self, target: str | os.PathLike[str], options: WriteOptions) -> dict[str, Any]:
-        return write_jobs(self.jobs, [kept_files([part]) for part in self._parts], target, options)
+        return write_jobs(self.jobs, list(map(pieces_of, self._parts)), target, options)
 
     def cancel(self) -> int:
         """Ask for the cancellation of every job; gives how many the service took.
@@ -439,12 +456,10 @@ class SutroJobGroup:
         return _sum(await asyncio.gather(*(job.acost_estimate() for job in self.jobs)))
 
 
-def _contents(data: Any, max_rows: int | None) -> Contents:
-    if isinstance(data, FileSet):
-        return FileContents(data, max_rows)
-    if max_rows is None:
-        raise SutroInputError("max_rows_per_job must be given for a table that is not of files.")
-    return RowContents(split_table(data, max_rows))
+def _check_positive(**given: int | None) -> None:
+    for name, value in given.items():
+        if value is not None and value < 1:
+            raise SutroInputError(f"{name} must be at least 1, not {value}.")
 
 
 def _kept_contents(
@@ -461,7 +476,7 @@ def _kept_contents(
             raise SutroInputError("The checkpoint is of files: pass the same files, or none.")
         files = kept_files(kept.parts) if given is None else given.files
         checking = None if schema is None else schema.for_tables()
-        return FileContents(FileSet(files, fields, checking), kept.max_rows)
+        return FileContents(FileSet(files, fields, checking), Limits(kept.max_rows))
     if data is None or kept.max_rows is None:
         return None
     table = table_for(data, fields, None if schema is None else schema.for_tables())

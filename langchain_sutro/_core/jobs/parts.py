@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from langchain_sutro._core.rows import SpooledRows
     from langchain_sutro._core.tracing import JobTrace
 
-__all__ = ["JobTracer", "Parts", "split_table"]
+__all__ = ["JobTracer", "Parts", "row_quota", "split_table"]
 
 JobTracer: TypeAlias = "Callable[[SpooledRows | RemoteTable], AbstractContextManager[JobTrace]]"
 
@@ -60,6 +60,22 @@ def split_table(data: Any, max_rows: int) -> list[SpooledRows]:
     if not parts:
         raise SutroInputError("The table has no rows.")
     return parts
+
+
+def row_quota(client: Connection, priority: int) -> int | None:
+    """How many rows a job of a priority may have; None if the service does not say.
+
+    Args:
+        client: How to reach the deployment.
+        priority: Of the job.
+    """
+    try:
+        quotas = execute(client, _service.get_quotas)
+    except (SutroAPIError, SutroConnectionError):
+        return None
+    known = {one.get("priority"): one.get("row_quota") for one in quotas}
+    found = known.get(priority)
+    return found if isinstance(found, int) and found > 0 else None
 
 
 class Parts:
@@ -153,7 +169,8 @@ class Parts:
 
     def _submit(self, part: JobPart, rows: SpooledRows | RemoteTable, tracer: JobTracer) -> str:
         seconds = self._checkpoint.reuse_seconds
-        version = "".join(file.version or "" for file in part.files)
+        # What is staged has a name of its own for each version of its files.
+        version = "" if part.staged else "".join(file.version or "" for file in part.files)
         request = self._checkpoint.request
         with tracer(rows) as traced:
             part.token = traced.token or uuid.uuid4().hex

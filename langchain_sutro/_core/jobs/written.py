@@ -15,7 +15,7 @@ from langchain_sutro._core.results import (
     read_part,
     write_part,
 )
-from langchain_sutro._core.rows import InputRows, TableFile, identify, schema_of_inputs
+from langchain_sutro._core.rows import FileRows, InputRows, identify, schema_of_inputs
 from langchain_sutro._core.service import dump_json
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 
@@ -35,7 +35,7 @@ _FEW_ROWS = 5000
 
 def write_jobs(
     jobs: Sequence[SutroJob],
-    sources: Sequence[Sequence[TableFile]],
+    sources: Sequence[Sequence[FileRows]],
     target: str | PathLike[str],
     options: WriteOptions,
 ) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def write_jobs(
 
     Args:
         jobs: In the order of their rows.
-        sources: The files that each job was made of, if their rows are written too.
+        sources: The rows of files that each job was made of.
         target: The directory.
         options: How results are written.
 
@@ -101,11 +101,11 @@ def _other(folder: Folder, name: str) -> SutroConfigurationError:
 
 
 def _table(
-    fetched: _Fetched, sources: Sequence[Sequence[TableFile]], options: WriteOptions
+    fetched: _Fetched, sources: Sequence[Sequence[FileRows]], options: WriteOptions
 ) -> PartsTable:
     inputs = None
     if options.inputs:
-        inputs = schema_of_inputs([file for files in sources for file in files])
+        inputs = schema_of_inputs([one.file for pieces in sources for one in pieces])
     return parts_table(fetched.all, inputs, options)
 
 
@@ -114,12 +114,12 @@ def _write(
     name: str,
     table: PartsTable,
     results: BatchResults,
-    files: Sequence[TableFile],
+    pieces: Sequence[FileRows],
 ) -> dict[str, Any]:
     inputs = None
     if table.options.inputs:
         own = table.schema.names[: len(table.schema.names) - len(table.names)]
-        inputs = InputRows(files, _only(table.schema, own))
+        inputs = InputRows(pieces, _only(table.schema, own))
     with (
         nullcontext() if inputs is None else closing(inputs),
         folder.written(name) as file,
@@ -133,19 +133,19 @@ def _only(schema: Any, names: Sequence[str]) -> Any:
     return pa.schema([schema.field(name) for name in names])
 
 
-def _check_files(sources: Sequence[Sequence[TableFile]], options: WriteOptions) -> None:
+def _check_files(sources: Sequence[Sequence[FileRows]], options: WriteOptions) -> None:
     """Refuse to put rows beside results that are not of these rows."""
     if not options.inputs:
         return
-    for files in sources:
-        if not files:
+    for pieces in sources:
+        if not pieces:
             raise SutroInputError(
                 "inputs=True needs parts that are files. Join other tables with "
                 "group.results().join(table)."
             )
-        for file in files:
-            if identify(file.location) != file:
-                raise SutroInputError(f"{file.name} was changed after its job was submitted.")
+        for one in pieces:
+            if identify(one.file.location) != one.file:
+                raise SutroInputError(f"{one.file.name} was changed after its job was submitted.")
 
 
 def _manifest(jobs: Sequence[SutroJob], files: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,16 +10,21 @@ from langchain_sutro._core.rows.file_set import (
     identify,
     parts_of,
 )
-from langchain_sutro._core.rows.input_tables import InputRows, schema_of_inputs
+from langchain_sutro._core.rows.input_tables import (
+    FileRows,
+    InputRows,
+    count_rows,
+    schema_of_inputs,
+)
 from langchain_sutro._core.rows.json_rows import dump_row, encode_row, kind_name, loaded
 from langchain_sutro._core.rows.json_schema import schema_problems
 from langchain_sutro._core.rows.model_names import incoming_names
 from langchain_sutro._core.rows.object_store import file_system, in_object_store, store_errors
-from langchain_sutro._core.rows.remote import RemoteTable
+from langchain_sutro._core.rows.remote import RemoteTable, remote_table
 from langchain_sutro._core.rows.schema import ExtraFields, InputSchema, model_of
 from langchain_sutro._core.rows.spool import SpooledRows, split_rows, spool_rows
 from langchain_sutro._core.rows.table_files import PLAIN_ENDINGS, file_columns
-from langchain_sutro._core.rows.tables import open_table, table_for
+from langchain_sutro._core.rows.tables import check_no_fields, open_table, table_for
 
 __all__ = [
     "MASK",
@@ -27,12 +32,15 @@ __all__ = [
     "SECRETS",
     "ExtraFields",
     "Fields",
+    "FileRows",
     "FileSet",
     "InputRows",
     "InputSchema",
     "RemoteTable",
     "SpooledRows",
     "TableFile",
+    "check_no_fields",
+    "count_rows",
     "dump_row",
     "encode_row",
     "file_columns",
@@ -48,6 +56,7 @@ __all__ = [
     "model_values",
     "open_table",
     "parts_of",
+    "remote_table",
     "schema_of_inputs",
     "schema_problems",
     "split_rows",

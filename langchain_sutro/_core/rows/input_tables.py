@@ -1,11 +1,10 @@
-"""The rows of files as Arrow tables, to be put beside their results."""
+"""The rows of files as Arrow tables: to be put beside their results, or written anew."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from langchain_sutro._core.rows.columns import Columns
 from langchain_sutro._core.rows.object_store import file_system, store_errors
@@ -17,9 +16,39 @@ if TYPE_CHECKING:
 
     from langchain_sutro._core.rows.file_set import TableFile
 
-__all__ = ["InputRows", "schema_of_inputs"]
+__all__ = ["FileRows", "InputRows", "count_rows", "schema_of_inputs"]
 
 _ROWS = 16_384
+
+
+class FileRows(NamedTuple):
+    """Some rows of a file.
+
+    Attributes:
+        file: The file.
+        first_row: The first of them.
+        rows: How many; None for all from there on.
+        is_whole: Whether these are all rows of the file.
+    """
+
+    file: TableFile
+    first_row: int = 0
+    rows: int | None = None
+    is_whole: bool = True
+
+
+def count_rows(file: TableFile) -> int:
+    """How many rows a file has; a CSV file is read for it.
+
+    Args:
+        file: As for `schema_of_inputs`.
+
+    Raises:
+        SutroInputError: It cannot be read.
+        SutroConfigurationError: The object storage cannot be reached.
+    """
+    with _source(file) as source:
+        return source.count()
 
 
 def schema_of_inputs(files: Sequence[TableFile]) -> Any:
@@ -36,9 +65,9 @@ def schema_of_inputs(files: Sequence[TableFile]) -> Any:
 
     whole = pa.schema([])
     for file in files:
-        with _source(file) as (schema, _):
+        with _source(file) as source:
             try:
-                plain = schema.remove_metadata()
+                plain = source.schema.remove_metadata()
                 whole = pa.unify_schemas([whole, plain], promote_options="permissive")
             except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
                 raise SutroInputError(
@@ -49,16 +78,16 @@ def schema_of_inputs(files: Sequence[TableFile]) -> Any:
 
 
 class InputRows:
-    """The rows of some files, one after the other, in pieces of any size.
+    """Rows of some files, one after the other, in pieces of any size.
 
     Args:
-        files: As for `schema_of_inputs`.
+        pieces: The rows, of files as for `schema_of_inputs`.
         schema: From there.
     """
 
-    def __init__(self, files: Sequence[TableFile], schema: Any) -> None:
+    def __init__(self, pieces: Sequence[FileRows], schema: Any) -> None:
         self._schema = schema
-        self._batches = self._read(files)
+        self._batches = self._read(pieces)
         self._rest: list[Any] = []
 
     def take(self, rows: int) -> Any:
@@ -80,12 +109,12 @@ class InputRows:
         """Close the files."""
         self._batches.close()
 
-    def _read(self, files: Sequence[TableFile]) -> Any:
+    def _read(self, pieces: Sequence[FileRows]) -> Any:
         import pyarrow as pa  # noqa: PLC0415
 
-        for file in files:
-            with _source(file) as (_, batches):
-                for batch in batches():
+        for piece in pieces:
+            with _source(piece.file) as source:
+                for batch in _part(source.batches(piece.first_row), piece.rows):
                     arrays = [
                         _as(batch.column(one.name), one.type)
                         if one.name in batch.schema.names
@@ -99,51 +128,107 @@ def _as(array: Any, kind: Any) -> Any:
     return array if array.type == kind else array.cast(kind)
 
 
+def _part(batches: Iterator[Any], rows: int | None) -> Iterator[Any]:
+    """The first rows."""
+    for batch in batches:
+        if rows is None:
+            yield batch
+            continue
+        if rows:
+            yield batch.slice(0, rows)
+        rows -= min(rows, batch.num_rows)
+        if not rows:
+            return
+
+
+class _Source(Protocol):
+    """An open file."""
+
+    schema: Any
+
+    def count(self) -> int:
+        """How many rows it has."""
+
+    def batches(self, first: int) -> Iterator[Any]:
+        """The record batches from a row on."""
+
+
 @contextmanager
-def _source(file: TableFile) -> Iterator[tuple[Any, Callable[[], Iterator[Any]]]]:
-    """The schema of a file, and what reads its record batches."""
+def _source(file: TableFile) -> Iterator[_Source]:
     if file.is_local:
         if file.is_parquet:
             with Path(file.location).open("rb") as opened:
-                yield _parquet(opened, file)
+                yield _Parquet(opened, file)
             return
         reader = file_reader(Path(file.location))
         if reader is None or not file.location.lower().endswith((".csv", ".tsv")):
-            raise SutroInputError(f"{file.name}: inputs can be joined of Parquet and CSV files.")
-        yield _text(reader)
+            raise SutroInputError(f"{file.name} is neither a Parquet nor a CSV file.")
+        yield _Text(reader)
         return
     if file.location.startswith(("http://", "https://")):
         raise SutroInputError(
-            f"{file.location} was given as a URL, so that its rows cannot be read again: join the "
-            "files that are written with it by position."
+            f"{file.location} was given as a URL, by which only the service reads it."
         )
     system, path = file_system(file.location)
     with store_errors(file.location, "read"), system.open(path, "rb") as opened:
-        yield _parquet(opened, file) if file.is_parquet else _text(open_file_reader(opened))
+        yield _Parquet(opened, file) if file.is_parquet else _Text(open_file_reader(opened))
 
 
-def _parquet(opened: Any, file: TableFile) -> tuple[Any, Callable[[], Iterator[Any]]]:
-    import pyarrow as pa  # noqa: PLC0415
-    from pyarrow import parquet  # noqa: PLC0415
+class _Parquet:
+    def __init__(self, opened: Any, file: TableFile) -> None:
+        import pyarrow as pa  # noqa: PLC0415
+        from pyarrow import parquet  # noqa: PLC0415
 
-    try:
-        source = parquet.ParquetFile(opened)
-    except pa.ArrowInvalid:
-        raise SutroInputError(f"{file.name} is not a Parquet file.") from None
-    return source.schema_arrow, partial(source.iter_batches, _ROWS, use_threads=False)
+        try:
+            self._file = parquet.ParquetFile(opened)
+        except pa.ArrowInvalid:
+            raise SutroInputError(f"{file.name} is not a Parquet file.") from None
+        self.schema = self._file.schema_arrow
+
+    def count(self) -> int:
+        return int(self._file.metadata.num_rows)
+
+    def batches(self, first: int) -> Iterator[Any]:
+        groups: list[int] = []
+        skipped = 0
+        for index in range(self._file.num_row_groups):
+            rows = self._file.metadata.row_group(index).num_rows
+            if not groups and skipped + rows <= first:
+                skipped += rows
+            else:
+                groups.append(index)
+        if groups:
+            found = self._file.iter_batches(_ROWS, row_groups=groups, use_threads=False)
+            yield from _from(found, first - skipped)
 
 
-def _text(reader: Callable[[Columns], Any]) -> tuple[Any, Callable[[], Iterator[Any]]]:
-    import pyarrow as pa  # noqa: PLC0415
+class _Text:
+    def __init__(self, reader: Callable[[Columns], Any]) -> None:
+        import pyarrow as pa  # noqa: PLC0415
 
-    take = reader(Columns())
-    head = take(_ROWS)
-    schema = pa.schema([(name, pa.string()) for name in (head[0] if head else ())])
+        self._take = reader(Columns())
+        self._head = self._take(_ROWS)
+        names = self._head[0] if self._head else ()
+        self.schema = pa.schema([(name, pa.string()) for name in names])
 
-    def batches() -> Iterator[Any]:
-        rows = head
+    def count(self) -> int:
+        return sum(batch.num_rows for batch in self.batches(0))
+
+    def batches(self, first: int) -> Iterator[Any]:
+        return _from(self._all(), first)
+
+    def _all(self) -> Iterator[Any]:
+        import pyarrow as pa  # noqa: PLC0415
+
+        rows = self._head
         while rows:
-            yield pa.RecordBatch.from_pylist(rows, schema)
-            rows = take(_ROWS)
+            yield pa.RecordBatch.from_pylist(rows, self.schema)
+            rows = self._take(_ROWS)
 
-    return schema, batches
+
+def _from(batches: Iterator[Any], first: int) -> Iterator[Any]:
+    """All rows but the first ones."""
+    for batch in batches:
+        if first < batch.num_rows:
+            yield batch.slice(first)
+        first -= min(first, batch.num_rows)
