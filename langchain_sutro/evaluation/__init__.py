@@ -12,21 +12,20 @@ from langchain_sutro._core.exports import lazy_exports
 if TYPE_CHECKING:
     from langchain_sutro.evaluation.dataset import aevaluate_dataset, evaluate_dataset
     from langchain_sutro.evaluation.evaluator import SutroEvaluator
+    from langchain_sutro.evaluation.experiment_row import ExperimentRow
     from langchain_sutro.evaluation.human_label import HumanLabel
     from langchain_sutro.evaluation.human_labels import HumanLabels
     from langchain_sutro.evaluation.judged_runs import JudgedRuns
     from langchain_sutro.evaluation.label_dataset import LabelledDataset
     from langchain_sutro.evaluation.plots import plot_confusion, plot_coverage, plot_reliability
     from langchain_sutro.evaluation.production import aevaluate_runs, evaluate_runs
-    from langchain_sutro.evaluation.results import (
-        ExperimentResults,
-        ExperimentRow,
-        ExperimentSummary,
-    )
+    from langchain_sutro.evaluation.results import ExperimentResults
     from langchain_sutro.evaluation.review import asend_for_review, send_for_review
     from langchain_sutro.evaluation.review_labels import areviewed, reviewed
     from langchain_sutro.evaluation.runs_config import evaluate_configured_runs
     from langchain_sutro.evaluation.sent_for_review import ReviewedBecause, SentForReview
+    from langchain_sutro.evaluation.summary import ExperimentSummary
+    from langchain_sutro.evaluation.verdicts import VerdictRate
 
 __all__ = [
     "ExperimentResults",
@@ -39,6 +38,7 @@ __all__ = [
     "ReviewedBecause",
     "SentForReview",
     "SutroEvaluator",
+    "VerdictRate",
     "aevaluate_dataset",
     "aevaluate_runs",
     "areviewed",
@@ -70,13 +70,14 @@ __getattr__, __dir__ = lazy_exports(
         "plot_coverage": "plots",
         "plot_reliability": "plots",
         "ExperimentResults": "results",
-        "ExperimentRow": "results",
-        "ExperimentSummary": "results",
         "asend_for_review": "review",
         "send_for_review": "review",
         "areviewed": "review_labels",
         "reviewed": "review_labels",
         "ReviewedBecause": "sent_for_review",
         "SentForReview": "sent_for_review",
+        "ExperimentRow": "experiment_row",
+        "ExperimentSummary": "summary",
+        "VerdictRate": "verdicts",
     },
 )

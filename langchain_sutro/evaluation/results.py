@@ -3,139 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any, overload
 
 from langchain_sutro._core.exports import exported_from
-from langchain_sutro._core.results import AnsweringModel, FunctionResult, model_warnings, usd
+from langchain_sutro._core.results import AnsweringModel, model_warnings, usd
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.evaluation import plots
 from langchain_sutro.evaluation.failures import failure_warnings
 from langchain_sutro.evaluation.html_table import PREVIEW, html_table
+from langchain_sutro.evaluation.summary import (
+    ExperimentSummary,
+    Figures,
+    figures,
+    statistics_installed,
+)
 from langchain_sutro.evaluation.threshold import least_confidence
+from langchain_sutro.evaluation.verdicts import Labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from langsmith.evaluation import EvaluationResult
-    from langsmith.schemas import Example, RunBase
     from matplotlib.axes import Axes
 
     from langchain_sutro._core.results import BatchResults
+    from langchain_sutro.evaluation.experiment_row import ExperimentRow
 
-__all__ = ["ExperimentResults", "ExperimentRow", "ExperimentSummary"]
-
-
-@exported_from("langchain_sutro")
-@dataclass(frozen=True)
-class ExperimentRow:
-    """One example, its run, and its feedback.
-
-    Attributes:
-        run: The run as LangSmith has it.
-        example: The example; None for a run without one.
-        feedback: The feedback of the evaluators, in their order.
-        repetition: Which repetition of the example this is, from 0.
-    """
-
-    run: RunBase
-    example: Example | None
-    feedback: list[EvaluationResult] = field(default_factory=list)
-    repetition: int = 0
-
-    @property
-    def inputs(self) -> dict[str, Any]:
-        """The example's inputs, or the run's if there is no example."""
-        given = self.run.inputs if self.example is None else self.example.inputs
-        return given or {}
-
-    @property
-    def outputs(self) -> dict[str, Any]:
-        """The run's outputs; empty if it failed."""
-        return self.run.outputs or {}
-
-    @property
-    def reference(self) -> dict[str, Any]:
-        """The example's reference outputs; empty if it has none."""
-        return (self.example.outputs if self.example is not None else None) or {}
-
-    @property
-    def error(self) -> str | None:
-        """Why the run failed."""
-        return self.run.error
-
-    @property
-    def answer(self) -> Any:
-        """The run's answer, by the rule of `FunctionResult.answer`; None if it failed."""
-        return _answer(self.run.outputs)
-
-    @property
-    def expected(self) -> Any:
-        """The expected answer, by the same rule; None without reference outputs."""
-        return _answer(self.reference)
-
-    @property
-    def confidence(self) -> float | None:
-        """The probability that the answer is right, 0 to 1; None if it was not scored."""
-        noted = (self.run.extra or {}).get("metadata", {}).get("sutro_confidence")
-        given = self.outputs.get("confidence") if noted is None else noted
-        return FunctionResult(confidence=given).confidence
-
-    @property
-    def model(self) -> AnsweringModel | None:
-        """The model that answered, its source and revision, as the run's metadata has it."""
-        metadata = (self.run.extra or {}).get("metadata") or {}
-        return AnsweringModel.of(
-            {
-                "model": metadata.get("sutro_model"),
-                "model_source": metadata.get("sutro_model_source"),
-                "revision": metadata.get("sutro_revision"),
-            }
-        )
-
-    def score(self, key: str) -> float | None:
-        """The score of the feedback with this key, as a number; None if there is none."""
-        for one in self.feedback:
-            if one.key == key and one.score is not None:
-                return float(one.score)
-        return None
-
-
-@exported_from("langchain_sutro")
-@dataclass(frozen=True)
-class ExperimentSummary:
-    """An experiment at a glance.
-
-    Attributes:
-        rows: The number of runs.
-        errors: The number of runs that failed.
-        evaluator_errors: The number of times that an evaluator failed.
-        scores: The mean score by feedback key.
-        labels: How often each string was given, by feedback key, the most frequent first.
-        summary_scores: The feedback of the summary evaluators, by key.
-        input_tokens: Input tokens of all jobs, if known.
-        output_tokens: Output tokens of all jobs, if known.
-        cost: Cost of all jobs in USD, if known.
-        models: The models that answered the Function under test, with their sources and revisions,
-            as far as the service says.
-        warnings: What to know before relying on the figures: that several models answered, that
-            all rows failed or could not be judged, and the first reason, or that LangSmith has not
-            accepted everything.
-    """
-
-    rows: int
-    errors: int
-    evaluator_errors: int
-    scores: dict[str, float]
-    labels: dict[str, dict[str, int]]
-    summary_scores: dict[str, Any]
-    input_tokens: int | None
-    output_tokens: int | None
-    cost: float | None
-    models: tuple[AnsweringModel, ...] = ()
-    warnings: tuple[str, ...] = ()
+__all__ = ["ExperimentResults"]
 
 
 @exported_from("langchain_sutro")
@@ -214,8 +110,33 @@ class ExperimentResults:
         order = sorted(names, key=lambda name: _GROUPS.index(name.partition(".")[0]))
         return pd.DataFrame(records, columns=order)
 
-    def summary(self) -> ExperimentSummary:
-        """Rows, errors, mean scores, tokens and cost."""
+    def summary(
+        self,
+        labels: Mapping[str, Mapping[Any, Any]] | None = None,
+        *,
+        confidence_level: float = 0.95,
+    ) -> ExperimentSummary:
+        """Rows, errors, scores, verdicts with intervals, tokens, cost, models and warnings.
+
+        Args:
+            labels: What people say of some rows, which must have been chosen at random: for each
+                feedback key the label of each example or run, by its id, as a dict or a pandas
+                Series. A label is one of the judge's verdicts, ignoring case, or whether the row
+                passes (True stands for the verdict with score 1, False for that with score 0). The
+                shares of the verdicts are then corrected for the judge's errors.
+            confidence_level: Of all intervals.
+
+        Raises:
+            SutroInputError: A label is not a verdict of the judge, no label belongs to a row, or
+                there is no such feedback.
+            SutroConfigurationError: There are labels, and the extra `statistics` is not installed.
+        """
+        given = None if labels is None else Labels(labels, self.feedback_keys)
+        if given is None and not statistics_installed():
+            return self._summary(Figures())
+        return self._summary(figures(self._rows, self.feedback_keys, given, confidence_level))
+
+    def _summary(self, found: Figures) -> ExperimentSummary:
         scores: dict[str, list[float]] = {}
         labels: dict[str, Counter[str]] = {}
         failed = 0
@@ -234,7 +155,10 @@ class ExperimentResults:
             labels={key: dict(found.most_common()) for key, found in labels.items()},
             summary_scores={one.key: _shown(one) for one in self.summary_feedback},
             models=self._models,
-            warnings=self.warnings,
+            warnings=(*self.warnings, *found.problems),
+            verdicts=found.verdicts,
+            means=found.means,
+            accuracy=found.accuracy,
             **self._totals,
         )
 
@@ -362,7 +286,8 @@ class ExperimentResults:
 
     def _repr_html_(self) -> str:
         """The summary and the first rows."""
-        known = self.summary()
+        # Without intervals, which need a second to load what computes them.
+        known = self._summary(Figures())
         facts = [f"{known.rows:,} rows", f"{known.errors:,} errors"]
         if known.cost is not None:
             facts.append(usd(known.cost))
@@ -401,7 +326,7 @@ class ExperimentResults:
         confidences = [
             row.confidence if confidence is None else row.score(confidence) for row in self._rows
         ]
-        right = [_right(row) if score is None else row.score(score) for row in self._rows]
+        right = [_number(row.is_right) if score is None else row.score(score) for row in self._rows]
         return confidences, right
 
     @cached_property
@@ -452,16 +377,8 @@ def _record(row: ExperimentRow) -> dict[str, Any]:
     }
 
 
-def _answer(fields: dict[str, Any] | None) -> Any:
-    if not fields:
-        return None
-    payload = fields if {"output", "response"} & fields.keys() else {"output": fields}
-    return FunctionResult(payload).answer
-
-
-def _right(row: ExperimentRow) -> float | None:
-    expected = row.expected
-    return None if expected is None else float(row.answer == expected)
+def _number(right: bool | None) -> float | None:
+    return None if right is None else float(right)
 
 
 def _at(fields: Any, path: str | None, default: Any) -> Any:

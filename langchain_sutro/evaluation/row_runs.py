@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from langsmith.run_trees import RunTree
     from langsmith.schemas import Example
 
+    from langchain_sutro.evaluation.experiment_row import ExperimentRow
     from langchain_sutro.evaluation.jobs import EvaluatedRows
-    from langchain_sutro.evaluation.results import ExperimentRow
     from langchain_sutro.functions import SutroFunction
 
 __all__ = ["judge_runs", "shown_outputs", "target_runs", "trace_context"]

@@ -30,7 +30,7 @@ from langchain_sutro.functions import named_arguments
 if TYPE_CHECKING:
     import uuid
 
-    from langchain_sutro.evaluation.results import ExperimentRow
+    from langchain_sutro.evaluation.experiment_row import ExperimentRow
 
 __all__ = ["flat", "score_rows", "summarize"]
 

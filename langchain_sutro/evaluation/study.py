@@ -13,9 +13,10 @@ from langchain_sutro._core.service import Steps, blocking
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.evaluation.examples import load_examples
 from langchain_sutro.evaluation.experiment import EVALUATORS, Experiment
+from langchain_sutro.evaluation.experiment_row import ExperimentRow
 from langchain_sutro.evaluation.fields import FieldMapping
 from langchain_sutro.evaluation.jobs import EvaluatedRows, run_job
-from langchain_sutro.evaluation.results import ExperimentResults, ExperimentRow
+from langchain_sutro.evaluation.results import ExperimentResults
 from langchain_sutro.evaluation.row_runs import judge_runs, target_runs
 from langchain_sutro.evaluation.scores import flat, score_rows, summarize
 from langchain_sutro.functions import SutroFunction

@@ -11,7 +11,7 @@ from langchain_sutro._core.exports import lazy_exports
 
 if TYPE_CHECKING:
     from langchain_sutro.statistics.comparison import Comparison, compare, examples_needed
-    from langchain_sutro.statistics.intervals import Estimate
+    from langchain_sutro.statistics.intervals import Estimate, mean_score
     from langchain_sutro.statistics.judges import JudgeRates, PassRate, judge_rates, pass_rate
     from langchain_sutro.statistics.raters import Agreement, agreement
     from langchain_sutro.statistics.thresholds import GuaranteedThreshold, guaranteed_threshold
@@ -28,6 +28,7 @@ __all__ = [
     "examples_needed",
     "guaranteed_threshold",
     "judge_rates",
+    "mean_score",
     "pass_rate",
 ]
 
@@ -40,6 +41,7 @@ __getattr__, __dir__ = lazy_exports(
         "compare": "comparison",
         "examples_needed": "comparison",
         "Estimate": "intervals",
+        "mean_score": "intervals",
         "JudgeRates": "judges",
         "PassRate": "judges",
         "judge_rates": "judges",

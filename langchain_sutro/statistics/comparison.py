@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from langchain_sutro._core.exports import exported_from
 from langchain_sutro.errors import SutroInputError
-from langchain_sutro.statistics.intervals import Estimate, check_level, extra, numbers
+from langchain_sutro.statistics.intervals import (
+    Estimate,
+    check_level,
+    extra,
+    mean_score,
+    normal_quantile,
+    numbers,
+)
+from langchain_sutro.statistics.paired_shares import mcnemar_mid_p, tango_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "compare", "examples_needed"]
 
 _DRAWS = 9_999
-_FEW = 25
 
 
 @exported_from("langchain_sutro.statistics")
@@ -70,9 +77,9 @@ def compare(
 ) -> Comparison:
     """Compare two sets of scores, example by example.
 
-    Scores of 0 and 1 (or booleans) are compared by McNemar's test, exact below 25 examples that
-    differ, and the interval is Agresti and Min's (2005). Other scores are compared by a permutation
-    test of the signs of the differences, and the interval is Student's.
+    Scores of 0 and 1 (or booleans) are compared by McNemar's test in its mid-p form, and the
+    interval is Tango's (1998). Other scores are compared by a permutation test of the signs of the
+    differences, and the interval is Student's.
 
     Args:
         first: The score of each example in the first experiment.
@@ -83,7 +90,7 @@ def compare(
     Raises:
         SutroInputError: The lengths differ, a score is not a finite number, or there are fewer than
             two examples.
-        SutroConfigurationError: SciPy or statsmodels is not installed.
+        SutroConfigurationError: SciPy is not installed.
     """
     check_level(confidence_level)
     a, b = numbers(first, "first"), numbers(second, "second")
@@ -97,11 +104,11 @@ def compare(
     better, worse = int((differences > 0).sum()), int((differences < 0).sum())
     binary = set(np.unique(np.concatenate([a, b]))) <= {0.0, 1.0}
     if binary:
-        p_value = _mcnemar(better, worse)
+        p_value = float(mcnemar_mid_p(np.array([better]), np.array([worse]))[0])
         interval = _paired_shares(better, worse, len(a), confidence_level)
     else:
         p_value = _permutation(differences, seed)
-        interval = _student(differences, confidence_level)
+        interval = mean_score(differences, confidence_level=confidence_level)
     return Comparison(
         len(a),
         float(a.mean()),
@@ -136,29 +143,14 @@ def examples_needed(difference: float, *, deviation: float, power: float = 0.8) 
         raise SutroInputError(f"deviation must not be negative, not {deviation!r}.")
     with extra():
         from scipy.stats import norm  # noqa: PLC0415
-    scale = (norm.ppf(0.975) + norm.ppf(power)) * deviation / difference
+    scale = (normal_quantile(0.95) + norm.ppf(power)) * deviation / difference
     return max(2, ceil(float(scale) ** 2))
 
 
-def _mcnemar(better: int, worse: int) -> float:
-    if not better + worse:
-        return 1.0
-    with extra():
-        from statsmodels.stats.contingency_tables import mcnemar  # noqa: PLC0415
-    exact = better + worse < _FEW
-    found = mcnemar([[0, better], [worse, 0]], exact=exact, correction=False)
-    return float(found.pvalue)
-
-
 def _paired_shares(better: int, worse: int, total: int, confidence_level: float) -> Estimate:
-    """Agresti and Min's interval: Wald's after half an example is added to each cell."""
-    with extra():
-        from scipy.stats import norm  # noqa: PLC0415
-    z = norm.ppf((1 + confidence_level) / 2)
-    n, b, c = total + 2, better + 0.5, worse + 0.5
-    centre = (b - c) / n
-    half = z * sqrt((b + c) - (b - c) ** 2 / n) / n
-    return Estimate((better - worse) / total, max(-1.0, centre - half), min(1.0, centre + half))
+    z = normal_quantile(confidence_level)
+    low, high = tango_interval(np.array([better]), np.array([worse]), np.array([total]), z)
+    return Estimate((better - worse) / total, float(low[0]), float(high[0]))
 
 
 def _permutation(differences: NDArray[np.float64], seed: int) -> float:
@@ -179,13 +171,3 @@ def _permutation(differences: NDArray[np.float64], seed: int) -> float:
 
 def _mean(sample: Any, axis: int = -1) -> Any:
     return np.mean(sample, axis=axis)
-
-
-def _student(differences: NDArray[np.float64], confidence_level: float) -> Estimate:
-    mean = float(differences.mean())
-    if not differences.std():
-        return Estimate(mean, mean, mean)
-    with extra():
-        from scipy.stats import ttest_1samp  # noqa: PLC0415
-    interval = ttest_1samp(differences, 0).confidence_interval(confidence_level)
-    return Estimate(mean, float(interval.low), float(interval.high))

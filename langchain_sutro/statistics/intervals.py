@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Estimate", "booleans", "check_level", "extra", "numbers", "proportion"]
+__all__ = [
+    "Estimate",
+    "booleans",
+    "check_level",
+    "extra",
+    "mean_score",
+    "normal_quantile",
+    "numbers",
+    "proportion",
+]
 
 
 @exported_from("langchain_sutro.statistics")
@@ -116,3 +125,33 @@ def proportion(successes: int, total: int, confidence_level: float) -> Estimate:
         from statsmodels.stats.proportion import proportion_confint  # noqa: PLC0415
     low, high = proportion_confint(successes, total, alpha=1 - confidence_level, method="wilson")
     return Estimate(successes / total, float(low), float(high))
+
+
+def normal_quantile(confidence_level: float) -> float:
+    """How many standard errors an interval reaches to each side."""
+    with extra():
+        from scipy.stats import norm  # noqa: PLC0415
+    return float(norm.ppf((1 + confidence_level) / 2))
+
+
+@exported_from("langchain_sutro.statistics")
+def mean_score(scores: Iterable[Any], *, confidence_level: float = 0.95) -> Estimate:
+    """The mean of scores with its interval, which is Student's; a single score has none.
+
+    Args:
+        scores: Finite numbers.
+        confidence_level: Of the interval.
+
+    Raises:
+        SutroInputError: There are no scores, or one of them is not a finite number.
+        SutroConfigurationError: SciPy is not installed.
+    """
+    check_level(confidence_level)
+    known = numbers(scores, "scores")
+    mean = float(known.mean())
+    if len(known) < 2 or not known.std():
+        return Estimate(mean, mean, mean)
+    with extra():
+        from scipy.stats import ttest_1samp  # noqa: PLC0415
+    interval = ttest_1samp(known, 0).confidence_interval(confidence_level)
+    return Estimate(mean, float(interval.low), float(interval.high))

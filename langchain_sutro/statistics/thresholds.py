@@ -12,7 +12,7 @@ from langchain_sutro.errors import SutroInputError
 from langchain_sutro.statistics.intervals import booleans, check_level, extra, numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -83,12 +83,12 @@ def guaranteed_threshold(
     order = np.argsort(-scores, kind="stable")
     scores, hits = scores[order], np.cumsum(right[order], dtype=np.int64)
     best, budget = 0, 0.0
-    counts = list(_looks(scores))
-    for count in counts:
+    counts = _looks(scores)
+    # How likely are so few wrong answers if the accuracy is just too low?
+    chances = binom.cdf(counts - hits[counts - 1], counts, 1 - accuracy)
+    for count, chance in zip(counts.tolist(), chances, strict=True):
         budget += (1 - confidence_level) / len(counts)
-        wrong = count - int(hits[count - 1])
-        # How likely are so few wrong answers if the accuracy is just too low?
-        if binom.cdf(wrong, count, 1 - accuracy) <= budget:
+        if chance <= budget:
             best = count
         else:
             budget = 0.0
@@ -101,13 +101,13 @@ def guaranteed_threshold(
     )
 
 
-def _looks(scores: NDArray[np.float64]) -> Iterator[int]:
+def _looks(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     """Numbers of rows to accept, most confident first: evenly spread, and never within a tie."""
     # The last row of each distinct confidence; labels play no part in the choice.
     ends = np.flatnonzero(np.diff(scores, append=-np.inf)) + 1
     wanted = np.linspace(0, len(scores), _LOOKS + 1)[1:]
     positions = np.minimum(np.searchsorted(ends, wanted), len(ends) - 1)
-    yield from map(int, np.unique(ends[positions]))
+    return np.unique(ends[positions])
 
 
 def _reason(hits: NDArray[np.int64], accuracy: float, confidence_level: float, looks: int) -> str:

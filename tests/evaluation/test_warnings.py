@@ -11,7 +11,8 @@ from langsmith.schemas import RunBase
 from langchain_sutro import AnsweringModel, BatchResults, SutroEvaluator, SutroFunction
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.evaluation.dataset import evaluate_dataset
-from langchain_sutro.evaluation.results import ExperimentResults, ExperimentRow
+from langchain_sutro.evaluation.experiment_row import ExperimentRow
+from langchain_sutro.evaluation.results import ExperimentResults
 from langchain_sutro.evaluation.threshold import least_confidence
 from langchain_sutro.local import LocalFunction
 from tests.support.experiments import (
