@@ -20,6 +20,7 @@ from langsmith.run_trees import RunTree
 import langchain_sutro
 from langchain_sutro import SutroFunction, errors, middleware
 from tests.support.langsmith_recorder import LangSmithRecorder, forget_settings
+from tests.support.pages import blocks
 from tests.support.shown_outputs import run_block
 
 pytest_plugins = ["pytester"]
@@ -30,20 +31,14 @@ PAGES = {
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md*")))
 }
 TEXT = "\n".join(PAGES.values())
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Pages that call a deployment of their own, or none.
 OWN_DEPLOYMENT = {"docs/judges.md", "docs/local.md", "docs/operations.md"}
 # langchain-core has decision models since 1.8, and the package supports older versions.
 HAS_DECISIONS = find_spec("langchain_core.decisions") is not None
+# Files of schedulers, which have environments of their own in tests/schedulers.
+OF_SCHEDULERS = ("# leads_airflow.py", "# leads_dagster.py", "# leads_prefect.py")
 WITHOUT_OUTPUTS = {page for page in PAGES if page.startswith("docs/langchain/")}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-
-
-def blocks(language, text):
-    """Each fenced block of a language: the line that it starts in, and its text."""
-    for block in FENCE.finditer(text):
-        if block[1] == language:
-            yield text.count("\n", 0, block.start(2)) + 1, block[2]
 
 
 def commands(text):
@@ -134,6 +129,8 @@ def test_every_python_block_runs_after_those_before_it(page, reader, tmp_path, s
         pytest.skip("This langchain-core has no decision models.")
     for line, block in blocks("python", PAGES[page]):
         if "langchain_sutro.decisions" in block and not HAS_DECISIONS:
+            continue
+        if block.startswith(OF_SCHEDULERS):
             continue
         try:
             # A traceback names the page's line.
