@@ -68,12 +68,16 @@ class Storage:
         self.change = 0.0
         self.version = 1
 
-    def get(self, asked: str | None, condition: str | None, rows: int) -> Response:
+    def whole(self, job) -> bytes:
+        """The object with the results of a job, as it is now."""
+        return file(self.version, job.rows)
+
+    def get(self, asked: str | None, condition: str | None, job) -> Response:
         """Answer a GET with these values of `range` and `if-range`."""
         rng = self._rng
         if rng.random() < self.change:
             self.version += 1
-        whole, etag = file(self.version, rows), f'"{self.version}"'
+        whole, etag = self.whole(job), f'"{self.version}"'
         facts = {"content_length": str(len(whole))}
         if self.kind in ("strong", "careless", "no range"):
             facts["etag"] = etag

@@ -98,6 +98,7 @@ class Service:
     posts: int = 0
     runs: int = 0
     requests: int = 0
+    most_requests: int = MOST_REQUESTS
 
     @classmethod
     def drawn(cls, seed: int, trace: list[str] | None = None) -> "Service":
@@ -149,7 +150,7 @@ class Service:
     def answer(self, request) -> Response:
         """What comes back for a request, or the error for nothing coming back."""
         self.requests += 1
-        check(self.requests <= MOST_REQUESTS, f"an operation ends ({MOST_REQUESTS} requests)")
+        check(self.requests <= self.most_requests, f"it ends ({self.most_requests} requests)")
         stored = request.url.startswith(STORAGE)
         check(stored or request.url.startswith(API), "requests go to the service and its storage")
         check(stored != request.authorize, "the key goes to the service, never to storage")
@@ -257,7 +258,7 @@ class Service:
             if self.now > float(query["until"][0]):
                 return Response(403, NO_HEADERS, b"<Error><Code>AccessDenied</Code></Error>")
             wants = request.headers
-            return self.storage.get(wants.get("range"), wants.get("if-range"), job.rows)
+            return self.storage.get(wants.get("range"), wants.get("if-range"), job)
         return self._of_job(job, path)
 
     def _of_job(self, job: Job, path: str) -> Response:  # noqa: PLR0911
@@ -277,7 +278,7 @@ class Service:
         if path.endswith("/results-url"):
             until = self.now + self.rng.choice((3600, 3600, 2))
             return _json({"urls": {"get": f"{STORAGE}/objects/{job.job_id}?until={until}"}})
-        return self.storage.get(None, None, job.rows)
+        return self.storage.get(None, None, job)
 
     def _submitted(self, body) -> Response:
         rows = len(body["inputs"])
@@ -317,8 +318,11 @@ class Service:
             return self.rng.choice(_RUNNING)
         return word.lower() if self.rng.random() < 0.3 else word
 
+    def _answers(self, job: Job) -> dict[str, list]:
+        return {"outputs": outputs(job.rows), "confidence_score": confidences(job.rows)}
+
     def _columns(self, job: Job) -> Response:
-        columns = {"outputs": outputs(job.rows), "confidence_score": confidences(job.rows)}
+        columns = self._answers(job)
         drawn = self.rng.random()
         if drawn < 0.1:
             return _json({"results": columns["outputs"]})
