@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from langchain_sutro._core.tracing import TraceContext, wait_for_job_traces
     from langchain_sutro.agents import SutroJobToolkit, SutroToolkit
     from langchain_sutro.evaluation import (
+        ComparedFigure,
+        ExamplePair,
+        ExperimentComparison,
         ExperimentResults,
         ExperimentRow,
         ExperimentSummary,
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
         aevaluate_runs,
         areviewed,
         asend_for_review,
+        compare_experiments,
         evaluate_dataset,
         evaluate_runs,
         reviewed,
@@ -69,6 +73,9 @@ if TYPE_CHECKING:
 __all__ = [
     "AnsweringModel",
     "BatchResults",
+    "ComparedFigure",
+    "ExamplePair",
+    "ExperimentComparison",
     "ExperimentResults",
     "ExperimentRow",
     "ExperimentSummary",
@@ -108,6 +115,7 @@ __all__ = [
     "await_job_completion",
     "batch_run_function",
     "cancel_job",
+    "compare_experiments",
     "download_job_results",
     "errors",
     "evaluate_dataset",
@@ -154,6 +162,10 @@ _load, _ = lazy_exports(
         "wait_for_job_traces": "_core.tracing",
         "SutroJobToolkit": "agents",
         "SutroToolkit": "agents",
+        "ComparedFigure": "evaluation",
+        "ExamplePair": "evaluation",
+        "ExperimentComparison": "evaluation",
+        "compare_experiments": "evaluation",
         "ExperimentResults": "evaluation",
         "ExperimentRow": "evaluation",
         "ExperimentSummary": "evaluation",

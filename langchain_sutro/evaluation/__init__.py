@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from langchain_sutro._core.exports import lazy_exports
 
 if TYPE_CHECKING:
+    from langchain_sutro.evaluation.compared_figures import ComparedFigure
+    from langchain_sutro.evaluation.comparison import ExperimentComparison, compare_experiments
     from langchain_sutro.evaluation.dataset import aevaluate_dataset, evaluate_dataset
     from langchain_sutro.evaluation.evaluator import SutroEvaluator
     from langchain_sutro.evaluation.experiment_row import ExperimentRow
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from langchain_sutro.evaluation.human_labels import HumanLabels
     from langchain_sutro.evaluation.judged_runs import JudgedRuns
     from langchain_sutro.evaluation.label_dataset import LabelledDataset
+    from langchain_sutro.evaluation.pairing import ExamplePair
     from langchain_sutro.evaluation.plots import plot_confusion, plot_coverage, plot_reliability
     from langchain_sutro.evaluation.production import aevaluate_runs, evaluate_runs
     from langchain_sutro.evaluation.results import ExperimentResults
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from langchain_sutro.evaluation.verdicts import VerdictRate
 
 __all__ = [
+    "ComparedFigure",
+    "ExamplePair",
+    "ExperimentComparison",
     "ExperimentResults",
     "ExperimentRow",
     "ExperimentSummary",
@@ -43,6 +49,7 @@ __all__ = [
     "aevaluate_runs",
     "areviewed",
     "asend_for_review",
+    "compare_experiments",
     "evaluate_configured_runs",
     "evaluate_dataset",
     "evaluate_runs",
@@ -56,6 +63,10 @@ __all__ = [
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
+        "ComparedFigure": "compared_figures",
+        "ExperimentComparison": "comparison",
+        "compare_experiments": "comparison",
+        "ExamplePair": "pairing",
         "aevaluate_dataset": "dataset",
         "evaluate_dataset": "dataset",
         "SutroEvaluator": "evaluator",
