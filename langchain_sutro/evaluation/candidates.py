@@ -9,7 +9,7 @@ from uuid import UUID
 
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.evaluation.evaluator import SutroEvaluator
-from langchain_sutro.evaluation.human_feedback import feedback_of_runs, is_of_judge
+from langchain_sutro.evaluation.human_feedback import feedback_of_runs, is_of_judge, projects_of
 from langchain_sutro.evaluation.judge_answers import JudgeAnswer, answer_of
 from langchain_sutro.evaluation.judged_runs import JudgedRuns
 from langchain_sutro.evaluation.results import ExperimentResults
@@ -179,7 +179,7 @@ def _of_experiment(
 def _of_ids(ids: list[UUID], keys: dict[str, str | None] | None, client: Client) -> list[Candidate]:
     found = {}
     given = feedback_of_runs(client, ids)
-    for run in runs_by_id(client, [str(one) for one in ids]):
+    for run in runs_by_id(client, projects_of(ids, given)):
         if run.session_id is None:
             continue
         said = {one.key: one for one in given.get(run.id, ()) if is_of_judge(one)}

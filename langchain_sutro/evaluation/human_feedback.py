@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from uuid import UUID
 
     from langsmith import Client
     from langsmith.schemas import Feedback
 
-__all__ = ["HUMAN_SOURCES", "feedback_of_runs", "is_of_judge", "is_of_people"]
+__all__ = ["HUMAN_SOURCES", "feedback_of_runs", "is_of_judge", "is_of_people", "projects_of"]
 
 # LangSmith's pages send "app"; other programs that pass on what people say send "api".
 HUMAN_SOURCES = ("app", "api")
@@ -27,6 +27,16 @@ def feedback_of_runs(client: Client, run_ids: Sequence[UUID]) -> dict[UUID, list
             if one.run_id is not None:
                 found.setdefault(one.run_id, []).append(one)
     return found
+
+
+def projects_of(
+    run_ids: Iterable[UUID], given: Mapping[UUID, Sequence[Feedback]]
+) -> dict[UUID, UUID | None]:
+    """The project of each run, as its feedback names it; None where none does."""
+    return {
+        run_id: next((one.session_id for one in given.get(run_id, ()) if one.session_id), None)
+        for run_id in run_ids
+    }
 
 
 def is_of_people(feedback: Feedback, sources: Collection[str] = HUMAN_SOURCES) -> bool:

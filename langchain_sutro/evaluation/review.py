@@ -66,7 +66,8 @@ def send_for_review(
 
     Args:
         runs: Results of an experiment, what `evaluate_runs` returned, or ids of runs, whose
-            feedback is read then.
+            feedback is read then. A server with only the newer API of LangSmith finds runs by
+            their ids if they have feedback.
         queue: The queue, by name or id. A queue of a new name is created.
         judges: The judges whose answers count: feedback keys, evaluators, or a dict of the feedback
             key of each verdict to that of its confidence. By default all judges. Those that answer

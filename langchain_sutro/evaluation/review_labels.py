@@ -21,6 +21,7 @@ from langchain_sutro.evaluation.human_feedback import (
     feedback_of_runs,
     is_of_judge,
     is_of_people,
+    projects_of,
 )
 from langchain_sutro.evaluation.human_label import HumanLabel, said
 from langchain_sutro.evaluation.human_labels import HumanLabels
@@ -159,7 +160,8 @@ class _Reading:
         given: dict[UUID, list[Feedback]] = yield blocking(feedback_of_runs, self.langsmith, ids)
         labels = [one for run_id in ids for one in self._labels(run_id, given.get(run_id, []))]
         if self._mapping is not None:
-            labels = yield blocking(self._with_inputs, self._mapping, labels)
+            projects = projects_of(dict.fromkeys(one.run_id for one in labels), given)
+            labels = yield blocking(self._with_inputs, self._mapping, labels, projects)
         judges = dict.fromkeys(key for one in labels for key in one.answers)
         return HumanLabels(
             labels,
@@ -221,11 +223,13 @@ class _Reading:
         return self._scores[key]
 
     def _with_inputs(
-        self, mapping: SutroEvaluator | FieldMapping, labels: list[HumanLabel]
+        self,
+        mapping: SutroEvaluator | FieldMapping,
+        labels: list[HumanLabel],
+        projects: dict[UUID, UUID | None],
     ) -> list[HumanLabel]:
         """The labels with the input fields of their runs."""
-        ids = dict.fromkeys(str(one.run_id) for one in labels)
-        runs = runs_by_id(self.langsmith, list(ids), sorted(mapping.parts))
+        runs = runs_by_id(self.langsmith, projects, sorted(mapping.parts))
         made = {run.id: _inputs(mapping, run) for run in runs}
         gone: dict[str, Any] = {"error": "The run is no longer in LangSmith."}
         return [replace(one, **made.get(one.run_id, gone)) for one in labels]

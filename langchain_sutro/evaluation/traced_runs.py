@@ -15,7 +15,7 @@ from langchain_sutro.evaluation.places import place
 from langchain_sutro.evaluation.runs_query import RunQuery, found_by_id, found_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from langsmith import Client
@@ -105,16 +105,24 @@ def select_runs(client: Client, selection: RunSelection) -> Iterator[Run]:
         yield Run(**run)
 
 
-def runs_by_id(client: Client, ids: Sequence[str], select: Iterable[str] = ()) -> Iterator[Run]:
-    """Runs by their ids, of any project; those that are gone are left out.
+def runs_by_id(
+    client: Client, projects: Mapping[UUID, UUID | None], select: Iterable[str] = ()
+) -> Iterator[Run]:
+    """Runs by their ids; those that are gone are left out.
 
     Args:
         client: LangSmith's client.
-        ids: The runs.
+        projects: The project of each run; None where it is not known, so that only servers with the
+            older API find the run.
         select: The fields to read besides those that identify a run.
     """
-    for run in found_by_id(client, RunQuery(project_id=None), ids, [*_IDENTITY, *select]):
-        yield Run(**run)
+    by_project: dict[UUID | None, list[str]] = {}
+    for run_id, project_id in projects.items():
+        by_project.setdefault(project_id, []).append(str(run_id))
+    fields = dict.fromkeys([*_IDENTITY, *select])
+    for project_id, ids in by_project.items():
+        for run in found_by_id(client, RunQuery(project_id=project_id), ids, list(fields)):
+            yield Run(**run)
 
 
 def all_of(conditions: Sequence[str]) -> str | None:

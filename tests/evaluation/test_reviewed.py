@@ -206,6 +206,27 @@ class TestLabels:
             reviewed(project="no such", label="correct", client=client)
 
 
+class TestNewerServers:
+    @pytest.fixture
+    def langsmith(self):
+        with LangSmithRecorder(smithdb=True, has_items=True) as recorder:
+            yield recorder
+            assert recorder.check() == []
+
+    def test_labels_and_fields_are_read_of_each_project(self, langsmith, judged, client):
+        (other,) = trace(langsmith, ["no 0.9 no 0.9"], project="other")
+        evaluate_runs(judge(), "other", client=client)
+        send_for_review([other.id], "doubt", audit=1.0, client=client)
+        for run_id in (judged[0], other.id):
+            langsmith.review(run_id, "correct", score=1, queue="doubt")
+        found = reviewed("doubt", label="correct", judges=judge(), client=client)
+        assert {one.run_id: one.inputs for one in found} == {
+            judged[0]: {"text": TEXTS[0]},
+            other.id: {"text": "no 0.9 no 0.9"},
+        }
+        assert {one.answers["first"].verdict for one in found} == {"yes", "no"}
+
+
 class TestTables:
     @pytest.fixture
     def labels(self, judged, langsmith, client):
