@@ -18,6 +18,7 @@ from langchain_sutro.evaluation.label_file import write_label_file
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from os import PathLike
+    from uuid import UUID
 
     from langsmith import Client
 
@@ -105,6 +106,18 @@ class HumanLabels:
                 and `"latest"` takes the last label of any person.
         """
         return resolved(self._labels, resolve)
+
+    def by_run(self, resolve: Resolve = "agreed") -> dict[UUID, Any]:
+        """The label of each run, such as for `ExperimentResults.summary`.
+
+        Args:
+            resolve: As for `resolved`.
+
+        Returns:
+            By the run's id: True or False if the label's score is 1 or 0, else what people said.
+        """
+        found = self.resolved(resolve)
+        return {one.run_id: bool(one.score) if one.score in (0, 1) else one.label for one in found}
 
     def pairs(
         self, judge: str | None = None, *, resolve: Resolve = "agreed"

@@ -12,6 +12,7 @@ from langsmith.utils import LangSmithNotFoundError
 
 from langchain_sutro import (
     areviewed,
+    evaluate_dataset,
     evaluate_runs,
     reviewed,
     send_for_review,
@@ -395,10 +396,31 @@ class TestStatistics:
         assert sorted(set(zip(confidences, right, strict=True))) == [(0.6, False), (0.9, True)]
         assert guaranteed_threshold(confidences, right, 0.8).threshold == 0.9
 
+    def test_labels_correct_the_summary_of_an_experiment(self, service, smith):
+        client = smith.smith
+        results = evaluate_dataset(
+            service.function, "sizes", evaluators=[service.judge], client=client
+        )
+        wanted = {"uncertain": 0, "disagreement": 0, "audit": 1.0}
+        sent = send_for_review(results, "rows", client=client, **wanted)
+        verdicts = {row.run.id: row.score("agrees") for row in results}
+        wrong = next(one.run_id for one in sent.runs if verdicts[one.run_id] == 1)
+        for one in sent.runs:
+            smith.review(
+                one.run_id, "right", score=int(verdicts[one.run_id] and one.run_id != wrong)
+            )
+        labels = reviewed("rows", label="right", audit=sent.audit_share, client=client)
+        people = labels.audited.by_run()
+        assert len(people) == 50
+        assert people[wrong] is False
+        rate = results.summary({"agrees": people}).verdicts["agrees"]["pass"]
+        assert rate.corrected.value < rate.rate.value
+
     def test_runs_without_a_score_of_both_are_left_out(self, judged, langsmith, client):
         langsmith.review(judged[0], "correct", score=1)
         langsmith.review(judged[1], "correct", value="unsure")
         found = reviewed("doubt", label="correct", client=client)
+        assert found.by_run() == {judged[0]: True, judged[1]: "unsure"}
         assert found.pairs("first") == ([1], [1])
         assert found.correctness("second") == ([0.8], [False])
         with pytest.raises(SutroInputError, match="one of first, second"):
