@@ -17,8 +17,8 @@ LONG = 5.0
 
 
 @pytest.fixture
-def store(monkeypatch):
-    with object_storage(monkeypatch) as running:
+def store():
+    with object_storage() as running:
         content = io.BytesIO()
         parquet.write_table(pa.Table.from_pylist(rows(COUNT)), content)
         running.files.pipe(f"{BUCKET}/in/all.parquet", content.getvalue())

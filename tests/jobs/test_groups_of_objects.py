@@ -8,20 +8,22 @@ from datetime import timedelta
 
 import pyarrow as pa
 import pytest
+from fsspec.registry import _registry
 from pyarrow import parquet
+from s3fs import S3FileSystem
 
-from langchain_sutro import RemoteTable, SutroFunction, SutroJobGroup, errors
+from langchain_sutro import (
+    RemoteTable,
+    SutroFunction,
+    SutroJobGroup,
+    errors,
+    wait_for_job_traces,
+)
 from langchain_sutro._core.service.exchange import Policy
 from langchain_sutro.local import LocalDeployment
 from tests.support.calls import call, modes
 from tests.support.numbered_rows import LABEL, SCHEMA, labels, rows
-from tests.support.object_storage import BUCKET, SECRET, object_storage
-
-
-@pytest.fixture
-def store(monkeypatch):
-    with object_storage(monkeypatch) as running:
-        yield running
+from tests.support.object_storage import BUCKET, SECRET
 
 
 @pytest.fixture
@@ -63,6 +65,8 @@ async def test_each_object_is_a_job_whose_rows_do_not_pass_through_here(
             "location": address,
             "size": info["size"],
             "version": info["ETag"].strip('"'),
+            "first_row": 0,
+            "rows": None,
         }
 
 
@@ -271,3 +275,36 @@ def test_signatures_and_keys_are_kept_nowhere(echo, deployment, store, objects, 
     for text in (*shown, *ours):
         assert "Signature" not in text
         assert SECRET not in text
+
+
+def test_traces_name_objects_without_signatures(echo, store, objects, langsmith_recorder):
+    echo.submit_in_parts(objects[:1]).results()
+    wait_for_job_traces()
+    langsmith_recorder.wait()
+    shown = repr(langsmith_recorder.ordered())
+    assert "Sutro batch echo" in shown
+    assert "Signature" not in shown
+
+
+@pytest.mark.parametrize("scheme", ["gs", "az"])
+def test_other_stores_are_reached_by_their_schemes(
+    echo, store, objects, tmp_path, monkeypatch, scheme
+):
+    class Other(S3FileSystem):
+        protocol = scheme
+
+    monkeypatch.setitem(_registry, scheme, Other)
+    group = echo.submit_in_parts(
+        f"{scheme}://{BUCKET}/in/", checkpoint=tmp_path / "parts.json", max_jobs=1
+    )
+    manifest = group.write_results(f"{scheme}://{BUCKET}/out/")
+    assert (manifest["rows"], manifest["errors"]) == (40, 0)
+    names = store.files.ls(f"{BUCKET}/out", refresh=True)
+    assert len(names) == 5
+    assert f"{scheme}://{BUCKET}/in/part-0.parquet" in (tmp_path / "parts.json").read_text()
+
+
+def test_a_bar_is_shown_although_the_rows_are_not_known(echo, objects, capsys):
+    group = echo.submit_in_parts(objects[3:])
+    assert group.wait(progress=True) is group
+    assert group.rows is None

@@ -9,15 +9,9 @@ from langchain_sutro._core.jobs import contents
 from langchain_sutro.local import LocalDeployment
 from tests.support.calls import call, modes
 from tests.support.numbered_rows import LABEL, SCHEMA, labels, rows
-from tests.support.object_storage import BUCKET, object_storage
+from tests.support.object_storage import BUCKET
 
 STAGE = f"s3://{BUCKET}/staged"
-
-
-@pytest.fixture
-def store(monkeypatch):
-    with object_storage(monkeypatch) as running:
-        yield running
 
 
 @pytest.fixture

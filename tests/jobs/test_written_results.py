@@ -13,15 +13,9 @@ from langchain_sutro._core.jobs import written
 from langchain_sutro._core.results import parts_table
 from tests.support.calls import call, modes
 from tests.support.numbered_rows import SCHEMA, rows
-from tests.support.object_storage import BUCKET, object_storage
+from tests.support.object_storage import BUCKET
 
 ANY = {"type": "object"}
-
-
-@pytest.fixture
-def store(monkeypatch):
-    with object_storage(monkeypatch) as running:
-        yield running
 
 
 def answer(row):

@@ -5,6 +5,7 @@ import time
 from contextlib import contextmanager
 from urllib.parse import parse_qs
 
+import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.models import s3_backends
@@ -29,6 +30,14 @@ class ObjectStorage:
         self.clock = time.time
         self.files = None
         self._app = DomainDispatcherApplication(create_backend_app)
+
+    def clear(self):
+        """Begin anew, with an empty bucket."""
+        s3_backends[DEFAULT_ACCOUNT_ID]["aws"].reset()
+        self.clock = time.time
+        self.files.invalidate_cache()
+        self.files.mkdir(BUCKET)
+        self.asked.clear()
 
     def __call__(self, environ, start_response):
         query = parse_qs(environ["QUERY_STRING"])
@@ -56,27 +65,28 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def object_storage(monkeypatch):
+def object_storage():
     """Run a store, and let fsspec reach it."""
     store = ObjectStorage()
     server = make_server("127.0.0.1", 0, store, threaded=True, request_handler=_Quiet)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATESTTESTTEST")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    # fsspec keeps what it connected to before.
-    S3FileSystem.clear_instance_cache()
-    store.files = S3FileSystem()
-    store.files.mkdir(BUCKET)
-    try:
-        yield store
-    finally:
-        s3_backends[DEFAULT_ACCOUNT_ID]["aws"].reset()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        environment.setenv("AWS_ACCESS_KEY_ID", "AKIATESTTESTTEST")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        # fsspec keeps what it connected to before.
         S3FileSystem.clear_instance_cache()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        store.files = S3FileSystem()
+        store.clear()
+        try:
+            yield store
+        finally:
+            s3_backends[DEFAULT_ACCOUNT_ID]["aws"].reset()
+            S3FileSystem.clear_instance_cache()
+            server.shutdown()
+            server.server_close()
+            thread.join()
