@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 TEST ?= tests
 # Folders whose tests draw cases, and could draw any number of them.
-THOROUGH ?= tests/faults tests/gathering tests/pipelines tests/schedulers tests/simulation
+THOROUGH ?= tests/decisions tests/faults tests/gathering tests/pipelines tests/schedulers \
+	tests/simulation
 # What a change breaks first; in these folders, tests that are marked slow are left out.
 FAST ?= tests/rows tests/results tests/service tests/redaction
 

@@ -14,6 +14,7 @@ from langchain_core.runnables import RunnableLambda, RunnableParallel
 from langchain_sutro import SutroFunction, SutroGatheredFunction, one_job
 from langchain_sutro.errors import SutroError, SutroInputError, SutroRowError
 from langchain_sutro.local import LocalDeployment
+from tests.support.calls import auntil
 
 LEADS = [{"query": f"We need {n} seats by Friday", "region": "APAC"} for n in range(20)]
 RULES = {"quiet": 0.3}
@@ -196,12 +197,12 @@ async def test_the_job_of_calls_that_were_all_cancelled(deployment, on_interrupt
     while not new:
         await asyncio.sleep(0.05)
         new = {job["job_id"] for job in await slow.client.alist_jobs()} - known
-    await asyncio.sleep(0.3)
+    [job_id] = new
+    await auntil(lambda: any(job_id in request.path for request in list(deployment.requests)))
     for call in calls:
         call.cancel()
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert all(isinstance(one, asyncio.CancelledError) for one in outcomes)
-    [job_id] = new
     assert job_id in caplog.text
     going_on.set()
     status = str(await slow.client.aget_job_status(job_id))

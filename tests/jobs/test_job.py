@@ -22,7 +22,7 @@ from langchain_sutro import (
     errors,
 )
 from langchain_sutro._core.jobs.locks import FileLock
-from tests.support.calls import call, modes, posts
+from tests.support.calls import auntil, call, modes, posts, until, waited_for
 from tests.support.numbered_rows import labels, rows
 
 
@@ -199,9 +199,7 @@ async def test_a_batch_tells_its_progress_to_astream_events(echo):
 async def test_a_cancelled_abatch_is_cancelled_and_says_which_job_goes_on(echo, deployment):
     deployment.faults.add_job("echo", rows_per_second=5)
     task = asyncio.create_task(echo.abatch(rows(50), return_exceptions=True))
-    while not deployment.jobs:  # noqa: ASYNC110 - the job is the server's
-        await asyncio.sleep(0.02)
-    await asyncio.sleep(0.1)
+    await auntil(lambda: waited_for(deployment))
     task.cancel()
     with pytest.raises(asyncio.CancelledError) as caught:
         await task
@@ -223,9 +221,7 @@ def test_ctrl_c_gets_through_a_batch(echo, deployment, press_ctrl_c, mode, on_in
     function = echo.model_copy(update={"on_interrupt": on_interrupt})
 
     def interrupt():
-        while not deployment.jobs:
-            threading.Event().wait(0.02)
-        threading.Event().wait(0.2)
+        until(lambda: waited_for(deployment))
         press_ctrl_c()
 
     batch = {

@@ -5,6 +5,7 @@ import time
 import httpx
 import pytest
 
+from tests.support.calls import until
 from tests.support.local_api import end, results, submit
 
 ROWS = [{"text": str(number)} for number in range(100)]
@@ -91,7 +92,7 @@ def test_an_answer_is_held_back_but_its_request_handled(api, deployment):
     before = len(deployment.jobs)
     with pytest.raises(httpx.ReadTimeout):
         api.post("/batch-inference", json={"model": "echo", "inputs": ROWS}, timeout=1)
-    assert len(deployment.jobs) == before + 1
+    until(lambda: len(deployment.jobs) == before + 1)
 
 
 def test_a_short_delay_only_delays(api, deployment):

@@ -54,14 +54,6 @@ def clean(wheel):
 
 
 @pytest.fixture(scope="session")
-def for_agents(wheel):
-    """Python of an environment with the wheel and the extra whose classes are in its own types."""
-    project = PROJECT["project"]
-    agents = project["optional-dependencies"]["agents"]
-    return with_wheel(wheel, "agents", [*project["dependencies"], *agents])
-
-
-@pytest.fixture(scope="session")
 def for_newcomers(wheel):
     """Python of an environment with the wheel and three extras, in the locked versions."""
     project = PROJECT["project"]

@@ -19,6 +19,7 @@ from langchain_sutro._core.results.batch import BatchResults
 from langchain_sutro._core.results.payload import FunctionResult
 from langchain_sutro._core.results.sdk_frame import results_frame
 from langchain_sutro.errors import SutroInputError, SutroJobError, SutroRowError
+from tests.support.calls import auntil
 
 OUTPUTS = [
     '{"label":"a","n":1}',
@@ -355,11 +356,7 @@ async def test_on_an_event_loop_a_thread_deletes_the_file(tmp_path):
     with blockbuster_ctx("langchain_sutro"):
         del results
         gc.collect()
-    for _ in range(100):
-        if not path.exists():
-            break
-        await asyncio.sleep(0.02)
-    assert not path.exists()
+    await auntil(lambda: not path.exists())
 
 
 def test_results_of_several_jobs_follow_each_other(tmp_path):

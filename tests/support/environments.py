@@ -94,7 +94,8 @@ def is_of(version, python):
 def make(folder, python):
     uv = shutil.which("uv")
     if uv is None:
-        run([python, "-m", "venv", folder])
+        # The pip of this interpreter installs there too.
+        run([python, "-m", "venv", "--without-pip", folder])
     else:
         run([uv, "venv", "--quiet", "--python", python, folder])
 
@@ -103,7 +104,9 @@ def install(folder, *arguments):
     uv = shutil.which("uv")
     python = interpreter(folder)
     if uv is None:
-        pip = [python, "-m", "pip", "install", "--quiet", "--retries", "1"]
+        pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
+        # Compiling all modules takes as long as all else; those that are used are compiled then.
+        pip += ["--retries", "1", "--no-compile"]
     else:
         pip = [uv, "pip", "install", "--quiet", "--python", python]
     run([*pip, *arguments])

@@ -29,6 +29,7 @@ class LangSmithRecorder(AnnotationQueues, LangSmithStore):
         requests: Method and path of what arrived.
         unknown: Those of them that it has no answer for.
         delay: Seconds that each answer is held back.
+        answers: An event without which nothing is answered.
         status: If set, the answer to every request that sends runs or feedback.
         limited: How many of the next queries are answered with 429.
         selects: The fields that queries asked for.
@@ -47,6 +48,8 @@ class LangSmithRecorder(AnnotationQueues, LangSmithStore):
         self.open_requests = 0
         self._server = None
         self.delay = 0.0
+        self.answers = threading.Event()
+        self.answers.set()
         self.status = None
         self.limited = 0
         self.selects = []
@@ -137,6 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         if owner.on_request is not None:
             owner.on_request()
         time.sleep(owner.delay)
+        owner.answers.wait(60)
         sends = self.command in ("POST", "PATCH") and path.startswith(("/runs", "/feedback"))
         if sends and owner.status is not None:
             self._answer(owner.status, {"detail": "as told"})

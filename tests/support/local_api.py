@@ -44,7 +44,8 @@ def submit(api, model, rows, **fields):
 
 def end(api, job_id):
     """The job, when it has ended."""
-    for _ in range(1500):
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
         job = api.get(f"/jobs/{job_id}").json()["job"]
         if job["status"] in ("SUCCEEDED", "FAILED", "CANCELLED"):
             return job

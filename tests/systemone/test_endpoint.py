@@ -308,9 +308,12 @@ def slow(deployment):
 def test_a_client_that_goes_away_and_comes_back_pays_once(serve, deployment, slow):
     release, started = slow
     http = serve(functions={"q": DecisionFunction("slow", fields="text")})
-    with pytest.raises(httpx.ReadTimeout):
-        http.post("/v1/systemone", json=body(), timeout=0.3)
-    assert started.acquire(timeout=5)
+    request = http.build_request("POST", "/v1/systemone", json=body())
+    lines = [f"{name}: {value}" for name, value in request.headers.items()]
+    head = "\r\n".join(["POST /v1/systemone HTTP/1.1", *lines, "", ""]).encode()
+    with socket.create_connection((http.base_url.host, http.base_url.port)) as leaving:
+        leaving.sendall(head + request.read())
+        assert started.acquire(timeout=30)
     # While it is being answered,
     with pytest.raises(httpx.ReadTimeout):
         http.post("/v1/systemone", json=body(), timeout=0.3)
@@ -330,7 +333,7 @@ def test_more_requests_than_allowed_are_refused(serve, slow):
     )
     waiting = threading.Thread(target=lambda: http.post("/v1/systemone", json=body()))
     waiting.start()
-    assert started.acquire(timeout=5)
+    assert started.acquire(timeout=30)
     answer = http.post("/v1/systemone", json=body(state="another"))
     refused(answer, 429, "rate_limit_error")
     assert answer.headers["retry-after"] == "1"

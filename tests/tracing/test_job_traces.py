@@ -6,7 +6,6 @@ import pickle
 import subprocess
 import sys
 import textwrap
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from uuid import UUID
@@ -422,7 +421,7 @@ def test_no_secret_reaches_a_jobs_trace(deployment, langsmith_recorder):
 
 
 TROUBLES = {
-    "slow": lambda smith: setattr(smith, "delay", 3.0),
+    "silent": lambda smith: smith.answers.clear(),
     "failing": lambda smith: setattr(smith, "status", 500),
     "unreachable": lambda smith: smith.__exit__(),
 }
@@ -447,16 +446,13 @@ async def test_a_langsmith_in_trouble_changes_no_result_and_delays_none(
         qualify.submit([LEAD]).results()  # The first loads what is needed.
     with LangSmithRecorder() as smith, tracing_to(smith, monkeypatch, wait=False):
         TROUBLES[trouble](smith)
-        start = time.monotonic()
         job = await submitted(qualify, [LEAD] * 50, sync=sync)
         results = await fetched(job, sync=sync)
         assert len(results) == 50
         assert all(result.answer == "qualified" for result in results)
-        # Far below the seconds that one answer of LangSmith takes.
-        assert time.monotonic() - start < 2.5
-        start = time.monotonic()
+        # The silent one has not answered at all up to here.
         assert wait_for_job_traces(30)
-        assert time.monotonic() - start < 2.5
+        smith.answers.set()
 
 
 def test_results_are_there_before_their_trace(qualify, langsmith_recorder, monkeypatch):
@@ -470,6 +466,7 @@ def test_results_are_there_before_their_trace(qualify, langsmith_recorder, monke
 def test_no_row_is_dropped_where_the_clients_queue_is_short(qualify, monkeypatch):
     monkeypatch.setenv("LANGSMITH_TRACING_QUEUE_MAX_SIZE", "100")
     monkeypatch.setattr("langchain_sutro._core.tracing.job_run._PORTION", 50)
+    monkeypatch.setattr("langchain_sutro._core.tracing.job_run._SECONDS", 100.0)
     with LangSmithRecorder(zstd=False) as smith, tracing_to(smith, monkeypatch):
         smith.delay = 0.02
         qualify.submit([LEAD] * 600).results()

@@ -5,6 +5,7 @@ import logging
 import pytest
 from langchain_core.tracers.langchain import LangChainTracer
 from langsmith import Client, tracing_context
+from urllib3 import Retry
 
 from langchain_sutro import SutroClient, SutroFunction, SutroJob, wait_for_job_traces
 from langchain_sutro.local import LocalDeployment
@@ -143,7 +144,10 @@ async def test_an_unreachable_langsmith_without_batching_fails_nothing(
 ):
     with LangSmithRecorder() as smith:
         url = smith.url
-    client = Client(api_url=url, api_key="lsv2_test", auto_batch_tracing=False)
+    # Each attempt of LangSmith's client takes seconds.
+    client = Client(
+        api_url=url, api_key="lsv2_test", auto_batch_tracing=False, retry_config=Retry(0)
+    )
     caller = qualify.client
     with (
         caplog.at_level(logging.WARNING, logger="langchain_sutro"),
