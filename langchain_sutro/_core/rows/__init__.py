@@ -1,6 +1,6 @@
 """Rows: any table as rows of JSON, checked against a schema, and spooled to disk if large."""
 
-from langchain_sutro._core.rows.columns import Fields, without_surplus
+from langchain_sutro._core.rows.columns import Columns, Fields, without_surplus
 from langchain_sutro._core.rows.dumped_models import MASK, SECRETS, model_values
 from langchain_sutro._core.rows.file_set import (
     FileSet,
@@ -30,6 +30,7 @@ __all__ = [
     "MASK",
     "PLAIN_ENDINGS",
     "SECRETS",
+    "Columns",
     "ExtraFields",
     "Fields",
     "FileRows",

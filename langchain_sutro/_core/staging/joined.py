@@ -1,0 +1,153 @@
+"""The rows of a part beside what became of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from langchain_sutro._core.service import dump_json
+from langchain_sutro.errors import SutroInputError, SutroJobError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from langchain_sutro._core.results import BatchResults
+
+__all__ = ["CONFIDENCE", "ERROR", "OUTPUT", "OutputColumns"]
+
+OUTPUT, CONFIDENCE, ERROR = "inference_result", "confidence_score", "error"
+
+
+class OutputColumns:
+    """The columns that results add to the rows, the same for all parts of a table.
+
+    Args:
+        schema: A `pyarrow.Schema` of the outputs' fields. None puts each output, as the string that
+            the service sent, into the column `inference_result`.
+        suffix: Appended to the name of an added column that the rows also have; None makes that an
+            error.
+
+    Raises:
+        SutroInputError: It is no schema, or has a name twice, or one of the other columns' names.
+    """
+
+    def __init__(self, schema: Any = None, suffix: str | None = None) -> None:
+        import pyarrow as pa  # noqa: PLC0415
+
+        text = pa.large_string()
+        if schema is not None and not isinstance(schema, pa.Schema):
+            raise SutroInputError(
+                "output_schema must be a pyarrow.Schema, such as "
+                'pyarrow.schema([("label", pyarrow.string())]).'
+            )
+        self._outputs: Any = schema
+        outputs = [pa.field(OUTPUT, text)] if schema is None else list(schema)
+        self._added = pa.schema([*outputs, (CONFIDENCE, pa.float64()), (ERROR, text)])
+        self._suffix = suffix
+        if len(set(self._added.names)) < len(self._added.names):
+            raise SutroInputError(
+                f"output_schema must not have a name twice, nor the names {CONFIDENCE!r} and "
+                f"{ERROR!r}, which have columns of their own."
+            )
+
+    def schema(self, rows: Any) -> Any:
+        """The `pyarrow.Schema` of the joined table.
+
+        Args:
+            rows: That of the rows.
+
+        Raises:
+            SutroInputError: Names clash.
+        """
+        import pyarrow as pa  # noqa: PLC0415
+
+        names = self._names(rows.names)
+        added = [one.with_name(name) for one, name in zip(self._added, names, strict=True)]
+        return pa.schema([*rows, *added])
+
+    def _names(self, taken: Sequence[str]) -> list[str]:
+        clashes = [name for name in self._added.names if name in taken]
+        if clashes and self._suffix is None:
+            raise SutroInputError(
+                f"The rows and the results both have {', '.join(map(repr, clashes))}: rename, or "
+                "give the results' columns a suffix."
+            )
+        suffix = self._suffix or ""
+        names = [f"{name}{suffix}" if name in clashes else name for name in self._added.names]
+        if len({*taken, *names}) < len(taken) + len(names):
+            raise SutroInputError(f"With the suffix {suffix!r} names still clash: choose another.")
+        return names
+
+    def join(self, rows: Any, results: BatchResults) -> Any:
+        """The rows of a part with its results beside them, by position.
+
+        Args:
+            rows: A `pyarrow.Table`.
+            results: One for each row.
+
+        Raises:
+            SutroJobError: The numbers of rows differ.
+            SutroInputError: Names clash.
+        """
+        import pyarrow as pa  # noqa: PLC0415
+
+        if len(results) != rows.num_rows:
+            raise SutroJobError(
+                f"The job has {len(results):,} results for {rows.num_rows:,} rows, so which "
+                "belongs to which is unknown.",
+                job_id=results.job_id,
+            )
+        schema = self.schema(rows.schema)
+        return pa.table([*rows.columns, *self._columns(results)], schema=schema)
+
+    def _columns(self, results: BatchResults) -> list[Any]:
+        import pyarrow as pa  # noqa: PLC0415
+
+        table = results.to_arrow(unpack=self._outputs is not None, output_column=OUTPUT)
+        errors: list[str | None] = [None] * len(results)
+        for error in results.errors:
+            errors[int(error.row_index or 0)] = str(error)
+        typed = self._outputs is not None
+        outputs = self._typed(table, errors) if typed else [table[OUTPUT]]
+        confidence = pa.nulls(len(results), pa.float64())
+        if CONFIDENCE in table.column_names:
+            confidence = table[CONFIDENCE]
+        return [*outputs, confidence, pa.array(errors, pa.large_string())]
+
+    def _typed(self, table: Any, errors: list[str | None]) -> list[Any]:
+        import pyarrow as pa  # noqa: PLC0415
+
+        return [
+            _as_type(table[one.name], one, errors)
+            if one.name in table.column_names
+            else pa.nulls(table.num_rows, one.type)
+            for one in self._outputs
+        ]
+
+
+def _as_type(column: Any, field: Any, errors: list[str | None]) -> Any:
+    """A column in the type of the schema; a value that has no such form is an error of its row."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    if column.type == field.type:
+        return column
+    try:
+        return column.cast(field.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
+        cells = [_cell(value, field.type) for value in column.to_pylist()]
+    for index, (value, cell) in enumerate(zip(column.to_pylist(), cells, strict=True)):
+        if value is not None and cell is None and errors[index] is None:
+            errors[index] = f"Row {index} has an output whose {field.name!r} is not {field.type}."
+    return pa.array(cells, field.type)
+
+
+def _cell(value: Any, kind: Any) -> Any:
+    import pyarrow as pa  # noqa: PLC0415
+
+    if isinstance(value, dict | list) and (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    ):
+        return dump_json(value)
+    try:
+        return pa.array([value]).cast(kind)[0].as_py()
+    except (pa.ArrowException, ValueError, OverflowError):
+        return None
