@@ -46,5 +46,5 @@ def trace(recorder, texts, *, project="app", first=0):
         run.post()
         runs.append(run)
     client.flush()
-    recorder.until(lambda: len(recorder.runs) >= before + len(runs))
+    recorder.until(lambda: len(recorder.runs) >= before + len(runs), 60)
     return runs
