@@ -190,7 +190,7 @@ class _Reading:
         latest: dict[Any, Feedback] = {}
         for one in given:
             if one.key == self.label and is_of_people(one, self.sources):
-                who = _reviewer(one) or one.id
+                who = _identity(one)
                 latest.pop(who, None)
                 latest[who] = one
         labels = [
@@ -245,6 +245,13 @@ def _inputs(mapping: SutroEvaluator | FieldMapping, run: Run) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - a callable of the user's may raise anything
         # Its message may hold what the run says.
         return {"error": f"The callable for the fields raised {type(error).__name__}."}
+
+
+def _identity(feedback: Feedback) -> Any:
+    """Who gave it: two people may have one name, and programs may name nobody."""
+    source = feedback.feedback_source
+    known = None if source is None else source.user_id or source.user_name
+    return known or feedback.id
 
 
 def _reviewer(feedback: Feedback) -> str | None:

@@ -105,14 +105,19 @@ class ReviewQueue:
 
     def runs(self) -> Iterator[UUID]:
         """The runs in it, whether they are reviewed or not."""
-        if not self._has_items:
-            offset, page = 0, [None]
-            while page:
-                window = {"offset": offset, "limit": _PAGE}
-                page = ask(self.client, f"/annotation-queues/{self.id}/runs", params=window)
-                yield from (UUID(one["id"]) for one in page)
-                offset += len(page)
-            return
+        return self._of_items() if self._has_items else self._of_runs()
+
+    def _of_runs(self) -> Iterator[UUID]:
+        offset = 0
+        while True:
+            window = {"offset": offset, "limit": _PAGE}
+            page = ask(self.client, f"/annotation-queues/{self.id}/runs", params=window)
+            yield from (UUID(one["id"]) for one in page)
+            offset += len(page)
+            if len(page) < _PAGE:
+                return
+
+    def _of_items(self) -> Iterator[UUID]:
         for section in _SECTIONS:
             params: dict[str, Any] = {"status": section, "page_size": _PAGE, "item_type": "RUN"}
             while True:

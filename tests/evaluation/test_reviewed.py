@@ -135,6 +135,12 @@ class TestLabels:
         with pytest.raises(SutroInputError, match="agreed"):
             found.resolved("first")
 
+    def test_people_of_one_name_are_two_people(self, traced, langsmith, client):
+        for score in (1, 0):
+            given = langsmith.review(traced[0], "correct", score=score)
+            given["feedback_source"]["user_id"] = str(uuid7())
+        assert len(reviewed("doubt", label="correct", client=client).conflicts) == 2
+
     def test_labels_get_the_scores_that_are_given(self, traced, langsmith, client):
         for run_id, value in zip(traced, ("Good", "bad", "unsure"), strict=False):
             langsmith.review(run_id, "correct", value=value)
