@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING
 
+# What it offers is loaded at use, with NumPy.
+from langchain_sutro import statistics
 from langchain_sutro._core.exports import exported_from
 from langchain_sutro.evaluation.verdicts import row_verdicts
-from langchain_sutro.statistics import compare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -138,7 +139,7 @@ def _compared(
     return ComparedFigure(
         key,
         verdict,
-        compare(before, after, confidence_level=confidence_level),
+        statistics.compare(before, after, confidence_level=confidence_level),
         len(pairs) - len(known),
         tuple(known[index][2] for _, index in differing),
     )

@@ -7,9 +7,10 @@ from importlib.util import find_spec
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+# What it offers is loaded at use, with NumPy.
+from langchain_sutro import statistics
 from langchain_sutro._core.exports import exported_from
 from langchain_sutro.evaluation.verdicts import row_verdicts, verdict_rates
-from langchain_sutro.statistics import mean_score, pass_rate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,8 +120,8 @@ def figures(
         # Other evaluators may return NaN.
         scores = [score for score in given if score is not None and isfinite(score)]
         if scores:
-            found.means[key] = mean_score(scores, confidence_level=confidence_level)
+            found.means[key] = statistics.mean_score(scores, confidence_level=confidence_level)
     right = [row.is_right for row in rows if row.is_right is not None]
     if right:
-        found.accuracy = pass_rate(right, confidence_level=confidence_level).raw
+        found.accuracy = statistics.pass_rate(right, confidence_level=confidence_level).raw
     return found

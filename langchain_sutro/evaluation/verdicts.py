@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
+# What it offers is loaded at use, with NumPy.
+from langchain_sutro import statistics
 from langchain_sutro._core.exports import exported_from
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.functions import verdict_key
-from langchain_sutro.statistics import judge_rates, pass_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -144,7 +145,7 @@ def verdict_rates(
     found, problems = {}, []
     for verdict, count in counts.most_common():
         has_it = [one == verdict for one in said if one is not None]
-        rate = pass_rate(has_it, confidence_level=confidence_level).raw
+        rate = statistics.pass_rate(has_it, confidence_level=confidence_level).raw
         found[verdict] = VerdictRate(count, rate)
         if given is None:
             continue
@@ -162,8 +163,8 @@ def verdict_rates(
             )
             continue
         truth, judged = zip(*pairs, strict=True)
-        judge = judge_rates(truth, judged, confidence_level=confidence_level)
-        corrected = pass_rate(
+        judge = statistics.judge_rates(truth, judged, confidence_level=confidence_level)
+        corrected = statistics.pass_rate(
             has_it, judge, includes_labelled=True, confidence_level=confidence_level
         )
         found[verdict] = VerdictRate(count, rate, corrected.corrected, judge)
