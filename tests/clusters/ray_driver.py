@@ -16,17 +16,11 @@ from langchain_sutro import SutroFunction
 from langchain_sutro._core.staging import stage as stage_module
 from langchain_sutro.errors import SutroError
 from langchain_sutro.ray import ResultsDatasource, StageDatasink, run_function
+from tests.clusters.page import run_page
 from tests.clusters.rows import row
 
 COUNT, MOST = 60, 20
 SCHEMA = pa.schema([("label", pa.string())])
-
-
-class Row(BaseModel):
-    """Rows below fifty."""
-
-    n: int = 0
-    model_config = {"coerce_numbers_to_str": False}
 
 
 class Strict(BaseModel):
@@ -174,14 +168,19 @@ def refusals(folder):
     twice = refused(lambda: dataset(4).write_datasink(StageDatasink(stage, fields=["n"])))
     other = refused(lambda: run_function(dataset(4), echo("sometimes"), fields=["n"], stage=stage))
     fields = refused(lambda: run_function(dataset(4), echo(), fields={"m": "n"}, stage=stage))
-    url = refused(lambda: run_function(dataset(4), echo(), stage="s3://user:pass@bucket/x"))
+    url = refused(lambda: run_function(dataset(4), echo(), stage="s3://user:hush@bucket/x"))
     return {
         "schema": schema, "column": column, "twice": twice, "other": other, "fields": fields,
         "url": url,
     }  # fmt: skip
 
 
-VERBS = (as_text, repeated, empty, errors, clashes, refusals)
+def page(folder):
+    """What the documentation shows."""
+    return run_page("ray", folder)
+
+
+VERBS = (as_text, repeated, empty, errors, clashes, refusals, page)
 
 
 def main(address, folder, verb):

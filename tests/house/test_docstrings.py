@@ -30,7 +30,16 @@ PUBLIC = [
     "langchain_sutro",
     *(
         f"langchain_sutro.{name}"
-        for name in ("errors", "local", "manifest", "middleware", "plots", "statistics", "testing")
+        for name in (
+            "errors",
+            "local",
+            "manifest",
+            "middleware",
+            "plots",
+            "spark",
+            "statistics",
+            "testing",
+        )
     ),
     # They need a newer langchain-core than the package does.
     *(

@@ -37,6 +37,8 @@ OWN_DEPLOYMENT = {"docs/judges.md", "docs/local.md", "docs/operations.md"}
 HAS_DECISIONS = find_spec("langchain_core.decisions") is not None
 # Files of schedulers, which have environments of their own in tests/schedulers.
 OF_SCHEDULERS = ("# leads_airflow.py", "# leads_dagster.py", "# leads_prefect.py")
+# What `tests/clusters` runs, in environments of their own.
+OF_CLUSTERS = re.compile(r"^from langchain_sutro\.(ray|spark) import", re.MULTILINE)
 WITHOUT_OUTPUTS = {page for page in PAGES if page.startswith("docs/langchain/")}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -130,7 +132,7 @@ def test_every_python_block_runs_after_those_before_it(page, reader, tmp_path, s
     for line, block in blocks("python", PAGES[page]):
         if "langchain_sutro.decisions" in block and not HAS_DECISIONS:
             continue
-        if block.startswith(OF_SCHEDULERS):
+        if block.startswith(OF_SCHEDULERS) or OF_CLUSTERS.search(block):
             continue
         try:
             # A traceback names the page's line.

@@ -20,6 +20,8 @@ MODULES = (
     "manifest",
     "middleware",
     "plots",
+    "ray",
+    "spark",
     "statistics",
     "systemone",
     "testing",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from langchain_sutro._core.service import dump_json
-from langchain_sutro.errors import SutroInputError, SutroJobError
+from langchain_sutro.errors import SutroInputError, SutroJobError, SutroRowError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from langchain_sutro._core.results import BatchResults
+    from langchain_sutro._core.results import BatchResults, FunctionResult
 
 __all__ = ["CONFIDENCE", "ERROR", "OUTPUT", "OutputColumns"]
 
@@ -107,25 +109,34 @@ class OutputColumns:
         for error in results.errors:
             errors[int(error.row_index or 0)] = str(error)
         typed = self._outputs is not None
-        outputs = self._typed(table, errors) if typed else [table[OUTPUT]]
+        outputs = self._typed(results, table, errors) if typed else [table[OUTPUT]]
         confidence = pa.nulls(len(results), pa.float64())
         if CONFIDENCE in table.column_names:
             confidence = table[CONFIDENCE]
         return [*outputs, confidence, pa.array(errors, pa.large_string())]
 
-    def _typed(self, table: Any, errors: list[str | None]) -> list[Any]:
+    def _typed(self, results: BatchResults, table: Any, errors: list[str | None]) -> list[Any]:
         import pyarrow as pa  # noqa: PLC0415
 
+        if len(self._outputs) == 1 and OUTPUT in table.column_names:
+            # Outputs that are not objects are values of the one field.
+            [field] = self._outputs
+            return [_typed_cells([_value(one, field.name) for one in results], field, errors)]
         return [
-            _as_type(table[one.name], one, errors)
-            if one.name in table.column_names
-            else pa.nulls(table.num_rows, one.type)
-            for one in self._outputs
+            _as_type(table[field.name], field, errors)
+            if field.name in table.column_names
+            else pa.nulls(table.num_rows, field.type)
+            for field in self._outputs
         ]
 
 
+def _value(result: FunctionResult | SutroRowError, name: str) -> Any:
+    output = None if isinstance(result, SutroRowError) else result.output
+    return output.get(name) if isinstance(output, dict) else output
+
+
 def _as_type(column: Any, field: Any, errors: list[str | None]) -> Any:
-    """A column in the type of the schema; a value that has no such form is an error of its row."""
+    """A column in the type of the schema."""
     import pyarrow as pa  # noqa: PLC0415
 
     if column.type == field.type:
@@ -133,8 +144,15 @@ def _as_type(column: Any, field: Any, errors: list[str | None]) -> Any:
     try:
         return column.cast(field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
-        cells = [_cell(value, field.type) for value in column.to_pylist()]
-    for index, (value, cell) in enumerate(zip(column.to_pylist(), cells, strict=True)):
+        return _typed_cells(column.to_pylist(), field, errors)
+
+
+def _typed_cells(values: list[Any], field: Any, errors: list[str | None]) -> Any:
+    """Values in the type of the schema; one that has no such form is an error of its row."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    cells = [_cell(value, field.type) for value in values]
+    for index, (value, cell) in enumerate(zip(values, cells, strict=True)):
         if value is not None and cell is None and errors[index] is None:
             errors[index] = f"Row {index} has an output whose {field.name!r} is not {field.type}."
     return pa.array(cells, field.type)
@@ -143,11 +161,16 @@ def _as_type(column: Any, field: Any, errors: list[str | None]) -> Any:
 def _cell(value: Any, kind: Any) -> Any:
     import pyarrow as pa  # noqa: PLC0415
 
-    if isinstance(value, dict | list) and (
-        pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    ):
-        return dump_json(value)
+    if value is None:
+        return None
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return value if isinstance(value, str) else dump_json(value)
     try:
-        return pa.array([value]).cast(kind)[0].as_py()
-    except (pa.ArrowException, ValueError, OverflowError):
+        # In a column of several types, numbers have become strings.
+        plain = orjson.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        plain = value
+    try:
+        return pa.scalar(plain, kind).as_py()
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
         return None

@@ -234,6 +234,8 @@ class PartWriter:
         ordered = sorted(parts, key=lambda part: part.name)
         for part in ordered:
             if self.stage.size(f"{_ROWS}/{part.name}") != part.size:
+                # Whoever was first has removed it.
+                self.check_new()
                 raise SutroConfigurationError(_not_seen(self.stage, part))
         known = next(filter(None, schemas), None)
         decided = CommittedParts(
@@ -322,7 +324,7 @@ def _parquet(table: Any) -> bytes:
     from pyarrow import parquet  # noqa: PLC0415
 
     sink = pa.BufferOutputStream()
-    parquet.write_table(table, sink, compression="zstd")
+    parquet.write_table(table, sink)
     return bytes(sink.getvalue())
 
 
