@@ -54,7 +54,11 @@ class Folder:
             with (Path(self.name) / name).open("rb") as file:
                 yield file
             return
-        with self._system.open(f"{self._path}/{name}", "rb") as file:
+        address = f"{self.name}/{name}"
+        with (
+            store_errors(address, "read"),
+            self._system.open(f"{self._path}/{name}", "rb") as file,
+        ):
             yield file
 
     @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._core.rows import in_object_store
+from langchain_sutro._core.rows import in_object_store, store_errors
 from langchain_sutro.errors import SutroConfigurationError
 
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ def written(target: str | PathLike[str]) -> Iterator[Any]:
         target: A local path, or a URL of a file system that fsspec knows.
 
     Raises:
-        SutroConfigurationError: It is a URL, and fsspec or the package for its kind is missing.
-        OSError: The file cannot be written.
+        SutroConfigurationError: It is a URL, and fsspec or the package for its kind is missing, or
+            the storage refuses it.
+        OSError: The local file cannot be written.
     """
     name = fspath(target)
     with _remote(name) if "://" in name else _local(Path(name)) as file:
@@ -61,11 +62,12 @@ def _remote(url: str) -> Iterator[Any]:
         local = Path(folder) / "part"
         with local.open("xb") as file:
             yield file
-        if in_object_store(url):
-            # An object is there when all of it has arrived.
-            system.put_file(str(local), path)
-        else:
-            _put_and_move(system, local, path)
+        with store_errors(url, "written"):
+            if in_object_store(url):
+                # An object is there when all of it has arrived.
+                system.put_file(str(local), path)
+            else:
+                _put_and_move(system, local, path)
 
 
 def _put_and_move(system: Any, local: Path, path: str) -> None:

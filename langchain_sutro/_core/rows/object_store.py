@@ -6,7 +6,7 @@ import re
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro.errors import SutroConfigurationError, SutroInputError
+from langchain_sutro.errors import SutroConfigurationError, SutroError, SutroInputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,12 +79,21 @@ def file_system(address: str) -> tuple[Any, str]:
 
 @contextmanager
 def store_errors(address: str, what: str) -> Iterator[None]:
-    """Turn the errors of a store, which may hold keys and signatures, into this package's."""
+    """Turn the errors of a store, which may hold keys and signatures, into this package's.
+
+    Args:
+        address: What is reached.
+        what: What is done to it, such as "read".
+
+    Raises:
+        SutroInputError: It is not there.
+        SutroConfigurationError: Anything else went wrong.
+    """
     try:
         yield
     except FileNotFoundError:
         raise SutroInputError(f"There is no {address}.") from None
-    except (SutroInputError, SutroConfigurationError):
+    except SutroError:
         raise
     except Exception as error:  # noqa: BLE001 - each store has errors of its own
         raise SutroConfigurationError(
