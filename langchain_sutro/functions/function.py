@@ -54,6 +54,7 @@ from langchain_sutro._core.tracing import (
     JobTrace,
     TraceContext,
     TraceRows,
+    add_facts,
     call_facts,
     check_trace_rows,
     job_trace,
@@ -275,7 +276,7 @@ class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
 
         def call(_: Any, run_manager: CallbackManagerForChainRun) -> Any:
             payload = run_once(self, row.sent(), **options)
-            return self._finish(payload, runs, run_manager)
+            return self._finish(payload, run_manager)
 
         call.__signature__ = CALL_SIGNATURE  # type: ignore[attr-defined]
         with runs.started():
@@ -296,7 +297,7 @@ class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
 
         async def call(_: Any, run_manager: AsyncCallbackManagerForChainRun) -> Any:
             payload = await arun_once(self, row.sent(), **options)
-            return self._finish(payload, runs, run_manager)
+            return self._finish(payload, run_manager)
 
         call.__signature__ = CALL_SIGNATURE  # type: ignore[attr-defined]
         with runs.started():
@@ -787,12 +788,13 @@ class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
     def _finish(
         self,
         payload: dict[str, Any],
-        runs: CallRuns,
         run_manager: BaseRunManager,
     ) -> Any:
         """The result of a call, whose facts are written onto its run."""
         result = FunctionResult(payload).without_prompt()
-        runs.record(run_manager, call_facts(result))
+        run = own_run(run_manager)
+        if run is not None:
+            add_facts(run, call_facts(result))
         return answer_form(self).of(result)
 
 

@@ -36,6 +36,11 @@ def main():
     parser.add_argument("--rounds", type=int, help="of each case; light ones three times as many")
     parser.add_argument("--rows", type=int, help="of the large tables, 1,000,000 unless told")
     parser.add_argument("--quick", action="store_true", help="50,000 rows and few rounds")
+    parser.add_argument(
+        "--cpu",
+        action="store_true",
+        help="compare tables by CPU seconds: for a machine with others",
+    )
     parser.add_argument("--output", type=Path, default=ROOT / ".bench" / "latest")
     asked = parser.parse_args()
     unknown = set(asked.names) - set(SUBJECTS)
@@ -43,9 +48,14 @@ def main():
         parser.error(f"no {', '.join(sorted(unknown))}; there are {', '.join(SUBJECTS)}")
     rounds = asked.rounds or (2 if asked.quick else 5)
     rows = asked.rows or (50_000 if asked.quick else 1_000_000)
-    facts = table.circumstances(rows=rows, rounds=rounds)
+    facts = table.circumstances(rows=rows, rounds=rounds, cpu=asked.cpu)
     lines = []
-    with running(rounds=rounds, rows=rows, quick=asked.quick) as bench:
+    with running(
+        rounds=rounds,
+        rows=rows,
+        quick=asked.quick,
+        clock="cpu" if asked.cpu else "seconds",
+    ) as bench:
         for name in asked.names or SUBJECTS:
             start = time.monotonic()
             found = SUBJECTS[name].measure(bench)

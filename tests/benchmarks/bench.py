@@ -63,6 +63,7 @@ class Bench:
         rounds: How often each case is measured; light ones three times as often.
         rows: Of the large tables.
         quick: Whether the figures are only to show that all works.
+        clock: What large pieces of work are compared by: `"seconds"`, or `"cpu"` seconds.
         folder: For data that are made once and kept.
         ports: Of the stub.
         environment: Of every measured process.
@@ -71,6 +72,7 @@ class Bench:
     rounds: int
     rows: int
     quick: bool
+    clock: str
     folder: Path
     ports: dict[str, int]
     environment: dict[str, str]
@@ -131,7 +133,7 @@ KINDS = {
 
 
 @contextmanager
-def running(*, rounds, rows, quick):
+def running(*, rounds, rows, quick, clock):
     """A stub, and all that a run needs."""
     folder = ROOT / ".bench"
     folder.mkdir(exist_ok=True)
@@ -157,7 +159,7 @@ def running(*, rounds, rows, quick):
                 "HTTPS_PROXY": CLOSED,
                 "NO_PROXY": "127.0.0.1",
             }
-            yield Bench(rounds, rows, quick, folder, ports, environment)
+            yield Bench(rounds, rows, quick, clock, folder, ports, environment)
         finally:
             stub.stdin.close()
             stub.stdout.close()

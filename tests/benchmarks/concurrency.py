@@ -6,6 +6,7 @@ from tests.benchmarks.table import ratio
 
 # Calls of each task, by number of tasks.
 IN_FLIGHT = {64: 16, 256: 8, 1000: 4}
+MOST = max(IN_FLIGHT)
 
 
 def measure(bench):
@@ -20,6 +21,8 @@ def _tasks(bench):
             asked = {"url": url, "in_flight": width, "number": width * each}
             for name in ("ours", "aiohttp"):
                 cases[f"{name}{width}"] = partial(workers[name], "tasks", **asked)
+            if width == MOST:
+                cases["invoke"] = partial(workers["ours"], "tasks", which="invoke", **asked)
             if width > 64:
                 cases[f"extra{width}"] = partial(
                     workers["extra"], "tasks", transport="aiohttp", **asked
@@ -54,6 +57,13 @@ def _tasks(bench):
     ]
     return [
         *lines,
+        ratio(
+            f"{MOST:,} tasks of a Runnable vs aiohttp",
+            rates["invoke"],
+            rates[f"aiohttp{MOST}"],
+            "calls/s",
+            at_least=0.28,
+        ),
         ratio(
             "64 tasks vs SDK in 64 threads", rates["ours64"], rates["sdk"], "calls/s", at_least=1.9
         ),

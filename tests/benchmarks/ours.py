@@ -105,12 +105,16 @@ def threads(url, in_flight, number):
     return in_threads(_call("client", url), in_flight, number)
 
 
-def tasks(url, in_flight, number, transport=None):
-    return in_tasks(lambda: _opened(url, transport), in_flight, number)
+def tasks(url, in_flight, number, transport=None, which="client"):
+    return in_tasks(lambda: _opened(url, transport, which), in_flight, number)
 
 
 @asynccontextmanager
-async def _opened(url, transport):
+async def _opened(url, transport, which):
+    if which == "invoke":
+        ainvoke = function(url).ainvoke
+        yield lambda: ainvoke(LEAD)
+        return
     if transport is None:
         run = client(url).arun_function
         yield lambda: run(NAME, LEAD)

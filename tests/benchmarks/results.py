@@ -19,17 +19,20 @@ def measure(bench):
         cases[f"sdk {name}"] = partial(bench.once, "sdk-batch", "results", unpack=unpack, **asked)
     cases["file"] = partial(bench.once, "ours-batch", "results", how="file", unpack=False, **asked)
     cases["sdk file"] = partial(bench.once, "sdk-batch", "download", **asked)
-    cases["pyarrow"] = partial(
-        bench.once,
-        "ours-batch",
-        "read_parquet",
-        path=str(bench.folder / str(bench.rows) / "results.parquet"),
-        warm_up=str(bench.folder / str(WARM_UP) / "results.parquet"),
-    )
+    files = {
+        name: str(bench.folder / str(rows) / "results.parquet")
+        for name, rows in (("path", bench.rows), ("warm_up", WARM_UP))
+    }
+    for how in ("ours raw", "ours unpacked", "parquet", "parquet and json"):
+        cases[how] = partial(bench.once, "ours-batch", "read", how=how, **files)
     found = bench.alternate(bench.rounds, **cases)
-    seconds = {name: [one["seconds"] for one in values] for name, values in found.items()}
+    seconds = {name: [one[bench.clock] for one in values] for name, values in found.items()}
     grown = {name: [one["grown"] for one in values] for name, values in found.items()}
     kinds = {"frame": "get_job_results", "arrow": "to_arrow", "polars": "to_polars"}
+
+    def beside(words, one, other, at_most):
+        return ratio(words, seconds[one], seconds[other], "s", at_most=at_most)
+
     lines = []
     for name, at_most in (("unpacked", 0.12), ("raw", 0.15)):
         for how, verb in kinds.items():
@@ -39,11 +42,17 @@ def measure(bench):
                 ratio(f"{words} vs SDK", seconds[one], seconds[other], "s", at_most=at_most),
                 ratio(f"{words}: memory vs SDK", grown[one], grown[other], "B", at_most=0.35),
             ]
-    raw = seconds["arrow raw"]
     return [
         *lines,
-        ratio("results raw vs reading with pyarrow", raw, seconds["pyarrow"], "s", at_most=2.5),
-        ratio("results to disk vs SDK", seconds["file"], seconds["sdk file"], "s", at_most=0.45),
+        beside("results raw vs reading with pyarrow", "arrow raw", "parquet", 2.5),
+        beside("a file's results raw vs reading it with pyarrow", "ours raw", "parquet", 1.5),
+        beside(
+            "a file's results unpacked vs pyarrow's JSON reader",
+            "ours unpacked",
+            "parquet and json",
+            1.3,
+        ),
+        beside("results to disk vs SDK", "file", "sdk file", 0.7),
         amount(
             "results to disk: memory grown",
             grown["file"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from langchain_sutro._core.tracing.run_facts import add_facts, call_facts, funct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from langchain_core.callbacks import BaseRunManager
     from langsmith.run_trees import RunTree
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ClientRun", "client_run", "own_run", "quiet_when_local"]
 
 
-@contextmanager
-def quiet_when_local() -> Iterator[None]:
+def quiet_when_local() -> AbstractContextManager[None]:
     """Upload nothing where LangSmith keeps runs local.
 
     `evaluate(upload_results=False)` asks for this, but LangChain's tracer uploads regardless.
@@ -37,10 +37,8 @@ def quiet_when_local() -> Iterator[None]:
         )
 
         if get_tracing_context()["enabled"] == "local":
-            with tracing_context(enabled=False):
-                yield
-            return
-    yield
+            return tracing_context(enabled=False)
+    return nullcontext()
 
 
 def own_run(run_manager: BaseRunManager) -> RunTree | None:

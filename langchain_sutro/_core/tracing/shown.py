@@ -8,13 +8,14 @@ LangSmith's context variables, which all contribute.
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from langchain_sutro._core.tracing.context import TraceContext, bookkeeping, framework_tags, tracers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from langchain_core.callbacks import BaseCallbackHandler, BaseCallbackManager, CallbackManager
     from langchain_core.runnables import RunnableConfig
@@ -103,8 +104,7 @@ def _tracer_showing(
     return plain
 
 
-@contextmanager
-def without_ambient_context() -> Iterator[None]:
+def without_ambient_context() -> AbstractContextManager[None]:
     """Hide the metadata and tags of LangSmith's context variables from LangChain.
 
     What of them may be shown is in the config of `config_showing`.
@@ -118,7 +118,6 @@ def without_ambient_context() -> Iterator[None]:
         current = get_tracing_context()
         if current["metadata"] or current["tags"]:
             # The parent is in the config too; here it would bring its metadata along.
-            with tracing_context(**current | {"parent": False, "metadata": None, "tags": None}):
-                yield
-            return
-    yield
+            hidden = {"parent": False, "metadata": None, "tags": None}
+            return tracing_context(**current | hidden)
+    return nullcontext()
