@@ -1,6 +1,7 @@
 """Drivers and clusters that are processes of their own."""
 
 import json
+import time
 from contextlib import contextmanager
 
 PATIENCE = 300.0
@@ -24,3 +25,11 @@ def output(process):
         printed, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     return json.loads(printed.splitlines()[-1])
+
+
+def wait_until(so):
+    """Until something holds; fails if it never does."""
+    end = time.monotonic() + PATIENCE
+    while not so():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.02)

@@ -62,8 +62,9 @@ def refused(work):
     return None
 
 
-def whole(folder):
+def whole(folder, *, surely=False):
     """The whole way. Run again after a kill, it goes on where the last one was."""
+    (folder / "started").touch()
     found = run_function(
         dataset(go=folder / "go"),
         echo(),
@@ -71,6 +72,7 @@ def whole(folder):
         output_schema=SCHEMA,
         stage=folder / "stage",
         max_rows_per_part=MOST,
+        resubmit_unknown=surely,
     )
     return told(found)
 
@@ -187,8 +189,8 @@ def main(address, folder, verb):
     ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     DataContext.get_current().enable_progress_bars = False
     place = Path(folder)
-    if verb == "whole":
-        found = whole(place)
+    if verb in {"whole", "surely"}:
+        found = whole(place, surely=verb == "surely")
     else:
         found = {}
         for one in VERBS:
