@@ -19,7 +19,7 @@ from langchain_sutro import evaluate_runs
 from tests.support.production import judge
 
 url, portion = sys.argv[1:]
-window._PORTION = int(portion)
+window._PORTION = int(portion) or window._PORTION
 
 def call():
     try:
@@ -33,7 +33,9 @@ def call():
 for line in sys.stdin:
     pids = [os.fork() or call() for _ in range(int(line))]
     print(*pids, flush=True)
-    print(*[os.waitpid(pid, 0)[1] for pid in pids], flush=True)
+    ended = [os.wait4(pid, 0) for pid in pids]
+    # The peak memory in KiB, and how each ended.
+    print(max(usage.ru_maxrss for _, _, usage in ended), *[one[1] for one in ended], flush=True)
 """
 _SECONDS = 120
 
@@ -43,12 +45,16 @@ class JudgingProcesses:
 
     Args:
         recorder: LangSmith. The requests that it gets are counted.
-        portion: The number of verdicts that are written at once.
+        portion: The number of verdicts that are written at once; None for as many as usually.
+
+    Attributes:
+        peak_mib: The peak memory of the last calls in MiB.
     """
 
     def __init__(self, recorder, portion=20):
         self._recorder = recorder
-        self._portion = str(portion)
+        self._portion = str(portion or 0)
+        self.peak_mib = 0.0
         self._lock = threading.Lock()
         self._left = None
         self._pid, self._pid_known = None, threading.Event()
@@ -98,7 +104,9 @@ class JudgingProcesses:
         return [int(pid) for pid in self._program.stdout.readline().split()]
 
     def _ended(self):
-        return [int(status) for status in self._program.stdout.readline().split()]
+        peak, *ended = map(int, self._program.stdout.readline().split())
+        self.peak_mib = peak / 1024
+        return ended
 
     def _on_request(self):
         with self._lock:

@@ -10,8 +10,6 @@ import threading
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from email.parser import BytesParser
-from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -174,11 +172,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def parts(self, body):
         """The parts of a multipart body: name and content."""
-        head = f"Content-Type: {self.headers['content-type']}\r\n\r\n".encode()
-        message = BytesParser(policy=HTTP).parsebytes(head + body)
-        for part in message.iter_parts():
-            name = part.get_param("name", header="content-disposition")
-            yield name, part.get_payload(decode=True)
+        boundary = re.search(r'boundary="?([^";]+)', self.headers["content-type"])[1].encode()
+        # A parser of e-mails is a hundred times slower.
+        for part in (b"\r\n" + body).split(b"\r\n--" + boundary)[1:-1]:
+            head, _, content = part.partition(b"\r\n\r\n")
+            yield re.search(rb'[; ]name="([^"]*)"', head)[1].decode(), content
 
     def _answer(self, status, content):
         data = json.dumps(content).encode()

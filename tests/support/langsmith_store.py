@@ -269,11 +269,13 @@ class LangSmithStore:
     def find_feedback(self, wanted):
         """By lists of run, session, key and source."""
         with self._lock:
+            found = self.feedback
+            if runs := wanted.get("run"):
+                found = [given for run in runs for given in self._feedback_of.get(run, ())]
             return [
                 given
-                for given in self.feedback
-                if _among(given.get("run_id"), wanted.get("run"))
-                and _among(given.get("session_id"), wanted.get("session"))
+                for given in found
+                if _among(given.get("session_id"), wanted.get("session"))
                 and _among(given.get("key"), wanted.get("key"))
                 and _among((given.get("feedback_source") or {}).get("type"), wanted.get("source"))
             ]

@@ -86,3 +86,24 @@ def feedback(recorder):
 def jobs(deployment, since=0):
     """The jobs that were paid."""
     return [job for job in deployment.jobs[since:] if job["run_type"] == "FULL"]
+
+
+def store_runs(recorder, number, *, size=100):
+    """Root runs as if they had been sent, quickly; each says something of about so many letters."""
+    for index in range(number):
+        start, run_id = START + timedelta(seconds=index), str(uuid7())
+        text = f"{index} " + ("a long answer " if index % 2 else "SHORT ") * (size // 10)
+        run = {
+            "id": run_id,
+            "trace_id": run_id,
+            "dotted_order": f"{start:%Y%m%dT%H%M%S%f}Z{run_id}",
+            "name": "answer",
+            "run_type": "chain",
+            "inputs": {"question": f"{index}?"},
+            "outputs": {"text": text},
+            "start_time": start.isoformat(),
+            "end_time": start.isoformat(),
+            "session_name": "app",
+            "extra": {"metadata": {"thread_id": f"thread {index // 5}"}},
+        }
+        recorder.take_run(run, update=False)
