@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from langsmith.utils import LangSmithError
 
 from langchain_sutro._core.results import model_warnings
 from langchain_sutro._core.rows import dump_row, spool_rows
@@ -20,6 +23,7 @@ from langchain_sutro._core.tracing import (
     stable_id,
 )
 from langchain_sutro.errors import SutroJobError
+from langchain_sutro.evaluation.client_failures import client_failures
 from langchain_sutro.evaluation.experiment import EVALUATORS, Experiment, RunRef, judged_ids
 from langchain_sutro.evaluation.jobs import noted_job, results_of
 from langchain_sutro.evaluation.judge_answers import JudgeAnswer, JudgeAnswers, answer_of
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from langsmith import Client
+    from langsmith.evaluation import EvaluationResult
     from langsmith.run_trees import RunTree
     from langsmith.schemas import Run, TracerSession
 
@@ -49,6 +54,8 @@ __all__ = ["JudgeTask", "choose_runs", "finish_task"]
 # So many judge's runs are in memory at once. LangSmith's client queues 10,000 operations and drops
 # the rest, so it is flushed in between.
 _PORTION = 500
+# Seconds between attempts to write a portion.
+_PAUSES = (1, 2, 4, 8, 16, 32)
 
 
 @dataclass(frozen=True)
@@ -302,27 +309,51 @@ class _Verdicts:
     def _write_portion(
         self, verdicts: Sequence[_Verdict], found: JudgedRuns, *, resumed: bool
     ) -> None:
+        given = [(one, self._feedback(one)) for one in verdicts]
+        for pause in _PAUSES:
+            with client_failures() as failures:
+                refused = self._send(given, look_first=resumed)
+            if not failures:
+                break
+            # Such as a rate limit that lasted longer than the client's own patience.
+            time.sleep(pause)
+            resumed = True
+        else:
+            raise LangSmithError(
+                f"LangSmith does not accept the feedback of judge {self.task.key!r}; its client "
+                "has logged why. The next call writes what is missing, without another job."
+            )
+        found.refused += refused
+        for one, results in given:
+            self._count(one, results, found)
+
+    def _send(
+        self, given: Sequence[tuple[_Verdict, list[EvaluationResult]]], *, look_first: bool
+    ) -> int:
+        """Send runs and feedback, except what was sent before; how much was refused."""
         # It remembers what it wrote, so there is a new one each time.
         experiment = Experiment(self.task.client, self.task.project)
-        runs = [one.run for one in verdicts if one.run is not None]
-        if resumed:
+        runs = [one.run for one, _ in given if one.run is not None]
+        if look_first:
             experiment.look_for_runs(EVALUATORS, runs)
-            experiment.look_for_feedback([one.chosen.id for one in verdicts])
+            experiment.look_for_feedback([one.chosen.id for one, _ in given])
         experiment.write_runs(runs)
-        for one in verdicts:
-            self._write_feedback(experiment, one, found)
+        for one, results in given:
+            experiment.write_feedback(one.chosen, results)
         experiment.close(ended=False)
-        found.refused += experiment.refused
+        return experiment.refused
 
-    def _write_feedback(self, experiment: Experiment, one: _Verdict, found: JudgedRuns) -> None:
-        key = self.task.key
+    def _feedback(self, one: _Verdict) -> list[EvaluationResult]:
         source = None if one.run is None else one.run.id
         results = self.task.judge.feedback(one.outcome, source_run_id=source)["results"]
         for result in results:
             result.key = self.task.versioned(result.key)
+        return results
+
+    def _count(self, one: _Verdict, results: Sequence[EvaluationResult], found: JudgedRuns) -> None:
+        key = self.task.key
         answers = found.answers.setdefault(key, JudgeAnswers())
         answers.add(one.chosen.id, one.chosen.start_time, answer_of(results))
-        experiment.write_feedback(one.chosen, results)
         found.judged[key] = found.judged.get(key, 0) + 1
         if (results[0].extra or {}).get("error"):
             found.failed[key] = found.failed.get(key, 0) + 1

@@ -42,10 +42,11 @@ def main():
 
 def _proof(asked, langsmith, deployment, processes):
     moments = random.Random(asked.seed)
-    # A call sends at least as many requests as there are portions of 500 verdicts, twice.
-    most = max(2, asked.runs // 500 * 2 // max(1, asked.kills))
+    # A whole call reads with a request for 100 runs, and sends six times as many: ten calls that
+    # are killed after so many do not complete it.
+    most = asked.runs // 70
     for _ in range(asked.kills):
-        moment = moments.randrange(1, most + 10)
+        moment = moments.randrange(1, most)
         _told(f"killed at request {moment}", langsmith, processes, kill=moment)
     peaks = [_told("call", langsmith, processes)]
     reads = sum(path.endswith("/runs/query") for _, path in langsmith.requests)

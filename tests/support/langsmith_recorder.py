@@ -6,6 +6,7 @@ queries, as far as tracing and evaluation use them; `LangSmithStore` holds and j
 
 import json
 import re
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ class LangSmithRecorder(AnnotationQueues, LangSmithStore):
         answers: An event without which nothing is answered.
         status: If set, the answer to every request that sends runs or feedback.
         limited: How many of the next queries are answered with 429.
+        limited_sends: How many of the next requests that send runs or feedback are.
         selects: The fields that queries asked for.
         has_items: Whether it is a server whose annotation queues have items.
         on_request: Called before each request is carried out, if set.
@@ -50,6 +52,7 @@ class LangSmithRecorder(AnnotationQueues, LangSmithStore):
         self.answers.set()
         self.status = None
         self.limited = 0
+        self.limited_sends = 0
         self.selects = []
         super().__init__()
 
@@ -64,7 +67,7 @@ class LangSmithRecorder(AnnotationQueues, LangSmithStore):
         class Handler(_Handler):
             owner = recorder
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
@@ -83,10 +86,11 @@ class LangSmithRecorder(AnnotationQueues, LangSmithStore):
 
         return Client(api_url=self.url, api_key="lsv2_test", **options)
 
-    def is_limited(self):
-        """Whether this query is one of those that are answered with 429."""
+    def is_limited(self, kind="limited"):
+        """Whether this request is one of those that are answered with 429."""
         with self._lock:
-            left, self.limited = self.limited, max(0, self.limited - 1)
+            left = getattr(self, kind)
+            setattr(self, kind, max(0, left - 1))
         return left > 0
 
     def wait(self):
@@ -103,6 +107,13 @@ class LangSmithRecorder(AnnotationQueues, LangSmithStore):
         deadline = time.monotonic() + seconds
         while not condition() and time.monotonic() < deadline:
             time.sleep(0.02)
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        # A client that was killed is no fault of the server.
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -142,6 +153,9 @@ class _Handler(BaseHTTPRequestHandler):
         sends = self.command in ("POST", "PATCH") and path.startswith(("/runs", "/feedback"))
         if sends and owner.status is not None:
             self._answer(owner.status, {"detail": "as told"})
+            return
+        if sends and not path.endswith("/query") and owner.is_limited("limited_sends"):
+            self._answer(429, {"detail": "too many requests"})
             return
         for method, pattern, route in _ROUTES:
             found = re.fullmatch(pattern, path)
