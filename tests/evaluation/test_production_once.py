@@ -26,11 +26,11 @@ def judged_once(langsmith, judging, runs):
 
 @pytest.mark.slow
 def test_calls_that_are_killed_at_ten_moments_are_completed(judging, langsmith):
-    runs = trace(langsmith, 80)
+    runs = trace(langsmith, 100)
     moments = random.Random(11)
     with JudgingProcesses(langsmith, portion=5) as processes:
         for _ in range(10):
-            # There are 64 portions of runs and of feedback to send, so none of these ends by itself.
+            # With 80 portions of runs and of feedback to send, none of these ends by itself.
             processes.call_and_kill(moments.randrange(1, 15))
         assert processes.call() == [0]
         assert judged_once(langsmith, judging, runs)
