@@ -20,16 +20,32 @@ from langchain_sutro._core.staging import (
     submit_parts,
 )
 from tests.clusters.rows import judged, row
+from tests.support.object_storage import BUCKET, SECRET, object_storage
 
 SCHEMA = pa.schema([("label", pa.string())])
-BOTH = ("directory", "memory")
 
 
-@pytest.fixture(params=BOTH)
+@pytest.fixture(scope="module")
+def _object_storage():
+    with object_storage() as running:
+        yield running
+
+
+@pytest.fixture
+def store(_object_storage):
+    """Object storage with an empty bucket."""
+    _object_storage.clear()
+    return _object_storage
+
+
+@pytest.fixture(params=["directory", "memory", "objects"])
 def address(request, tmp_path):
-    """A stage on a disk, and one behind a URL."""
+    """A stage on a disk, and some behind a URL."""
     if request.param == "directory":
         return str(tmp_path / "stage")
+    if request.param == "objects":
+        request.getfixturevalue("store")
+        return f"s3://{BUCKET}/stage"
     fsspec = pytest.importorskip("fsspec")
     system = fsspec.filesystem("memory")
     system.store.clear()
@@ -218,6 +234,26 @@ def test_results_stand_beside_the_rows_that_they_are_of(staged, deployment, monk
     assert deployment.api_key.encode() not in sent
     monkeypatch.setenv("SUTRO_API_URL", deployment.url)
     monkeypatch.setenv("SUTRO_API_KEY", deployment.api_key)
+    worker = pickle.loads(sent)
+    rows = [one for number in range(3) for one in worker.read(number).to_pylist()]
+    assert [one.pop("confidence_score") for one in rows] == [None] * 10
+    assert rows == judged(10)
+
+
+def test_the_service_fetches_parts_in_object_storage_itself(
+    store, deployment, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SUTRO_API_URL", deployment.url)
+    monkeypatch.setenv("SUTRO_API_KEY", deployment.api_key)
+    writer = PartWriter(f"s3://{BUCKET}/leads", fields=["n"], max_rows_per_part=4)
+    function = SutroFunction("echo", poll_interval=0.05)
+    parts = written(pickle.loads(pickle.dumps(writer)), [table(*range(10))])
+    group = submit_parts(function, writer.stage, parts, tmp_path / "jobs.json").wait()
+    jobs = [job.job_id for job in group.jobs]
+    assert [path.split("/")[:4] for path in store.fetched()] == [["", BUCKET, "leads", "sent"]] * 3
+    reader = PartReader(writer.stage, parts, jobs, OutputColumns(SCHEMA), client=function.client)
+    sent = pickle.dumps(reader)
+    assert SECRET.encode() not in sent
     worker = pickle.loads(sent)
     rows = [one for number in range(3) for one in worker.read(number).to_pylist()]
     assert [one.pop("confidence_score") for one in rows] == [None] * 10

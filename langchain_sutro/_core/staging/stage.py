@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import uuid
 from contextlib import suppress
@@ -141,8 +142,13 @@ class _Remote:
         self._system.pipe_file(self._inner(name), bytes(content))
 
     def create(self, name: str, content: bytes) -> bool:
+        if self.size(name) is not None:
+            return False
+        # Older versions of fsspec cannot leave the decision to the store.
+        knows = "mode" in inspect.signature(self._system.pipe_file).parameters
+        how = {"mode": "create"} if knows else {}
         try:
-            self._system.pipe_file(self._inner(name), content, mode="create")
+            self._system.pipe_file(self._inner(name), content, **how)
         except FileExistsError:
             return False
         return True
