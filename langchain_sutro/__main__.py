@@ -37,7 +37,8 @@ examples:
 """
 _RUNS_DESCRIPTION = """\
 Judges the runs of a LangSmith project that have no feedback yet, and prints what it did as JSON.
-It can be run every hour. The file has the arguments of langchain_sutro.evaluate_runs:
+It can be run every hour. The file has the arguments of langchain_sutro.evaluate_runs; with
+"threads: true" each row is a whole conversation, which is judged idle_minutes after its last run:
 
   project: my-app
   since_hours: 24
