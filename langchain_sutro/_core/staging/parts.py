@@ -209,13 +209,14 @@ class PartWriter:
     def _write(self, table: Any, name: str) -> StagedPart:
         schema = self._schema()
         spool_rows(table_for(table, self._fields, schema))
-        content = _parquet(table)
-        digest = hashlib.sha256(content).hexdigest()[:16]
-        part = StagedPart(f"{name}-{digest}.parquet", table.num_rows, len(content))
+        content, sent = _parquet(table), b""
         if not self._sends_all:
             chosen = self._columns().chosen(table.column_names)
-            sent = table.select(list(chosen.values())).rename_columns(list(chosen))
-            self.stage.write(f"{_SENT}/{part.name}", _parquet(sent))
+            sent = _parquet(table.select(list(chosen.values())).rename_columns(list(chosen)))
+        digest = hashlib.sha256(content + sent).hexdigest()[:16]
+        part = StagedPart(f"{name}-{digest}.parquet", table.num_rows, len(content))
+        if sent:
+            self.stage.write(f"{_SENT}/{part.name}", sent)
         self.stage.write(f"{_ROWS}/{part.name}", content)
         return part
 
