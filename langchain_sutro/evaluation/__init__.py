@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from langchain_sutro.evaluation.pairing import ExamplePair
     from langchain_sutro.evaluation.plots import plot_confusion, plot_coverage, plot_reliability
     from langchain_sutro.evaluation.production import aevaluate_runs, evaluate_runs
+    from langchain_sutro.evaluation.report import ExperimentReport
     from langchain_sutro.evaluation.results import ExperimentResults
     from langchain_sutro.evaluation.review import asend_for_review, send_for_review
     from langchain_sutro.evaluation.review_labels import areviewed, reviewed
@@ -34,6 +35,7 @@ __all__ = [
     "ComparedFigure",
     "ExamplePair",
     "ExperimentComparison",
+    "ExperimentReport",
     "ExperimentResults",
     "ExperimentRow",
     "ExperimentSummary",
@@ -80,6 +82,7 @@ __getattr__, __dir__ = lazy_exports(
         "plot_confusion": "plots",
         "plot_coverage": "plots",
         "plot_reliability": "plots",
+        "ExperimentReport": "report",
         "ExperimentResults": "results",
         "asend_for_review": "review",
         "send_for_review": "review",

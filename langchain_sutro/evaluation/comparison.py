@@ -14,8 +14,8 @@ from langchain_sutro.evaluation.pairing import pairs_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from langchain_sutro.evaluation.any_experiment import AnyExperiment
     from langchain_sutro.evaluation.compared_figures import ComparedFigure
-    from langchain_sutro.evaluation.results import ExperimentResults
 
 __all__ = ["ExperimentComparison", "compare_experiments", "comparison_table"]
 
@@ -95,8 +95,8 @@ class ExperimentComparison:
 
 @exported_from("langchain_sutro")
 def compare_experiments(
-    first: ExperimentResults,
-    second: ExperimentResults,
+    first: AnyExperiment,
+    second: AnyExperiment,
     *,
     common: bool = False,
     confidence_level: float = 0.95,
@@ -112,7 +112,7 @@ def compare_experiments(
     Several runs of one example count as one with their mean, because they are not independent.
 
     Args:
-        first: The experiment to compare with, such as the version in use.
+        first: The `ExperimentResults` to compare with, such as those of the version in use.
         second: The other one, such as a new version.
         common: Leave out examples that only one of them has; by default they are an error.
         confidence_level: Of the intervals.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_sutro._core.exports import exported_from
 from langchain_sutro.errors import SutroInputError
-from langchain_sutro.evaluation.results import ExperimentResults
+from langchain_sutro.evaluation.any_experiment import AnyExperiment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,9 +38,7 @@ class ExamplePair:
     second: tuple[ExperimentRow, ...]
 
 
-def pairs_of(
-    first: ExperimentResults, second: ExperimentResults, *, common: bool
-) -> list[ExamplePair]:
+def pairs_of(first: AnyExperiment, second: AnyExperiment, *, common: bool) -> list[ExamplePair]:
     """The examples of both experiments, in the order of the first.
 
     Args:
@@ -75,7 +73,7 @@ def pairs_of(
 
 
 def _by_example(results: Any, name: str) -> dict[str, tuple[ExperimentRow, ...]]:
-    if not isinstance(results, ExperimentResults):
+    if not isinstance(results, AnyExperiment):
         raise SutroInputError(
             f"The {name} is a {type(results).__name__}, and not the ExperimentResults of "
             "evaluate_dataset: only experiments have examples that can be compared one by one."

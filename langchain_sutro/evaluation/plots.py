@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from langchain_sutro._core.exports import exported_from
+from langchain_sutro._core.redaction import printable
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 
 if TYPE_CHECKING:
@@ -81,9 +82,17 @@ def plot_confusion(
             if count:
                 colour = "white" if shares[y][x] > 0.55 else _INK
                 axes.text(x, y, f"{count:,}", ha="center", va="center", color=colour)
-    short = [_clipped(name) for name in names]
-    axes.set_xticks(range(len(names)), short, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(names)), short)
+    short = [_clipped(printable(name)) for name in names]
+    # Labels are data, where a dollar sign starts no formula.
+    axes.set_yticks(range(len(names)), short, parse_math=False)
+    axes.set_xticks(
+        range(len(names)),
+        short,
+        rotation=45,
+        ha="right",
+        rotation_mode="anchor",
+        parse_math=False,
+    )
     axes.set_xlabel("answered")
     axes.set_ylabel("expected")
     axes.tick_params(length=0)

@@ -24,12 +24,14 @@ from langchain_sutro.evaluation.verdicts import Labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from os import PathLike
 
     from langsmith.evaluation import EvaluationResult
     from matplotlib.axes import Axes
 
     from langchain_sutro._core.results import BatchResults
     from langchain_sutro.evaluation.experiment_row import ExperimentRow
+    from langchain_sutro.evaluation.report import ExperimentReport
 
 __all__ = ["ExperimentResults"]
 
@@ -196,6 +198,66 @@ class ExperimentResults:
                 "whether a row is right, and confidence= the feedback to use as confidence."
             )
         return least_confidence(known, accuracy)
+
+    def report(
+        self,
+        path: str | PathLike[str] | None = None,
+        *,
+        title: str | None = None,
+        labels: Mapping[str, Mapping[Any, Any]] | None = None,
+        baseline: ExperimentResults | None = None,
+        show_values: bool = False,
+        rows: int = 10,
+        confidence_level: float = 0.95,
+    ) -> ExperimentReport:
+        """One page of HTML to pass on: figures with intervals, plots, errors, uncertain rows.
+
+        The page is self-contained: it has no scripts and loads nothing. By default it shows answers
+        only if they are labels (at most 40 different ones), and no inputs and comments, since who
+        reads a report need not be allowed to read those. Errors are shown without what looks like a
+        secret.
+
+        Args:
+            path: Where to save it: a local path, or a URL of a file system that fsspec knows.
+            title: Its title; defaults to the experiment's name.
+            labels: As for `summary`.
+            baseline: Another experiment on the same examples, which this one is compared with; see
+                `compare_experiments`.
+            show_values: Show the inputs and all answers of the listed rows, without images,
+                documents and secrets. Where `LANGSMITH_HIDE_INPUTS` or `LANGSMITH_HIDE_OUTPUTS` is
+                set, they stay hidden.
+            rows: How many rows each list has at most.
+            confidence_level: Of all intervals.
+
+        Raises:
+            SutroInputError: As `summary` and `compare_experiments`, or `rows` is negative.
+            SutroConfigurationError: There are labels or a baseline, and the extra `statistics` is
+                not installed. Without the extra `plots` the page says what plots need.
+            OSError: The file cannot be written.
+        """
+        from langchain_sutro.evaluation.report import report_of  # noqa: PLC0415 - needs this class
+
+        found = report_of(
+            self,
+            title=title,
+            labels=labels,
+            baseline=baseline,
+            show_values=show_values,
+            rows=rows,
+            confidence_level=confidence_level,
+        )
+        if path is not None:
+            found.save(path)
+        return found
+
+    @property
+    def models_by_job(self) -> dict[str, tuple[AnsweringModel, ...]]:
+        """The models that answered: those of the Function under test, and those of each judge."""
+        found = {"Function under test": self._models}
+        for name, job in self.jobs.items():
+            if name != "target":
+                found[f"judge {name.partition(':')[2]}"] = tuple(dict.fromkeys(job.models))
+        return found
 
     @property
     def _models(self) -> tuple[AnsweringModel, ...]:

@@ -1,15 +1,12 @@
 """The console in a real browser: the Chromium of the machine, driven by Playwright."""
 
 import re
-import shutil
 
 import pytest
 
 from langchain_sutro.local import LocalDeployment, LocalFunction
+from tests.support.browser import ARGUMENTS, CHROMIUM, SHOWN_COLOURS, contrast, luminance, rgb
 from tests.support.local_api import FUNCTIONS, LABEL, TEXT, client, end, submit
-
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 pytestmark = [
@@ -18,7 +15,6 @@ pytestmark = [
 ]
 
 EVIL = "<img src=x onerror=\"document.title='taken over'\">"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="module")
@@ -174,32 +170,8 @@ def test_every_control_has_a_name_and_headings_follow_each_other(page, deploymen
 def test_text_has_enough_contrast_in_light_and_dark(page, deployment, scheme):
     page.emulate_media(color_scheme=scheme)
     log_in(page, deployment)
-    seen = page.evaluate(
-        """() => [...document.querySelectorAll('h1, h2, p, th, td, a, button, label')]
-            .filter(it => it.checkVisibility())
-            .map(it => {
-                let back = it;
-                while (getComputedStyle(back).backgroundColor === 'rgba(0, 0, 0, 0)'
-                       && back.parentElement) back = back.parentElement;
-                return [getComputedStyle(it).color, getComputedStyle(back).backgroundColor];
-            })"""
-    )
+    seen = page.evaluate(SHOWN_COLOURS, "h1, h2, p, th, td, a, button, label")
     assert len(seen) > 10
     assert min(contrast(*map(rgb, pair)) for pair in seen) >= 4.5
     dark = luminance(rgb(seen[0][1])) < 0.2
     assert dark == (scheme == "dark")
-
-
-def rgb(text):
-    return [int(number) / 255 for number in re.findall(r"\d+", text)[:3]]
-
-
-def luminance(colour):
-    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(text, back):
-    """As WCAG 2 defines it."""
-    light, dark = sorted((luminance(text), luminance(back)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
