@@ -6,6 +6,7 @@ step and the largest memory of each process are printed. It is not part of `make
 most of the time is the local deployment's.
 """
 
+import argparse
 import json
 import os
 import re
@@ -150,10 +151,23 @@ def main(rows, objects):
             one.communicate("")
 
 
-if __name__ == "__main__":
-    if sys.argv[1] in ("store", "deployment"):
+def command():
+    """Read the command line, which the processes that are started here have too."""
+    if sys.argv[1:2] in (["store"], ["deployment"]):
         serve(sys.argv[1])
-    elif sys.argv[1] == "client":
+    elif sys.argv[1:2] == ["client"]:
         client(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
     else:
-        main(int(sys.argv[1]), int(sys.argv[2]))
+        parser = argparse.ArgumentParser(
+            prog="python -m tests.benchmarks.objects",
+            description=__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        parser.add_argument("rows", type=int, help="of the whole table")
+        parser.add_argument("objects", type=int, help="that the table is in")
+        options = parser.parse_args()
+        main(options.rows, options.objects)
+
+
+if __name__ == "__main__":
+    command()

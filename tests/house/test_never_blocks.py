@@ -8,7 +8,7 @@ import pytest
 from blockbuster import BlockingError
 from langchain_core.runnables import RunnableLambda
 
-from langchain_sutro import SutroClient, SutroFunction, SutroJob
+from langchain_sutro import SutroClient, SutroFunction, SutroJob, SutroJobGroup
 from tests.support.blocking_calls import guard
 from tests.support.calls import LEAD
 
@@ -63,6 +63,21 @@ async def test_parts_and_reuse_do_not_block(unblocked, tmp_path):
     function = SutroFunction("lead-qualifier", **unblocked)
     group = await function.asubmit_in_parts(ROWS[:30], 10, checkpoint=tmp_path / "m.json")
     assert len(await group.aresults()) == 30
+    assert (await group.awrite_results(tmp_path / "out"))["rows"] == 30
+
+
+async def test_files_that_are_a_job_each_do_not_block(unblocked, tmp_path):
+    paths = [tmp_path / f"{number}.csv" for number in range(2)]
+    for path in paths:
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(LEAD))
+            writer.writeheader()
+            writer.writerows(ROWS[:5])
+    function = SutroFunction("lead-qualifier", poll_interval=0.05, **unblocked)
+    place = tmp_path / "m.json"
+    group = await function.asubmit_in_parts(paths, max_jobs=1, checkpoint=place)
+    assert (await group.awrite_results(tmp_path / "out", inputs=True))["rows"] == 10
+    assert (await SutroJobGroup.aresume(place, client=function.client)).rows == 10
 
 
 async def test_a_traced_run_does_not_block(deployment, langsmith_recorder):
