@@ -63,7 +63,7 @@ def test_the_evaluation_is_recorded_where_langsmith_is_configured(
     ]
     assert len(langsmith_recorder.examples) == 150
     keys = Counter(one["key"] for one in langsmith_recorder.feedback)
-    assert keys == {"right": 150, "grounded": 150, "grounded_later": 150}
+    assert keys == {"right": 300, "grounded": 150, "grounded_later": 150}
 
 
 @pytest.mark.slow
@@ -171,7 +171,7 @@ USES = {
     "local": r"langchain_sutro\.local",
     "agents": r"(?:from|import) lang(?:chain\.|graph)|langchain_sutro\.middleware",
     "plots": r"import matplotlib|\.plot_\w+\(|langchain_sutro\.plots",
-    "statistics": r"langchain_sutro\.statistics|\.threshold\(|compare\(",
+    "statistics": r"langchain_sutro\.statistics|\.threshold\(|compare\w*\(",
     "systemone": r"langchain_sutro\.systemone",
 }
 
