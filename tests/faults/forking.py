@@ -14,7 +14,7 @@ from langchain_sutro._core.jobs import calls
 from langchain_sutro._core.rows import open_table, spool_rows
 from langchain_sutro._core.rows import spool as _spool
 from langchain_sutro._core.service import private_files
-from tests.faults.functions import rows
+from tests.support.numbered_rows import rows
 
 COUNT = 40
 

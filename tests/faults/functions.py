@@ -19,14 +19,6 @@ def slowly(row: dict) -> dict:
     return echo(row)
 
 
-def rows(count: int) -> list[dict]:
-    return [{"n": str(index)} for index in range(count)]
-
-
-def labels(count: int) -> list[str]:
-    return [f"<{index}>" for index in range(count)]
-
-
 FUNCTIONS = [
     LocalFunction(
         "echo",

@@ -1,11 +1,17 @@
 """The network faults of a scenario, drawn from its seed."""
 
-from random import Random
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from langchain_sutro._core.service import submission
 from langchain_sutro._core.service.exchange import Policy
-from langchain_sutro.local.faults import Faults
+
+if TYPE_CHECKING:
+    from random import Random
+
+    # Processes that are started by the dozen take a second longer with it.
+    from langchain_sutro.local.faults import Faults
 
 PASSING = (408, 425, 429, 500, 502, 503, 504, 524)
 READ_SECONDS = 0.15

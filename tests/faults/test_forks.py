@@ -11,8 +11,9 @@ import pytest
 from langchain_sutro._core.service import private_files
 from langchain_sutro.local import LocalDeployment
 from tests.faults.forking import COUNT, ENDS, FORKS
-from tests.faults.functions import FUNCTIONS, labels
+from tests.faults.functions import FUNCTIONS
 from tests.faults.processes import environment, output, start
+from tests.support.numbered_rows import labels
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
@@ -37,7 +38,7 @@ KILLED = """
 import os, signal, sys
 from langchain_sutro import SutroFunction
 from langchain_sutro._core.jobs import calls
-from tests.faults.functions import rows
+from tests.support.numbered_rows import rows
 calls._FEW_ROWS = 0
 results = SutroFunction("echo").submit(rows(40)).results()
 assert len(results.to_arrow()) == 40

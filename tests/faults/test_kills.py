@@ -12,10 +12,11 @@ import pytest
 
 from langchain_sutro import SutroFunction, SutroJob
 from langchain_sutro.local import LocalDeployment
-from tests.faults.functions import FUNCTIONS, labels, rows
+from tests.faults.functions import FUNCTIONS
 from tests.faults.network_faults import patient
 from tests.faults.processes import Server, output, start, wait_until
 from tests.faults.scenario import token
+from tests.support.numbered_rows import labels, rows
 
 FEW, MANY = 12, 18_003
 # How long the server keeps what the killed process waits for.

@@ -8,8 +8,9 @@ import pytest
 from pyarrow import parquet
 
 from langchain_sutro.local import LocalDeployment
-from tests.faults.functions import FUNCTIONS, labels, rows
+from tests.faults.functions import FUNCTIONS
 from tests.faults.processes import output, start, wait_until
+from tests.support.numbered_rows import labels, rows
 from tests.support.object_storage import BUCKET, object_storage
 
 COUNT, JOBS = 12, 3

@@ -12,13 +12,14 @@ import pytest
 from langchain_sutro import SutroFunction, SutroJob, errors
 from langchain_sutro._core.jobs import calls
 from langchain_sutro.local import LocalDeployment
-from tests.faults.functions import FUNCTIONS, labels, rows
+from tests.faults.functions import FUNCTIONS
 from tests.faults.invariants import check_error, check_rows, told
 from tests.faults.network_faults import Quick
 from tests.faults.scenario import token
 from tests.support.amounts import amount
 from tests.support.calls import call, modes
 from tests.support.invariants import check
+from tests.support.numbered_rows import labels, rows
 
 SEEDS = amount(8, 32, "SUTRO_FAULTS_OUTAGES")
 KEY = "sk_of_these_tests"

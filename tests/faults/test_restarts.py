@@ -12,8 +12,9 @@ from langchain_sutro import SutroClient, SutroFunction, SutroJobGroup, errors
 from langchain_sutro._core.jobs import checkpoint, contents, parts
 from langchain_sutro._core.jobs.memory import memory
 from langchain_sutro.local import LocalDeployment
-from tests.faults.functions import FUNCTIONS, labels, rows
+from tests.faults.functions import FUNCTIONS
 from tests.faults.network_faults import patient
+from tests.support.numbered_rows import labels, rows
 from tests.support.object_storage import BUCKET, object_storage
 
 SEED = int(os.environ.get("SUTRO_FAULTS_SEED", "1"))

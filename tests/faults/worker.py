@@ -5,8 +5,8 @@ import sys
 from datetime import timedelta
 
 from langchain_sutro import SutroClient, SutroFunction, SutroJobGroup, errors
-from tests.faults.functions import rows
 from tests.faults.network_faults import patient
+from tests.support.numbered_rows import rows
 
 
 def main(verb: str, place: str, count: str) -> None:

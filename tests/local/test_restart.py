@@ -160,7 +160,7 @@ def test_a_signal_stops_the_command_cleanly(tmp_path, number):
         names = {one["name"] for one in api.get("/local/functions").json()["functions"]}
     assert names == {"lead-qualifier", "lead-extractor", "any-question"}
     process.send_signal(number)
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=100)
     assert (process.returncode, errors) == (0, "")
     assert output == ""
 

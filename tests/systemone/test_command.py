@@ -80,7 +80,7 @@ def test_it_serves_the_models_of_the_file(start):
         assert answers["worth_a_call"]["noul"] > 0.5
     assert httpx.post(f"{url}/v1/systemone", json=body).status_code == 401
     process.terminate()
-    output, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=100)
     assert (output, errors) == ("", "")
 
 
