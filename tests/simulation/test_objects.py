@@ -54,6 +54,7 @@ def test_each_object_is_paid_once_and_no_row_is_lost(seed, tmp_path):
     play(seed, tmp_path, SMALL)
 
 
+@pytest.mark.timeout(600)
 def test_the_scenarios_have_what_they_are_for(tmp_path):
     stories = play_all(range(10, 30), tmp_path)
     services = [story.service for story in stories]
@@ -126,8 +127,10 @@ BREAKS = {
 }
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("broken", BREAKS.values(), ids=BREAKS)
 def test_the_simulation_notices(broken, monkeypatch, tmp_path):
     broken(monkeypatch)
     with pytest.raises(BrokenInvariantError):
-        play_all(range(100), tmp_path)
+        # The rarest is noticed by the 37th seed.
+        play_all(range(30, 130), tmp_path)
