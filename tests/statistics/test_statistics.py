@@ -35,6 +35,23 @@ def judged(true_positives, false_negatives, true_negatives, false_positives):
     return labels, verdicts
 
 
+def plug_in_interval(passed, verdicts, right, labelled, z=1.959964):
+    """The 95 % interval of Lee et al., from shares to which a few rows of each kind are added."""
+    raw, sensitivity, specificity = (
+        (passed + z**2 / 2) / (verdicts + z**2),
+        *((count + 1) / (labelled + 2) for count in right),
+    )
+    slope = sensitivity + specificity - 1
+    share = (raw + specificity - 1) / slope
+    of_pass = sensitivity * (1 - sensitivity) / (labelled + 2)
+    of_fail = specificity * (1 - specificity) / (labelled + 2)
+    centre = share + 2 * z**2 * (share * of_pass - (1 - share) * of_fail)
+    spread = raw * (1 - raw) / (verdicts + z**2)
+    spread += share**2 * of_pass + (1 - share) ** 2 * of_fail
+    half = z * math.sqrt(spread) / slope
+    return centre - half, centre + half
+
+
 class TestJudgeRates:
     def test_rates_are_shares_of_the_labelled_rows(self):
         rates = judge_rates(*judged(80, 20, 45, 5))
@@ -140,6 +157,28 @@ class TestPassRate:
         for verdicts in ([True] * 9, [True] * 100):
             with pytest.raises(SutroInputError, match="10 labelled rows cannot be among"):
                 pass_rate(verdicts, rates, includes_labelled=True)
+
+    @pytest.mark.parametrize(
+        ("share", "specificity", "sensitivity", "verdicts", "labelled"),
+        [
+            (0.5, 0.7, 0.9, 1000, 500),
+            (0.8, 0.85, 0.9, 2000, 400),
+            (0.3, 0.95, 0.8, 5000, 1000),
+            (0.695, 0.8, 0.9, 200, 100),
+        ],
+    )
+    def test_the_interval_of_lee_et_al_is_nearly_the_same(
+        self, share, specificity, sensitivity, verdicts, labelled
+    ):
+        """Away from 0 and 1: "How to Correctly Report LLM-as-a-Judge Evaluations" (2025)."""
+        right = round(sensitivity * labelled), round(specificity * labelled)
+        rates = judge_rates(*judged(right[0], labelled - right[0], right[1], labelled - right[1]))
+        raw = share * sensitivity + (1 - share) * (1 - specificity)
+        passed = round(raw * verdicts)
+        found = pass_rate([True] * passed + [False] * (verdicts - passed), rates).corrected
+        low, high = plug_in_interval(passed, verdicts, right, labelled)
+        assert found.value == pytest.approx(share, abs=0.003)
+        assert (found.low, found.high) == pytest.approx((low, high), abs=0.004)
 
     def test_known_rates_leave_wilsons_interval(self):
         perfect = Estimate(1.0, 1.0, 1.0)
