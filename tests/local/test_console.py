@@ -85,7 +85,7 @@ def test_rows_of_no_job_are_404_and_odd_pages_422(api):
 
 
 def test_the_latest_requests_are_shown_without_contents_secrets_or_the_console_itself(api):
-    api.post("/functions/echo/run", json={"input": "a private text"})
+    run = api.post("/functions/echo/run", json={"input": "a private text"})
     api.get("/storage/x", params={"signature": "secret", "expires": 1})
     api.get("/list-jobs", headers={"x-sutro-console": "1"})
     for path in FILES:
@@ -94,7 +94,8 @@ def test_the_latest_requests_are_shown_without_contents_secrets_or_the_console_i
     newest = answer.json()["requests"]
     assert [one["path"] for one in newest[:2]] == ["/v1/local/requests", "/v1/storage/x"]
     assert newest[2]["path"] == "/v1/functions/echo/run"
-    assert (newest[2]["status"], newest[2]["size"]) == (200, 26)
+    # Versions of httpx write JSON with and without spaces.
+    assert (newest[2]["status"], newest[2]["size"]) == (200, len(run.request.content))
     assert abs(time.time() - time_of(newest[2])) < 60
     assert "private" not in answer.text
     assert "secret" not in answer.text
