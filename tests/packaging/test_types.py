@@ -49,12 +49,14 @@ def test_pyright_agrees(tools):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_installed_package_has_a_type_for_every_public_symbol(tools, for_newcomers):
-    # With the extra `agents`, whose classes are in the package's own types.
+    # With the extra `agents`, whose classes are in the package's own types. Those of Ray are large
+    # and in no environment that has pyright; mypy checks `langchain_sutro.ray` without them.
     said = pyright(tools, for_newcomers, "--ignoreexternal", "--verifytypes", "langchain_sutro")
     unknown = [
         symbol["name"]
         for symbol in said["typeCompleteness"]["symbols"]
         if symbol["isExported"] and not symbol["isTypeKnown"] and not symbol["isTypeAmbiguous"]
+        if not symbol["name"].startswith("langchain_sutro.ray.")
     ]
     assert unknown == []
     assert said["typeCompleteness"]["exportedSymbolCounts"]["withKnownType"] > 500

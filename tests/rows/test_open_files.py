@@ -186,7 +186,7 @@ SAID = {
     "dataset-6f1c": "Dataset ids of the service are not taken",
     "": "A string is a table only if",
     "please judge this secret": "put a single prompt into a list",
-    "az://container/leads.csv?secret": "must begin with https://, s3:// or gs://",
+    "ftp://host/leads.csv?secret": "must begin with https://, s3://, gs:// or az://",
     "missing/leads.parquet": r"There is no file 'leads\.parquet'",
     "leads.csv.gz": r"There is no file 'leads\.csv\.gz'",
     "x" * 5000 + ".csv": "A string is a table only if",
