@@ -8,11 +8,15 @@ methods hold the Runnable and its inputs.
 from __future__ import annotations
 
 import asyncio
+import dis
+import gc
 import logging
 import sys
 import time
 from contextlib import suppress
 from functools import cache
+from itertools import accumulate, chain, compress, repeat, starmap, takewhile, tee
+from operator import attrgetter, truth
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,8 +27,8 @@ from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.functions.contents import holds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import CodeType, FrameType
+    from collections.abc import Callable, Iterator, Mapping
+    from types import CodeType
 
     from langchain_core.runnables import RunnableConfig
 
@@ -34,6 +38,7 @@ OnManyCalls = Literal["warn", "error", "ignore"]
 
 _logger = logging.getLogger("langchain_sutro")
 
+_CODE, _OFFSET, _VARIABLES = map(attrgetter, ("f_code", "f_lasti", "f_locals"))
 _LOOP = asyncio.BaseEventLoop.run_forever.__code__
 # Seconds between two looks at the frames, while nothing is found and while the calls are refused.
 _INTERVAL = 1.0
@@ -52,35 +57,74 @@ def _codes() -> frozenset[CodeType]:
     return frozenset(method.__code__ for method in (*methods, Runnable.batch_as_completed))
 
 
+@cache
+def _places() -> frozenset[tuple[int, int]]:
+    """Where in this code and in that of event loops a thread may be, by the code's id and offset.
+
+    Not at the end: the variables of a function that returns are being freed.
+    """
+    return frozenset(
+        (id(code), offset)
+        for code in (*_codes(), _LOOP)
+        for offset in {*range(0, len(code.co_code), 2)} - _returns(code)
+    )
+
+
+def _returns(code: CodeType) -> set[int]:
+    found = dis.get_instructions(code)
+    return {one.offset for one in found if one.opname.startswith("RETURN_")}
+
+
 def batches_in_progress() -> Iterator[tuple[Any, list[Any]]]:
     """Each Runnable whose `batch` calls it for each row just now, and the inputs of the batch."""
-    codes = _codes()
-    for frame in _frames():
-        if frame.f_code in codes:
-            known = frame.f_locals
-            step, inputs = known.get("self"), known.get("inputs")
-            if step is not None and isinstance(inputs, list):
-                yield step, inputs
+    for known in _variables():
+        step, inputs = known.get("self"), known.get("inputs")
+        if step is not None and isinstance(inputs, list):
+            yield step, inputs
 
 
-def _frames() -> Iterator[FrameType]:
-    """The frames of all threads, and of the coroutines that wait on their event loops."""
+def _variables() -> Iterator[Mapping[str, Any]]:
+    """The variables of LangChain's methods in all threads, and in the tasks of their loops."""
     loops: set[asyncio.AbstractEventLoop] = set()
     with suppress(RuntimeError):  # no event loop runs in this thread
         loops.add(asyncio.get_running_loop())
-    for top in list(sys._current_frames().values()):  # noqa: SLF001 - documented
-        frame: FrameType | None = top
-        while frame is not None:
-            if frame.f_code is _LOOP:
-                loops.add(frame.f_locals["self"])
-            yield frame
-            frame = frame.f_back
+    for code, known in _in_threads():
+        if code is _LOOP:
+            loops.add(known["self"])
+        else:
+            yield known
+    codes = _codes()
     for loop in loops:
         for task in asyncio.all_tasks(loop):
             waiting: Any = task.get_coro()
             while (inner := getattr(waiting, "cr_frame", None)) is not None:
-                yield inner
+                if inner.f_code in codes:
+                    yield inner.f_locals
                 waiting = waiting.cr_await
+
+
+def _in_threads() -> list[tuple[CodeType, dict[str, Any]]]:
+    """The code and variables of each call of `_places` in the threads of this process.
+
+    Threads that run change their frames, and Python may crash on a frame that is being left. So all
+    of it is one call of built-in functions, during which no other thread runs, nor the garbage
+    collector, which could let one run.
+    """
+    tops = chain.from_iterable(map(dict.values, starmap(sys._current_frames, ((),))))  # noqa: SLF001 - documented
+    stacks = map(accumulate, map(chain, zip(tops), repeat(repeat("f_back"))), repeat(getattr))
+    frames = chain.from_iterable(map(takewhile, repeat(truth), stacks))
+    coded, placed, all_frames = tee(frames, 3)
+    places = zip(map(id, map(_CODE, coded)), map(_OFFSET, placed), strict=True)
+    found = compress(all_frames, map(_places().__contains__, places))
+    of_code, of_variables = tee(found)
+    calls = zip(map(_CODE, of_code), map(dict, map(_VARIABLES, of_variables)), strict=True)
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return list(calls)
+    finally:
+        if collecting:
+            gc.enable()
 
 
 class ManyCalls:

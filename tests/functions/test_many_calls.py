@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -127,3 +129,39 @@ def test_nothing_is_said_of_what_makes_jobs_or_few_calls(judge, caplog):
 def test_a_gathered_function_is_not_called_in_real_time(judge, caplog):
     RunnableParallel(a=judge.gathered(quiet=0.05)).batch(LEADS, {"max_concurrency": 12})
     assert not warnings(caplog)
+
+
+def test_frames_are_read_while_threads_come_and_go():
+    """Python 3.11 crashes where the frame of a running thread is followed step by step."""
+    done = subprocess.run(
+        [sys.executable, "-c", CHURN], capture_output=True, text=True, check=False, timeout=100
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+CHURN = """
+import socket, sys, threading, time
+from langchain_core.runnables import RunnableLambda
+from langchain_sutro.functions.many_calls import batches_in_progress
+
+sys.setswitchinterval(1e-5)
+going_on = True
+
+def work(_):
+    kept = socket.socket()
+
+def churn():
+    while going_on:
+        RunnableLambda(work).batch([1, 2, 3])
+
+threads = [threading.Thread(target=churn) for _ in range(4)]
+for thread in threads:
+    thread.start()
+end, found = time.monotonic() + 2, 0
+while time.monotonic() < end or not found:
+    found += sum(inputs == [1, 2, 3] for _, inputs in batches_in_progress())
+going_on = False
+for thread in threads:
+    thread.join()
+print("done")
+"""

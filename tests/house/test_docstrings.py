@@ -249,6 +249,8 @@ def names(sutro_deployment, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(("module", "example"), list(fenced_examples()))
 def test_a_fenced_example_runs(module, example, names):
+    if module.startswith(("langchain_sutro.decisions", "langchain_sutro.systemone")):
+        pytest.importorskip("langchain_core.decisions")
     exec(compile(example, "example", "exec"), {**vars(import_module(module)), **names})
 
 

@@ -163,6 +163,8 @@ def test_every_make_target_exists(document):
 
 @pytest.mark.parametrize("module", sorted(set(re.findall(r"python -m ([\w.]+)", TEXT))))
 def test_every_module_that_is_run_explains_itself(module, tmp_path):
+    if module.startswith("langchain_sutro.systemone") and not HAS_DECISIONS:
+        pytest.skip("This langchain-core has no decision models.")
     done = subprocess.run(
         [sys.executable, "-m", module, "--help"],
         capture_output=True,
@@ -197,6 +199,8 @@ def test_every_name_of_ours_is_importable():
     homes = [langchain_sutro, errors, middleware]
     if HAS_DECISIONS:
         homes.append(import_module("langchain_sutro.decisions"))
+    else:
+        words.discard("SutroDecisionModel")
     missing = {name for name in words if not any(hasattr(home, name) for home in homes)}
     assert missing == set()
     for module in set(re.findall(r"`(langchain_sutro(?:\.\w+)+)`", TEXT)):

@@ -21,6 +21,7 @@ from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -499,7 +500,8 @@ _CONVERSIONS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] =
     (timedelta, _duration),
     ((bytes, bytearray), _bytes),
     (SECRETS, _secret),
-    (UUID, str),
+    # Interfaces are addresses too. Older versions of pydantic do not write these.
+    ((UUID, IPv4Address, IPv6Address, IPv4Network, IPv6Network), str),
     (Decimal, _decimal),
     (BaseModel, _model),
     (Mapping, dict),
