@@ -1,6 +1,7 @@
 """The console in a real browser: the Chromium of the machine, driven by Playwright."""
 
 import re
+import threading
 
 import pytest
 
@@ -120,14 +121,21 @@ def test_jobs_progress_and_their_rows_are_shown(page, deployment, api):
 
 
 def test_a_running_job_shows_how_far_it_is(page, deployment, api):
+    going_on = threading.Event()
+
+    def held(text: str) -> str:
+        going_on.wait(60)
+        return text
+
+    deployment.publish("held", held)
     log_in(page, deployment)
-    deployment.faults.add_job("echo", rows_per_second=0.4)
-    job_id = submit(api, "echo", [{"text": "x"}])
+    job_id = submit(api, "held", [{"text": "x"}])
     row = page.get_by_role("row").filter(has_text=job_id)
     row.get_by_text(re.compile("QUEUED|STARTING|RUNNING")).wait_for()
     row.get_by_role("button", name=f"Show rows of {job_id}").click()
     table = page.get_by_role("table", name=f"Rows of {job_id}")
     table.get_by_text("not finished").wait_for()
+    going_on.set()
     row.get_by_text("SUCCEEDED").wait_for()
     # The rows that are shown are read again until all of them are finished.
     table.get_by_text("not finished").wait_for(state="hidden")
