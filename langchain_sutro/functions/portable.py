@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from langchain_core.runnables import RunnableSerializable
@@ -41,9 +42,9 @@ class Portable(RunnableSerializable[Input, Output]):
     def _hide_typos(cls, values: Any) -> Any:
         return without_secrets_of_typos(cls, values)
 
+    @abstractmethod
     def _prepare(self, changed: Mapping[str, Any] | None = None) -> None:
         """Make what is derived from the fields, or from those of them that changed."""
-        raise NotImplementedError
 
     def __getstate__(self) -> dict[Any, Any]:
         state = super().__getstate__()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,6 +19,7 @@ from langchain_core.runnables import (
 
 from langchain_sutro import SutroFunction, one_job
 from langchain_sutro.errors import SutroConfigurationError
+from langchain_sutro.functions.many_calls import batches_in_progress
 from langchain_sutro.local import LocalDeployment
 
 LEADS = [{"query": f"We need {n} seats by Friday", "region": "APAC"} for n in range(12)]
@@ -131,8 +133,43 @@ def test_a_gathered_function_is_not_called_in_real_time(judge, caplog):
     assert not warnings(caplog)
 
 
-def test_frames_are_read_while_threads_come_and_go():
-    """Python 3.11 crashes where the frame of a running thread is followed step by step."""
+def deep(frames, ready, going_on):
+    if frames:
+        deep(frames - 1, ready, going_on)
+    else:
+        ready.wait()
+        going_on.wait()
+
+
+def events_of_a_look():
+    """How often Python calls, returns or resumes anything while the frames are read."""
+    events = []
+    sys.setprofile(lambda _frame, event, _argument: events.append(event))
+    try:
+        list(batches_in_progress())
+    finally:
+        sys.setprofile(None)
+    return len(events)
+
+
+def test_the_frames_of_running_threads_are_read_in_one_step():
+    """Between two steps a thread may leave its frame, and Python 3.11 can crash on that one."""
+    list(batches_in_progress())
+    alone = events_of_a_look()
+    ready, going_on = threading.Barrier(9), threading.Event()
+    threads = [threading.Thread(target=deep, args=(100, ready, going_on)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    try:
+        assert events_of_a_look() == alone
+    finally:
+        going_on.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_batches_are_found_while_threads_come_and_go():
     done = subprocess.run(
         [sys.executable, "-c", CHURN], capture_output=True, text=True, check=False, timeout=100
     )
