@@ -4,7 +4,6 @@ import asyncio
 import logging
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,7 +18,6 @@ from langchain_core.runnables import (
 
 from langchain_sutro import SutroFunction, one_job
 from langchain_sutro.errors import SutroConfigurationError
-from langchain_sutro.functions.many_calls import batches_in_progress
 from langchain_sutro.local import LocalDeployment
 
 LEADS = [{"query": f"We need {n} seats by Friday", "region": "APAC"} for n in range(12)]
@@ -133,48 +131,53 @@ def test_a_gathered_function_is_not_called_in_real_time(judge, caplog):
     assert not warnings(caplog)
 
 
-def deep(frames, ready, going_on):
+def test_the_frames_of_running_threads_are_read_in_one_step():
+    """Between two steps a thread may leave its frame, and Python 3.11 can crash on that one."""
+    alone, beside_others = output_of(EVENTS).split()
+    assert beside_others == alone
+
+
+def test_batches_are_found_while_threads_come_and_go():
+    assert output_of(CHURN) == "done\n"
+
+
+def output_of(program):
+    """What a program prints in a process of its own, which has no threads of other tests."""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# Prints how often Python calls, returns or resumes anything while the frames are read.
+EVENTS = """
+import sys, threading
+from langchain_sutro.functions.many_calls import batches_in_progress
+
+def deep(frames):
     if frames:
-        deep(frames - 1, ready, going_on)
+        deep(frames - 1)
     else:
         ready.wait()
         going_on.wait()
 
-
 def events_of_a_look():
-    """How often Python calls, returns or resumes anything while the frames are read."""
     events = []
     sys.setprofile(lambda _frame, event, _argument: events.append(event))
-    try:
-        list(batches_in_progress())
-    finally:
-        sys.setprofile(None)
+    list(batches_in_progress())
+    sys.setprofile(None)
     return len(events)
 
-
-def test_the_frames_of_running_threads_are_read_in_one_step():
-    """Between two steps a thread may leave its frame, and Python 3.11 can crash on that one."""
-    list(batches_in_progress())
-    alone = events_of_a_look()
-    ready, going_on = threading.Barrier(9), threading.Event()
-    threads = [threading.Thread(target=deep, args=(100, ready, going_on)) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    ready.wait()
-    try:
-        assert events_of_a_look() == alone
-    finally:
-        going_on.set()
-        for thread in threads:
-            thread.join()
-
-
-def test_batches_are_found_while_threads_come_and_go():
-    done = subprocess.run(
-        [sys.executable, "-c", CHURN], capture_output=True, text=True, check=False, timeout=100
-    )
-    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
-
+list(batches_in_progress())
+alone = events_of_a_look()
+ready, going_on = threading.Barrier(9), threading.Event()
+for _ in range(8):
+    threading.Thread(target=deep, args=(100,), daemon=True).start()
+ready.wait()
+print(alone, events_of_a_look())
+going_on.set()
+"""
 
 CHURN = """
 import socket, sys, threading, time
