@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from langchain_sutro import SutroJob, SutroJobGroup, errors
-from langchain_sutro._core.service import submission
+from langchain_sutro._core.service import job_search
 from langchain_sutro._core.service.exchange import Policy
 from langchain_sutro._core.service.submission import JobRequest
 from tests.support.calls import call, modes
@@ -143,7 +143,7 @@ def test_another_table_is_refused_although_every_part_has_its_job(echo, tmp_path
 def test_a_lost_part_is_found_behind_any_number_of_newer_jobs(
     echo, deployment, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(submission, "_PAGE", 2)
+    monkeypatch.setattr(job_search, "_PAGE", 2)
     checkpoint = tmp_path / "job.json"
     echo.submit_in_parts(rows(20), 10, checkpoint=checkpoint)
     for _ in range(8):

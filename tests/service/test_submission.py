@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_sutro._core.service import submission
+from langchain_sutro._core.service import job_search, submission
 from langchain_sutro._core.service.exchange import Service, is_id
-from langchain_sutro._core.service.submission import JobRequest, Marker, find_job, look_for
+from langchain_sutro._core.service.job_search import find_job, look_for
+from langchain_sutro._core.service.marker import Marker
+from langchain_sutro._core.service.submission import JobRequest
 from langchain_sutro.errors import (
     SubmissionUnknownError,
     SutroAPIError,
@@ -315,7 +317,7 @@ def test_the_newest_job_with_the_token_and_an_id_is_found(jobs):
 
 
 def test_a_list_without_an_end_is_given_up(monkeypatch):
-    monkeypatch.setattr(submission, "_MOST_PAGES", 50)
+    monkeypatch.setattr(job_search, "_MOST_PAGES", 50)
     numbers = count()
     script = Script(lambda _: answer(200, {"jobs": [], "next_cursor": str(next(numbers))}))
     told = script.tell(find_job(Service(DEPLOYMENT, script.policy), TOKEN))
@@ -398,4 +400,4 @@ def test_a_quota_that_fits_or_cannot_be_read_refuses_nothing(given_answer):
 def test_what_the_tests_break_is_there_to_be_broken():
     """The simulation replaces these by broken ones; a rename would disarm it."""
     assert callable(submission._post_once)
-    assert callable(submission._first_job)
+    assert callable(submission.first_job)

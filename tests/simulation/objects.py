@@ -10,7 +10,7 @@ from fsspec import AbstractFileSystem
 from pyarrow import parquet
 
 from langchain_sutro._core.service.driver import Response
-from langchain_sutro._core.service.submission import Marker
+from langchain_sutro._core.service.marker import Marker
 from tests.simulation.bodies import NO_HEADERS, Storage
 from tests.simulation.jobs import Job
 from tests.simulation.service import STORAGE, Service

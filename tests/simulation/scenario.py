@@ -4,14 +4,15 @@ import io
 from datetime import timedelta
 
 from langchain_sutro._core.service import exchange as _exchange
+from langchain_sutro._core.service import job_search
 from langchain_sutro._core.service import results as _results
 from langchain_sutro._core.service import runs as _runs
-from langchain_sutro._core.service import submission
 from langchain_sutro._core.service import watch as _watch
 from langchain_sutro._core.service.download import Download
 from langchain_sutro._core.service.driver import Request, Sleep
 from langchain_sutro._core.service.exchange import Policy
-from langchain_sutro._core.service.submission import JobRequest, Marker
+from langchain_sutro._core.service.marker import Marker
+from langchain_sutro._core.service.submission import JobRequest
 from langchain_sutro.errors import (
     SubmissionUnknownError,
     SutroAPIError,
@@ -238,7 +239,7 @@ class _Story:
         self.no_faults = True
         self.policy.pacer.not_before = 0.0
         made = self.made()
-        operation = submission.find_job(_exchange.Service(self.settings, self.policy), self.token)
+        operation = job_search.find_job(_exchange.Service(self.settings, self.policy), self.token)
         pages = 3 + service.strangers + service.newer
         found = self.drive(operation, pages * self.patience())
         if made is None:

@@ -16,8 +16,8 @@ import orjson
 from pydantic import SecretStr
 
 from langchain_sutro._core.service.driver import Response
+from langchain_sutro._core.service.marker import Marker
 from langchain_sutro._core.service.settings import Settings
-from langchain_sutro._core.service.submission import Marker
 from langchain_sutro.errors import SutroConnectionError, SutroTimeoutError
 from tests.simulation.bodies import NO_HEADERS, Storage, deliver, progress, with_headers
 from tests.simulation.jobs import STRANGERS, Job, confidences, outputs

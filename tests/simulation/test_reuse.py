@@ -5,7 +5,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from langchain_sutro._core.service.submission import JobRequest, Marker
+from langchain_sutro._core.service.marker import Marker
+from langchain_sutro._core.service.submission import JobRequest
 from langchain_sutro.errors import SutroServerError
 from tests.simulation.jobs import Table
 from tests.support.script import answer

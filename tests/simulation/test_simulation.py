@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from langchain_sutro._core.service import download, exchange, jobs, submission
+from langchain_sutro._core.service import download, exchange, job_search, jobs, submission
 from langchain_sutro._core.service import results as _results
 from langchain_sutro._core.service import runs as _runs
 from langchain_sutro._core.service import watch as _watch
@@ -137,12 +137,13 @@ def takes_up_any_job(monkeypatch):
 
 
 def reads_one_page(monkeypatch):
-    first = submission._first_job
+    first = job_search.first_job
 
     def one(*args, **options):
         return (yield from first(*args, **{**options, "pages": 1}))
 
-    monkeypatch.setattr(submission, "_first_job", one)
+    for module in (job_search, submission):
+        monkeypatch.setattr(module, "first_job", one)
 
 
 def believes_cancelling(monkeypatch):

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from langchain_sutro._core.service.exchange import Service
-from langchain_sutro._core.service.submission import JobRequest, Marker, reusable_job, submit_job
+from langchain_sutro._core.service.marker import Marker
+from langchain_sutro._core.service.submission import JobRequest, reusable_job, submit_job
 from tests.simulation.jobs import Table
 from tests.support.script import DEPLOYMENT, Script, answer
 

@@ -16,7 +16,8 @@ from langchain_sutro._core.rows.input_tables import (
     count_rows,
     schema_of_inputs,
 )
-from langchain_sutro._core.rows.json_rows import dump_row, encode_row, kind_name, loaded
+from langchain_sutro._core.rows.json_cells import kind_name, loaded
+from langchain_sutro._core.rows.json_rows import dump_row, encode_row
 from langchain_sutro._core.rows.json_schema import schema_problems
 from langchain_sutro._core.rows.model_names import incoming_names
 from langchain_sutro._core.rows.object_store import file_system, in_object_store, store_errors

@@ -13,7 +13,7 @@ from langchain_sutro._core.rows.arrow_rows import (
     rows_from_columns,
     take_batches,
 )
-from langchain_sutro._core.rows.json_rows import kind_name, loaded
+from langchain_sutro._core.rows.json_cells import kind_name, loaded
 from langchain_sutro.errors import SutroInputError
 
 if TYPE_CHECKING:

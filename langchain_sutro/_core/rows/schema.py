@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, RootModel, TypeAdapter, ValidationEr
 from pydantic.errors import PydanticUserError
 
 from langchain_sutro._core.rows.dumped_models import dumped
-from langchain_sutro._core.rows.json_rows import encode_row, is_missing
+from langchain_sutro._core.rows.json_cells import is_missing
+from langchain_sutro._core.rows.json_rows import encode_row
 from langchain_sutro._core.rows.json_schema import (
     kind_in_words,
     python_type,

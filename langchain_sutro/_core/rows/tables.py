@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from langchain_sutro._core.rows.columns import Columns
 from langchain_sutro._core.rows.frames import take_lazy_frame, take_pandas, take_stream
-from langchain_sutro._core.rows.json_rows import kind_name, loaded
+from langchain_sutro._core.rows.json_cells import kind_name, loaded
 from langchain_sutro._core.rows.remote import RemoteTable, is_remote, remote_table
 from langchain_sutro._core.rows.table_files import file_reader, is_open_file, open_file_reader
 from langchain_sutro.errors import SutroInputError

@@ -4,8 +4,10 @@ from langchain_sutro._core.service.cleanup import when_gone
 from langchain_sutro._core.service.clients import HTTPClient, check_client
 from langchain_sutro._core.service.driver import Operation, Session, arun, run
 from langchain_sutro._core.service.exchange import Policy, Service, endpoint, malformed, read
+from langchain_sutro._core.service.job_search import find_job, look_for
 from langchain_sutro._core.service.jobs import JobStatus, job_status, list_jobs
 from langchain_sutro._core.service.json_values import dump_json, parse_json
+from langchain_sutro._core.service.marker import Marker
 from langchain_sutro._core.service.part_file import PartFile
 from langchain_sutro._core.service.private_files import remove_private
 from langchain_sutro._core.service.results import (
@@ -27,11 +29,8 @@ from langchain_sutro._core.service.settings import Generation, Settings, check_u
 from langchain_sutro._core.service.steps import Step, Steps, arun_steps, blocking, run_steps
 from langchain_sutro._core.service.submission import (
     JobRequest,
-    Marker,
     Submitted,
     check_quota,
-    find_job,
-    look_for,
     made_no_job,
     reusable_job,
     submit_job,

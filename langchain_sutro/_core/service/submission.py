@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
-from langchain_sutro._core.service.driver import Body, Operation, Request, Response, Sleep, Timeout
+from langchain_sutro._core.service.driver import Body, Operation, Request, Response, Timeout
 from langchain_sutro._core.service.exchange import (
     Repeat,
     Service,
@@ -22,7 +20,9 @@ from langchain_sutro._core.service.exchange import (
     malformed,
     send_request,
 )
-from langchain_sutro._core.service.jobs import JobStatus, list_jobs
+from langchain_sutro._core.service.job_search import first_job, look_for
+from langchain_sutro._core.service.jobs import JobStatus
+from langchain_sutro._core.service.marker import Marker
 from langchain_sutro._core.service.runs import check_name, get_quotas
 from langchain_sutro.errors import (
     SubmissionUnknownError,
@@ -40,12 +40,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JobRequest",
-    "Marker",
     "Rows",
     "Submitted",
     "check_quota",
-    "find_job",
-    "look_for",
     "made_no_job",
     "reusable_job",
     "submit_job",
@@ -54,9 +51,6 @@ __all__ = [
 # Reading a large submission takes the service a while, and whoever stops waiting for the answer
 # does not know whether there is a job.
 _SUBMIT_SECONDS, _SHORTEST_SUBMIT, _WRITE_SECONDS = 300.0, 10.0, 120.0
-_PAGE = 100
-# No account has as many jobs; a service whose cursors have no end must not hold a caller for ever.
-_MOST_PAGES = 1000
 _NAME_LENGTH = 45
 _DESCRIPTION_LENGTH = 512
 # The smallest quota of rows that is documented.
@@ -274,7 +268,7 @@ def reusable_job(
         created = _time(job.get("datetime_created"))
         return created is not None and created + timedelta(hours=1) < since
 
-    job = yield from _first_job(service, wanted, until=older)
+    job = yield from first_job(service, wanted, until=older)
     if job is None:
         return None
     found = Marker.find(job.get("description"))
@@ -316,50 +310,6 @@ def check_quota(service: Service, priority: int, rows: int) -> Operation[None]:
         f"The table has {rows:,} rows, and job_priority={priority} takes {limits[priority]:,} "
         f"at most; {advice}."
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Marker:
-    """What this package writes into a description of a job, in order to find the job again.
-
-    Attributes:
-        token: Unique to one submission.
-        fingerprint: Equal for equal Function, data and options.
-        run: The hexadecimal id of the job's LangSmith run, if the token is not that.
-    """
-
-    token: str
-    fingerprint: str = ""
-    run: str = ""
-
-    @classmethod
-    def new(cls, fingerprint: str = "", token: str | None = None, run: str | None = None) -> Marker:
-        """A marker, by default with a fresh token."""
-        return cls(token or uuid.uuid4().hex, fingerprint, run or "")
-
-    @classmethod
-    def find(cls, description: object) -> Marker | None:
-        """The marker in a description, if there is one."""
-        found = _MARKER.search(description) if isinstance(description, str) else None
-        return cls(found[1], found[2] or "", found[3] or "") if found else None
-
-    def at_the_end_of(self, description: str) -> str:
-        """A description with this marker at its end; others, copied from a job, are left out."""
-        own = _ANY_MARKER.sub("", description)
-        own = own if own == description else own.rstrip()
-        return f"{own} {self}" if own else str(self)
-
-    def __str__(self) -> str:
-        same = f" same={self.fingerprint}" if self.fingerprint else ""
-        run = f" run={self.run}" if self.run else ""
-        return f"[langchain-sutro token={self.token}{same}{run}]"
-
-
-_ANY_MARKER = re.compile(
-    r"\[langchain-sutro token=([0-9a-f]{32})(?: same=([0-9a-f]{1,64}))?(?: run=([0-9a-f]{32}))?\]"
-)
-# Ours is the last word of a description; what stands before it is the user's.
-_MARKER = re.compile(_ANY_MARKER.pattern + r"\s*\Z")
 
 
 def _post_once(service: Service, content: Body | bytes, marker: Marker) -> Operation[str]:
@@ -431,76 +381,4 @@ def _submitted_id(response: Response, settings: Settings) -> str | None:
     for value in (answer.get("results"), answer.get("job_id"), nested):
         if is_id(value, settings):
             return str(value)
-    return None
-
-
-def look_for(
-    service: Service, token: str, *, pages: int | None = 3
-) -> Operation[dict[str, Any] | None]:
-    """`find_job` for a submission that may be under way: for a while, through any trouble.
-
-    Raises:
-        SutroAPIError, SutroConnectionError: The last look failed, so the job may well be there.
-    """
-    policy = service.policy
-    end = policy.clock() + policy.lookup_seconds
-    attempt = 0
-    while True:
-        try:
-            job = yield from find_job(service, token, pages=pages)
-        except (SutroConnectionError, SutroAPIError):
-            if policy.clock() >= end:
-                raise
-        else:
-            if job is not None or policy.clock() >= end:
-                return job
-        yield Sleep(policy.backoff(attempt, first=0.25))
-        attempt += 1
-
-
-def find_job(
-    service: Service, token: str, *, pages: int | None = None
-) -> Operation[dict[str, Any] | None]:
-    """The newest job whose description carries this token.
-
-    Args:
-        service: The deployment, and how patiently it is called.
-        token: Of a marker.
-        pages: How many pages of 100 jobs to look through, newest first; None for all.
-    """
-
-    def wanted(job: Mapping[str, Any]) -> bool:
-        marker = Marker.find(job.get("description"))
-        return marker is not None and marker.token == token
-
-    return (yield from _first_job(service, wanted, pages=pages))
-
-
-def _first_job(
-    service: Service,
-    wanted: Callable[[Mapping[str, Any]], bool],
-    *,
-    until: Callable[[Mapping[str, Any]], bool] = lambda _: False,
-    pages: int | None = None,
-) -> Operation[dict[str, Any] | None]:
-    """The first job, newest first, that is wanted and has an id."""
-    cursor: str | None = None
-    seen: set[str] = set()
-    most = _MOST_PAGES if pages is None else min(pages, _MOST_PAGES)
-    while len(seen) < most:
-        jobs, cursor = yield from list_jobs(service, limit=_PAGE, cursor=cursor)
-        for job in jobs:
-            if until(job):
-                return None
-            if is_id(job.get("job_id"), service.settings) and wanted(job):
-                return job
-        if not cursor or cursor in seen:
-            return None
-        seen.add(cursor)
-    if pages is None:
-        raise SutroAPIError(
-            f"The list of jobs has more than {_MOST_PAGES:,} pages, which were not all looked "
-            "through.",
-            status_code=200,
-        )
     return None
