@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import orjson
-from langsmith.utils import LangSmithRateLimitError
+from langsmith.utils import LangSmithError, LangSmithRateLimitError
+
+from langchain_sutro._core.service import seconds_asked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from langsmith import Client
     from langsmith.schemas import TracerSession
@@ -45,13 +48,14 @@ def ask(
     options: dict[str, Any] = {} if params is None else {"params": params}
     if body is not None:
         options["data"] = orjson.dumps(body)
-    return client.request_with_retries(
-        "GET" if body is None else "POST",
-        path,
-        request_kwargs=options,
-        stop_after_attempt=_ATTEMPTS,
-        handle_response=_wait_if_limited,
-    ).json()
+    with _readable(path):
+        return client.request_with_retries(
+            "GET" if body is None else "POST",
+            path,
+            request_kwargs=options,
+            stop_after_attempt=_ATTEMPTS,
+            handle_response=_wait_if_limited,
+        ).json()
 
 
 def read_project(client: Client, project: str | UUID) -> TracerSession:
@@ -64,7 +68,8 @@ def read_project(client: Client, project: str | UUID) -> TracerSession:
         wanted: Mapping[str, Any] = {"project_id": str(UUID(str(project)))}
     except ValueError:
         wanted = {"project_name": project}
-    found: TracerSession = client.read_project(**wanted)
+    with _readable("/sessions"):
+        found: TracerSession = client.read_project(**wanted)
     return found
 
 
@@ -79,12 +84,16 @@ def send_once(client: Client, path: str, body: Any) -> None:
     Raises:
         LangSmithError: LangSmith cannot be reached, or refuses.
     """
-    options = {"data": orjson.dumps(body)}
+    answers: list[Any] = []
+    options = {
+        "data": orjson.dumps(body),
+        "hooks": {"response": lambda answer, **_: answers.append(answer)},
+    }
     for attempt in range(1, _ATTEMPTS):
         try:
             client.request_with_retries("POST", path, request_kwargs=options)
         except LangSmithRateLimitError:
-            time.sleep(min(0.5 * 2**attempt, _LONGEST_PAUSE))
+            time.sleep(_pause(answers[-1], attempt))
         else:
             return
     client.request_with_retries("POST", path, request_kwargs=options)
@@ -94,9 +103,23 @@ def _wait_if_limited(response: Any, attempt: int) -> bool:
     """Whether to ask again: after a pause, if the server has too much to do."""
     if response.status_code not in (429, 500, 502, 503, 504):
         return False
-    try:
-        pause = float(response.headers.get("retry-after", ""))
-    except ValueError:
-        pause = 0.5 * 2**attempt
-    time.sleep(min(max(pause, 0), _LONGEST_PAUSE))
+    time.sleep(_pause(response, attempt))
     return True
+
+
+def _pause(response: Any, attempt: int) -> float:
+    """How many seconds to wait, as the server asks within bounds, or longer with each attempt."""
+    asked = seconds_asked(response.headers.get("retry-after"))
+    return min(0.5 * 2**attempt if asked is None else asked, _LONGEST_PAUSE)
+
+
+@contextmanager
+def _readable(path: str) -> Iterator[None]:
+    """LangSmith's client raises errors of other libraries for an answer that is not JSON."""
+    try:
+        yield
+    except ValueError as error:
+        raise LangSmithError(
+            f"The answer to {path} is not LangSmith's: check LANGSMITH_ENDPOINT, and that no proxy "
+            "answers instead."
+        ) from error

@@ -8,6 +8,7 @@ import threading
 import warnings
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 import pytest
@@ -22,6 +23,7 @@ from langchain_sutro import (
     send_for_review,
 )
 from langchain_sutro.errors import SutroInputError
+from langchain_sutro.evaluation import langsmith_api
 from tests.support.judged_traffic import judge, publish_judges, trace
 from tests.support.langsmith_recorder import LangSmithRecorder
 
@@ -42,6 +44,14 @@ def deployment(deployment, monkeypatch, tmp_path):
         monkeypatch.setenv(name, value)
     publish_judges(deployment)
     return deployment
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    """The seconds for which a request to LangSmith is put off, which take no time here."""
+    found = []
+    monkeypatch.setattr(langsmith_api, "time", SimpleNamespace(sleep=found.append))
+    return found
 
 
 @pytest.fixture
@@ -267,11 +277,43 @@ class TestOnce:
         assert send_all(what, "doubt", client=client).sent == []
         assert len(langsmith.queue("doubt")["runs"]) == len(ids)
 
-    def test_a_server_that_has_too_much_to_do_is_asked_again(self, judged, langsmith, monkeypatch):
-        monkeypatch.setattr("langchain_sutro.evaluation.langsmith_api.time.sleep", lambda _: None)
+    def test_a_server_that_has_too_much_to_do_is_asked_again(self, judged, langsmith, pauses):
         what, ids, client = judged
         langsmith.limited = 5
         assert len(send_all(what, "doubt", client=client).sent) == len(ids)
+
+    @pytest.mark.parametrize(
+        ("asked", "waited"),
+        [
+            ("7", [7, 7]),
+            ("0", [0, 0]),
+            ("3600", [60, 60]),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", [60, 60]),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", [0, 0]),
+            # Nothing that says how long: longer with each attempt.
+            *((nonsense, [1, 2]) for nonsense in (None, "soon", "nan", "inf")),
+        ],
+    )
+    async def test_it_waits_as_long_as_the_server_asks(
+        self, judged, langsmith, pauses, asked, waited
+    ):
+        what, ids, _ = judged
+        client = langsmith.client(retry_config=Retry(0))
+        langsmith.retry_after = asked
+        langsmith.limited_adds = 2
+        assert len(send_all(what, "doubt", client=client).sent) == len(ids)
+        assert pauses == waited
+        langsmith.limited_adds = 2
+        wanted = {"audit": 1.0, "client": client}
+        assert len((await asend_for_review(what, "again", **wanted)).sent) == len(ids)
+        assert pauses == waited * 2
+
+    def test_a_server_that_never_takes_it_is_an_error(self, judged, langsmith, pauses):
+        what, _, _ = judged
+        langsmith.limited_adds = 10**6
+        with pytest.raises(LangSmithError, match="Rate limit"):
+            send_all(what, "doubt", client=langsmith.client(retry_config=Retry(0)))
+        assert len(pauses) == 7
 
     def test_many_runs_are_sent_a_hundred_at_a_time(self, langsmith, tmp_path):
         runs = trace(langsmith, [f"text {number}" for number in range(230)])

@@ -1,10 +1,15 @@
 """Runs are asked of the older and of the newer generation of LangSmith's API."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
+from langsmith.utils import LangSmithError
+from urllib3.util import Retry
 
 from langchain_sutro import aevaluate_runs, evaluate_runs
+from langchain_sutro.evaluation import langsmith_api
+from langchain_sutro.evaluation.langsmith_api import ask
 from tests.support.langsmith_recorder import LangSmithRecorder
 from tests.support.production import START, feedback, judge, trace
 
@@ -74,3 +79,26 @@ def test_a_server_that_has_too_much_to_do_is_asked_again(judging, server):
     assert found.judged == {"length": 120}
     assert len(queries(server)) == 5
     assert server.limited == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited"), [("7", 7), ("Fri, 31 Dec 9999 23:59:59 GMT", 60), ("nan", 1), (None, 1)]
+)
+def test_it_waits_as_long_as_the_server_asks(judging, server, monkeypatch, asked, waited):
+    pauses = []
+    monkeypatch.setattr(langsmith_api, "time", SimpleNamespace(sleep=pauses.append))
+    trace(server, 2)
+    server.limited, server.retry_after = 1, asked
+    client = server.client(retry_config=Retry(0))
+    assert evaluate_runs(judge(), "app", client=client).judged == {"length": 2}
+    assert pauses == [waited]
+
+
+def test_a_proxy_that_answers_instead_is_an_error_of_langsmith(judging, server):
+    trace(server, 1)
+    client = server.client()
+    server.page = b"<html>Please log in</html>"
+    with pytest.raises(LangSmithError, match="is not LangSmith's: check LANGSMITH_ENDPOINT"):
+        evaluate_runs(judge(), "app", client=client)
+    with pytest.raises(LangSmithError, match="is not LangSmith's: check LANGSMITH_ENDPOINT"):
+        ask(client, "/runs/query", body={})

@@ -32,6 +32,9 @@ class LangSmithRecorder(AnnotationQueues, LangSmithStore):
         status: If set, the answer to every request that sends runs or feedback.
         limited: How many of the next queries are answered with 429.
         limited_sends: How many of the next requests that send runs or feedback are.
+        limited_adds: How many of the next requests that put runs into a queue are.
+        retry_after: The header of such answers; None for none.
+        page: If set, the bytes that a proxy answers every request with.
         selects: The fields that queries asked for.
         has_items: Whether it is a server whose annotation queues have items.
         on_request: Called before each request is carried out, if set.
@@ -53,6 +56,9 @@ class LangSmithRecorder(AnnotationQueues, LangSmithStore):
         self.status = None
         self.limited = 0
         self.limited_sends = 0
+        self.limited_adds = 0
+        self.retry_after = "0"
+        self.page = None
         self.selects = []
         super().__init__()
 
@@ -150,11 +156,18 @@ class _Handler(BaseHTTPRequestHandler):
             owner.on_request()
         time.sleep(owner.delay)
         owner.answers.wait(60)
+        if owner.page is not None:
+            self._answer(200, owner.page)
+            return
         sends = self.command in ("POST", "PATCH") and path.startswith(("/runs", "/feedback"))
         if sends and owner.status is not None:
             self._answer(owner.status, {"detail": "as told"})
             return
         if sends and not path.endswith("/query") and owner.is_limited("limited_sends"):
+            self._answer(429, {"detail": "too many requests"})
+            return
+        adds = self.command == "POST" and re.fullmatch(_ADDS, path)
+        if adds and owner.is_limited("limited_adds"):
             self._answer(429, {"detail": "too many requests"})
             return
         for method, pattern, route in _ROUTES:
@@ -193,11 +206,11 @@ class _Handler(BaseHTTPRequestHandler):
             yield re.search(rb'[; ]name="([^"]*)"', head)[1].decode(), content
 
     def _answer(self, status, content):
-        data = json.dumps(content).encode()
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
-        if status == 429:
-            self.send_header("retry-after", "0")
+        if status == 429 and self.owner.retry_after is not None:
+            self.send_header("retry-after", self.owner.retry_after)
         self.send_header("content-length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -388,6 +401,7 @@ def _change_feedback(owner, _handler, body, _query, feedback_id):
 
 
 _ID = r"([0-9a-f-]{36})"
+_ADDS = f"/annotation-queues/{_ID}/(items|runs/by-key)"
 _ROUTES = [
     ("GET", "/info", _info),
     ("POST", "/runs/multipart", _multipart),

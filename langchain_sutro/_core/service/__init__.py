@@ -3,7 +3,14 @@
 from langchain_sutro._core.service.cleanup import when_gone
 from langchain_sutro._core.service.clients import HTTPClient, check_client
 from langchain_sutro._core.service.driver import Operation, Session, arun, run
-from langchain_sutro._core.service.exchange import Policy, Service, endpoint, malformed, read
+from langchain_sutro._core.service.exchange import (
+    Policy,
+    Service,
+    endpoint,
+    malformed,
+    read,
+    seconds_asked,
+)
 from langchain_sutro._core.service.job_search import find_job, look_for
 from langchain_sutro._core.service.jobs import JobStatus, job_status, list_jobs
 from langchain_sutro._core.service.json_values import dump_json, parse_json
@@ -90,6 +97,7 @@ __all__ = [
     "run",
     "run_function",
     "run_steps",
+    "seconds_asked",
     "split_url",
     "start",
     "start_all",

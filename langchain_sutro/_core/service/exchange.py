@@ -50,6 +50,7 @@ __all__ = [
     "json_object",
     "malformed",
     "read",
+    "seconds_asked",
     "send_request",
 ]
 
@@ -376,7 +377,18 @@ def _detail_item(item: Any) -> str:
 
 def _retry_after(response: Response, fields: Mapping[str, Any]) -> float | None:
     """Seconds to wait, from the header (number or date) or from the body."""
-    value: Any = response.headers.get("retry-after", fields.get("retry_after"))
+    return seconds_asked(response.headers.get("retry-after", fields.get("retry_after")))
+
+
+def seconds_asked(value: Any) -> float | None:
+    """The seconds that a `Retry-After` asks to wait, which is a number or a date.
+
+    Args:
+        value: The header's value; None if it is not there.
+
+    Returns:
+        None if it asks for nothing, or cannot be read.
+    """
     if value is None or isinstance(value, bool):
         return None
     try:
