@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from langsmith import Client
     from langsmith.schemas import TracerSession
 
-__all__ = ["ask", "read_project", "send_once"]
+__all__ = ["ask", "check_cursor", "read_project", "send_once"]
 
 _ATTEMPTS = 8
 _LONGEST_PAUSE = 60.0
@@ -56,6 +56,21 @@ def ask(
             stop_after_attempt=_ATTEMPTS,
             handle_response=_wait_if_limited,
         ).json()
+
+
+def check_cursor(cursor: str, seen: set[str]) -> None:
+    """Note where the next page begins, so that no query goes on for ever.
+
+    Args:
+        cursor: What the server says of the next page.
+        seen: What it said of the earlier ones.
+
+    Raises:
+        LangSmithError: It said so before.
+    """
+    if cursor in seen:
+        raise LangSmithError("LangSmith answers a query with the same pages over and over.")
+    seen.add(cursor)
 
 
 def read_project(client: Client, project: str | UUID) -> TracerSession:

@@ -17,6 +17,7 @@ from langchain_sutro._core.exports import exported_from
 from langchain_sutro._core.service import Steps, arun_steps, blocking, run_steps
 from langchain_sutro.errors import SutroInputError
 from langchain_sutro.evaluation.asynchronous import asynchronous_form_of
+from langchain_sutro.evaluation.evaluator import SutroEvaluator
 from langchain_sutro.evaluation.jobs import JobOptions
 from langchain_sutro.evaluation.judged_runs import JudgedRuns
 from langchain_sutro.evaluation.langsmith_api import read_project
@@ -27,18 +28,25 @@ from langchain_sutro.evaluation.window import JudgeTask, choose_runs, finish_tas
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from uuid import UUID
 
     from langsmith import Client
     from langsmith.schemas import TracerSession
 
-    from langchain_sutro.evaluation.evaluator import SutroEvaluator
-
 __all__ = ["aevaluate_runs", "evaluate_runs"]
 
 _STATE = Path("~/.sutro/evaluate_runs")
 _SECONDS_TO_WAIT = 3600.0
+_KINDS: Mapping[str, tuple[Any, str]] = {
+    "since": (datetime, "a datetime"),
+    "until": (datetime, "a datetime"),
+    "idle": (timedelta, "a timedelta"),
+    "sample": (float | int, "a share (a float) or a number (an int)"),
+    "limit": (int, "an int"),
+    "max_cost": (float | int, "a number"),
+    "version": (str, "a string"),
+}
 
 
 @exported_from("langchain_sutro")
@@ -181,6 +189,7 @@ class _Plan:
     client: Client | None
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         keys = [key for judge in self.judges for key in judge.feedback_keys]
         if not keys or len(set(keys)) < len(keys):
             raise SutroInputError(f"Judges need different keys; these have {', '.join(keys)}.")
@@ -200,6 +209,14 @@ class _Plan:
             raise SutroInputError(f"idle must not be negative, not {self.idle}.")
         if self.max_cost is not None and not self.max_cost >= 0:
             raise SutroInputError(f"max_cost must not be negative, not {self.max_cost!r}.")
+
+    def _check_kinds(self) -> None:
+        for name, (kinds, what) in _KINDS.items():
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
+                raise SutroInputError(f"{name} must be {what}, not {_kind(value)}.")
+        if self.version is not None and not self.version.strip():
+            raise SutroInputError("version must not be empty.")
 
     @cached_property
     def langsmith(self) -> Client:
@@ -265,10 +282,18 @@ def _evaluate(plan: _Plan) -> Steps[JudgedRuns]:
 
 
 def _judges(judges: SutroEvaluator | Sequence[SutroEvaluator]) -> list[SutroEvaluator]:
-    return list(judges) if isinstance(judges, list | tuple) else [judges]  # type: ignore[list-item]
+    given: list[Any] = list(judges) if isinstance(judges, list | tuple) else [judges]
+    for one in given:
+        if not isinstance(one, SutroEvaluator):
+            raise SutroInputError(f"A judge must be a SutroEvaluator, not {_kind(one)}.")
+    return given
 
 
 def _version(rejudge: bool, version: str | None) -> str | None:
     if version is None and rejudge:
         return datetime.now(UTC).date().isoformat()
     return version
+
+
+def _kind(value: Any) -> str:
+    return type(value).__name__

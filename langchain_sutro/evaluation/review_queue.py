@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 from langsmith.utils import LangSmithConflictError
 
 from langchain_sutro.errors import SutroInputError
-from langchain_sutro.evaluation.langsmith_api import ask, send_once
+from langchain_sutro.evaluation.langsmith_api import ask, check_cursor, send_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -120,11 +120,13 @@ class ReviewQueue:
     def _of_items(self) -> Iterator[UUID]:
         for section in _SECTIONS:
             params: dict[str, Any] = {"status": section, "page_size": _PAGE, "item_type": "RUN"}
+            seen: set[str] = set()
             while True:
                 page = ask(self.client, self._items, params=params)
                 yield from (UUID(one["run_id"]) for one in page["items"] or ())
                 if not page.get("next_cursor"):
                     break
+                check_cursor(page["next_cursor"], seen)
                 params["cursor"] = page["next_cursor"]
 
     def add(self, runs: Sequence[Candidate]) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
-from langchain_sutro.evaluation.langsmith_api import ask
+from langchain_sutro.evaluation.langsmith_api import ask, check_cursor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from uuid import UUID
 
     from langsmith import Client
 
@@ -81,7 +81,9 @@ class RunQuery:
 
 
 def found_runs(client: Client, query: RunQuery, select: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The runs that a query finds, each with the fields of `langsmith.schemas.Run`.
+    """The runs that a query finds, each once, with the fields of `langsmith.schemas.Run`.
+
+    Runs that arrive meanwhile may move others to the next page, where they come again.
 
     Args:
         client: LangSmith's client. Its server decides which API is used.
@@ -94,14 +96,19 @@ def found_runs(client: Client, query: RunQuery, select: Sequence[str]) -> Iterat
     flags = client.info.instance_flags or {}
     newer = bool(flags.get("sdb_query_enabled", False)) and query.project_id is not None
     body = query.newer(select) if newer else query.older(select)
+    seen, cursors_seen = set[bytes](), set[str]()
     while True:
         content = ask(client, "/api/v2/runs/query" if newer else "/runs/query", body=body)
         runs = content["items"] if newer else content["runs"]
-        yield from map(_as_older, runs) if newer else runs
+        for run in runs:
+            if (raw := UUID(run["id"]).bytes) not in seen:
+                seen.add(raw)
+                yield _as_older(run) if newer else run
         cursors = content.get("cursors") or {}
         following = content.get("next_cursor") if newer else cursors.get("next")
         if not following or not runs:
             return
+        check_cursor(following, cursors_seen)
         body["cursor"] = following
 
 

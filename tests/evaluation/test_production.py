@@ -3,7 +3,8 @@
 import json
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -178,6 +179,15 @@ class TestSelection:
             ({"since": datetime(2026, 1, 1)}, "since needs a time zone"),  # noqa: DTZ001
             ({"max_cost": -1}, "max_cost"),
             ({"name": 'a "quoted" name'}, "quotes"),
+            ({"since": "2026-01-01"}, "since must be a datetime, not str"),
+            ({"until": date(2026, 1, 1)}, "until must be a datetime, not date"),
+            ({"idle": 600}, "idle must be a timedelta, not int"),
+            ({"sample": "0.1"}, "sample must be a share"),
+            ({"sample": True}, "sample must be a share"),
+            ({"limit": 2.5}, "limit must be an int, not float"),
+            ({"max_cost": "1"}, "max_cost must be a number, not str"),
+            ({"version": 2}, "version must be a string, not int"),
+            ({"version": ""}, "version must not be empty"),
         ],
     )
     def test_odd_arguments_are_refused(self, judging, langsmith, wanted, said):
@@ -189,6 +199,22 @@ class TestSelection:
         for judges in ([judge(), judge()], []):
             with pytest.raises(SutroInputError, match="different keys"):
                 evaluate_runs(judges, "app", client=langsmith.client())
+
+    @pytest.mark.parametrize("judges", ["length", None, ["length", judge]])
+    def test_judges_are_evaluators(self, judging, langsmith, judges):
+        with pytest.raises(SutroInputError, match="A judge must be a SutroEvaluator, not"):
+            evaluate_runs(judges, "app", client=langsmith.client())
+
+    @pytest.mark.parametrize("start", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59.999999"])
+    def test_runs_of_a_clock_that_was_never_set_are_judged(self, judging, langsmith, start):
+        trace(langsmith, 1)
+        for run in langsmith.runs.values():
+            run["start_time"] = run["end_time"] = start
+        for _ in range(2):
+            evaluate_runs(judge(), "app", client=langsmith.client())
+            assert sum(feedback(langsmith).values()) == 2
+            (given, _) = langsmith.feedback
+            assert UUID(given["id"]).version == 7
 
 
 class TestFailures:

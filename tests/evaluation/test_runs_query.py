@@ -94,6 +94,31 @@ def test_it_waits_as_long_as_the_server_asks(judging, server, monkeypatch, asked
     assert pauses == [waited]
 
 
+@pytest.mark.parametrize("sample", [None, 150])
+def test_runs_that_come_on_two_pages_are_judged_once(judging, server, sample):
+    trace(server, 150)
+    find = server.find_runs
+
+    def moved(wanted):
+        """Ten runs arrived between the pages, and moved as many to the next one."""
+        query, _, start = (wanted.get("cursor") or "").partition(":")
+        return find({**wanted, "cursor": f"{query}:{int(start) - 10}"} if start else wanted)
+
+    server.find_runs = moved
+    found = evaluate_runs(judge(), "app", sample=sample, client=server.client())
+    assert (found.selected, found.judged) == (150, {"length": 150})
+    assert set(feedback(server).values()) == {1}
+
+
+def test_pages_without_end_are_an_error(judging, server):
+    trace(server, 2)
+    find = server.find_runs
+    server.find_runs = lambda wanted: (find({**wanted, "cursor": None})[0], "always the same")
+    with pytest.raises(LangSmithError, match="over and over"):
+        evaluate_runs(judge(), "app", client=server.client())
+    assert server.feedback == []
+
+
 def test_a_proxy_that_answers_instead_is_an_error_of_langsmith(judging, server):
     trace(server, 1)
     client = server.client()

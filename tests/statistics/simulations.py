@@ -11,7 +11,7 @@ from itertools import product
 import numpy as np
 from scipy.stats import binom
 
-from langchain_sutro.statistics import compare, guaranteed_threshold
+from langchain_sutro.statistics import agreement, compare, guaranteed_threshold
 from langchain_sutro.statistics.corrected_shares import JudgedCounts
 from langchain_sutro.statistics.intervals import normal_quantile, proportion
 from langchain_sutro.statistics.paired_shares import mcnemar_mid_p, tango_interval
@@ -26,6 +26,10 @@ DIFFERING = (
     *((0.02, 0.02), (0.05, 0.05), (0.15, 0.15), (0.3, 0.3)),
     *((0.1, 0.05), (0.2, 0.1), (0.3, 0.05)),
 )
+# How frequent each label is, how often each of two judges is right, and the rows.
+LABELS = ((0.5, 0.5), (0.9, 0.1), (0.98, 0.02), (0.4, 0.3, 0.3))
+RIGHT = (0.8, 0.95)
+ROWS = (30, 100, 1000)
 Z = normal_quantile(0.95)
 CHECKED = 50
 
@@ -142,6 +146,37 @@ def graded(times, examples, levels, difference=0.0, seed=0):
     return alarms / times, held / times
 
 
+def both_labels(labels, right):
+    """The probability of each pair of labels that two judges of equal skill give to a row."""
+    kinds = len(labels)
+    said = np.full((kinds, kinds), (1 - right) / (kinds - 1))
+    np.fill_diagonal(said, right)
+    return sum(share * np.outer(*(said[true],) * 2) for true, share in enumerate(labels))
+
+
+def true_agreement(pairs):
+    """Gwet's AC1, Krippendorff's alpha and Cohen's kappa of judges who answer like that."""
+    same, shares = np.trace(pairs), pairs.sum(axis=0)
+    by_chance = (shares**2).sum()
+    kappa = (same - by_chance) / (1 - by_chance)
+    by_chance = (shares * (1 - shares)).sum() / (len(shares) - 1)
+    return np.array([(same - by_chance) / (1 - by_chance), kappa, kappa])
+
+
+def agreement_coverage(times, labels, right, rows, seed=0):
+    """The shares of data sets whose 95 % intervals hold the true AC1, alpha and kappa."""
+    generator = np.random.default_rng(seed)
+    pairs = both_labels(labels, right)
+    truth, held, kinds = true_agreement(pairs), np.zeros(3), len(labels)
+    for number in range(times):
+        both = generator.choice(pairs.size, rows, p=pairs.ravel())
+        found = agreement((both // kinds).tolist(), (both % kinds).tolist(), seed=number)
+        intervals = (found.gwet_ac1, found.krippendorff_alpha, found.cohen_kappa)
+        low, high = zip(*((one.low, one.high) for one in intervals), strict=True)
+        held += (np.array(low) <= truth) & (truth <= np.array(high))
+    return held / times
+
+
 def report(name, cells, figures, wanted=0.95):
     """Print the spread of the figures, and each cell that is off."""
     found = np.array(figures)
@@ -173,6 +208,10 @@ def main(times):
         alarms, held = graded(times, examples, levels)
         print(f"permutation, {examples} examples, {levels} grades: false alarms {alarms:.4f}, "
               f"coverage {held:.4f}", flush=True)  # fmt: skip
+    cells = list(product(LABELS, RIGHT, ROWS))
+    found = [agreement_coverage(times, *cell) for cell in cells]
+    for name, figures in zip(("AC1", "alpha", "kappa"), zip(*found, strict=True), strict=True):
+        report(f"agreement, {name}", cells, figures)
 
 
 if __name__ == "__main__":

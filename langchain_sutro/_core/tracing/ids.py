@@ -21,11 +21,13 @@ def stable_id(start: datetime, *parts: object) -> UUID:
     so writing the run again does no harm.
 
     Args:
-        start: When the run starts; in UTC if it has no zone.
+        start: When the run starts; in UTC if it has no zone. A time before 1970, such as that of a
+            clock that was never set, counts as 1970.
         parts: What identifies the run.
     """
     digest = hashlib.sha256("\x00".join(map(str, parts)).encode()).digest()
-    number = int.from_bytes(digest[:10], "big") | int(aware(start).timestamp() * 1000) << 80
+    moment = max(0, int(aware(start).timestamp() * 1000))
+    number = int.from_bytes(digest[:10], "big") | moment << 80
     number = number & ~(0xF << 76) | 7 << 76
     return UUID(int=number & ~(0x3 << 62) | 0x2 << 62)
 
