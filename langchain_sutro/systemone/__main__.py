@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         "--config", required=True, metavar="FILE", help="the decision models: .yaml or .json"
     )
     parser.add_argument("--host", default="127.0.0.1", help="address (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8090, help="TCP port (default: 8090)")
+    parser.add_argument("--port", type=_port, default=8090, help="TCP port (default: 8090)")
     parser.add_argument(
         "--key-env",
         metavar="NAME",
@@ -88,6 +88,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--verbose", action="store_true", help="log each request")
     return parser
+
+
+def _port(text: str) -> int:
+    # A larger number would be taken as another port.
+    if (port := int(text)) not in range(65536):
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return port
 
 
 def _application(options: argparse.Namespace) -> FastAPI:

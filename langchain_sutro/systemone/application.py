@@ -78,13 +78,16 @@ def app(
         The application, for an ASGI server.
 
     Raises:
-        SutroConfigurationError: There is no model, or the key is empty.
+        SutroConfigurationError: There is no model, the key is empty, or a limit is below 1.
     """
     named = dict(models) if isinstance(models, Mapping) else {models.model: models}
     if not named:
         raise SutroConfigurationError("The endpoint needs a decision model.")
     if key is not None and not key.strip():
         raise SutroConfigurationError("The key of the endpoint is empty.")
+    for name, limit in (("max_body_bytes", max_body_bytes), ("max_requests", max_requests)):
+        if limit < 1:
+            raise SutroConfigurationError(f"{name} must be at least 1, not {limit}.")
     endpoint = _Endpoint(
         {name: _passing_on(model) for name, model in named.items()},
         key,

@@ -57,7 +57,10 @@ class InFlight:
             if self._running >= self._limit:
                 message = f"{self._limit} requests are being answered."
                 raise Refusal(429, "rate_limit_error", message, retry_after=1.0)
-            found = self._answers[key] = asyncio.ensure_future(self._counted(work))
+            # Counted now, since a burst of requests comes here before any of the work begins.
+            self._running += 1
+            found = self._answers[key] = asyncio.ensure_future(work())
+            found.add_done_callback(self._ended)
         try:
             answer: _T = await asyncio.shield(found)
         except asyncio.CancelledError:
@@ -72,12 +75,8 @@ class InFlight:
             self._forget(key, found)
         return answer
 
-    async def _counted(self, work: Callable[[], Awaitable[_T]]) -> _T:
-        self._running += 1
-        try:
-            return await work()
-        finally:
-            self._running -= 1
+    def _ended(self, _: asyncio.Future[Any]) -> None:
+        self._running -= 1
 
     def _keep(self, key: bytes, answer: asyncio.Future[Any]) -> None:
         """Keep an answer that nobody received for a while."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
 
 from langchain_sutro.systemone.bodies import Request
 from langchain_sutro.systemone.refusals import Refusal, invalid
@@ -28,7 +29,7 @@ async def read_body(http: HttpRequest, limit: int) -> bytes:
         limit: Its maximum size in bytes.
 
     Raises:
-        Refusal: 413 or 408.
+        Refusal: 413, 408, or 400 for a client that goes away.
     """
     body = bytearray()
     try:
@@ -40,6 +41,9 @@ async def read_body(http: HttpRequest, limit: int) -> bytes:
                     raise Refusal(413, "request_too_large", message)
     except TimeoutError:
         raise Refusal(408, "timeout_error", "The body did not arrive in time.") from None
+    except ClientDisconnect:
+        # Nobody receives it, but there is no error to log either.
+        raise Refusal(400, "client_gone", "The client went away.") from None
     return bytes(body)
 
 

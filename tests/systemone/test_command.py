@@ -7,6 +7,7 @@ import sys
 import httpx
 import pytest
 
+from langchain_sutro.systemone.__main__ import main
 from tests.systemone.conftest import KEY
 
 CONFIG = """\
@@ -118,6 +119,14 @@ def test_what_is_not_installed_is_named():
     )
     last = done.stderr.strip().splitlines()[-1]
     assert last.endswith('(uvicorn not found): pip install "langchain-sutro[systemone]"')
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "99999"])
+def test_a_port_that_is_none_is_not_taken_for_another(capsys, port):
+    with pytest.raises(SystemExit) as ended:
+        main(["--config", "nowhere.yaml", "--port", port])
+    assert ended.value.code == 2
+    assert "a port is a number from 0 to 65535" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The endpoint as any HTTP client sees it: answers, refusals, limits, and faults behind it."""
 
+import asyncio
 import json
 import logging
 import socket
@@ -14,6 +15,7 @@ from langchain_sutro import SutroFunction, systemone
 from langchain_sutro.decisions import DecisionFunction, SutroDecisionModel
 from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.local import Answer
+from langchain_sutro.systemone.in_flight import InFlight
 from tests.systemone.conftest import KEY
 
 TICKET = "I was charged twice for my invoice, and I want my money back today."
@@ -340,6 +342,54 @@ def test_more_requests_than_allowed_are_refused(serve, slow):
     release.set()
     waiting.join(20)
     assert http.post("/v1/systemone", json=body(state="another")).status_code == 200
+
+
+async def test_requests_that_come_at_the_same_moment_are_bounded_too():
+    in_flight = InFlight(2)
+
+    async def answer(number):
+        return number
+
+    async def is_gone():
+        return False
+
+    def ask(number):
+        return in_flight.answer(bytes([number]), lambda: answer(number), is_gone)
+
+    found = await asyncio.gather(*map(ask, range(10)), return_exceptions=True)
+    assert found[:2] == [0, 1]
+    assert [one.status for one in found[2:]] == [429] * 8
+    # Those have ended.
+    assert await asyncio.gather(ask(1), ask(2)) == [1, 2]
+
+
+async def test_a_client_that_goes_away_while_it_sends_is_no_error_of_the_server():
+    model = SutroDecisionModel(model="judges", default="any-question", api_key="x")
+    sent = []
+    told = iter(
+        [
+            {"type": "http.request", "body": b"{", "more_body": True},
+            {"type": "http.disconnect"},
+        ]
+    )
+
+    async def receive():
+        return next(told)
+
+    async def send(message):
+        sent.append(message)
+
+    path = {"path": "/v1/systemone", "query_string": b"", "headers": []}
+    scope = {"type": "http", "method": "POST", "http_version": "1.1", **path}
+    await systemone.app(model)(scope, receive, send)
+    assert sent[0]["status"] == 400
+
+
+@pytest.mark.parametrize("limit", ["max_requests", "max_body_bytes"])
+def test_limits_are_at_least_1(limit):
+    model = SutroDecisionModel(model="judges", default="any-question")
+    with pytest.raises(SutroConfigurationError, match=f"{limit} must be at least 1, not 0"):
+        systemone.app(model, **{limit: 0})
 
 
 def test_each_request_is_a_run_where_tracing_is_on(serve, langsmith_recorder):
