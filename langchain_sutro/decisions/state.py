@@ -98,6 +98,8 @@ def json_text(value: Any) -> str:
     """
     try:
         return orjson.dumps(_plain(value)).decode()
+    except SutroInputError:
+        raise
     except (TypeError, ValueError) as error:
         raise SutroInputError(f"The state has no JSON form: {error}.") from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -133,12 +133,15 @@ def examples_needed(difference: float, *, deviation: float, power: float = 0.8) 
         power: Probability with which it is to be found, at a significance of 5 %.
 
     Raises:
-        SutroInputError: `difference` is 0, `deviation` negative, or `power` not between 0 and 1.
+        SutroInputError: `difference` is 0 or not finite, `deviation` negative, or `power` not
+            between 0 and 1.
         SutroConfigurationError: SciPy is not installed.
     """
     check_level(power, "power")
     if not difference:
         raise SutroInputError("No number of examples can show a difference of 0.")
+    if not isfinite(difference):
+        raise SutroInputError(f"difference must be a finite number, not {difference!r}.")
     if not deviation >= 0:
         raise SutroInputError(f"deviation must not be negative, not {deviation!r}.")
     with extra():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,19 +49,19 @@ def agreement(*judges: Iterable[Any], confidence_level: float = 0.95, seed: int 
     """How far judges agree on the same rows.
 
     Args:
-        *judges: The labels of each judge, row by row and of equal length; None where a judge has
-            not labelled a row.
+        *judges: The labels of each judge, row by row and of equal length; None, or what pandas has
+            for a missing value, where a judge has not labelled a row.
         confidence_level: Of the intervals. Those of AC1 and alpha are bootstrap intervals over
             the rows.
         seed: Of the bootstrap, so that the same labels give the same intervals.
 
     Raises:
-        SutroInputError: There are fewer than two judges, the lengths differ, or fewer than two rows
-            have two labels.
+        SutroInputError: There are fewer than two judges, the lengths differ, fewer than two rows
+            have two labels, or a label is a list or something else that cannot be counted.
         SutroConfigurationError: statsmodels is not installed.
     """
     check_level(confidence_level)
-    given = [list(labels) for labels in judges]
+    given = [[None if _is_missing(one) else one for one in labels] for labels in judges]
     if len(given) < 2:
         raise SutroInputError("Agreement is between judges: give the labels of at least two.")
     if len({len(labels) for labels in given}) > 1:
@@ -82,6 +83,23 @@ def agreement(*judges: Iterable[Any], confidence_level: float = 0.95, seed: int 
         len(paired),
         tuple(names),
     )
+
+
+def _is_missing(label: Any) -> bool:
+    """Whether it is None, or a missing value of pandas: NaN, NaT or NA.
+
+    Raises:
+        SutroInputError: It cannot be counted.
+    """
+    if label is None:
+        return True
+    if not isinstance(label, Hashable):
+        raise SutroInputError(f"A label is a {type(label).__name__}: labels are single values.")
+    try:
+        return bool(label != label)  # noqa: PLR0124 - NaN and NaT differ from themselves
+    except TypeError:
+        # NA is neither equal to itself nor different.
+        return True
 
 
 def _counts(judges: Sequence[Sequence[Any]]) -> tuple[list[Any], NDArray[np.float64]]:

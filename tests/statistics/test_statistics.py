@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -309,6 +310,9 @@ class TestCompare:
             examples_needed(0, deviation=1)
         with pytest.raises(SutroInputError, match="deviation"):
             examples_needed(1, deviation=math.nan)
+        for difference in (math.nan, math.inf):
+            with pytest.raises(SutroInputError, match="finite"):
+                examples_needed(difference, deviation=1)
 
     @pytest.mark.parametrize(
         ("first", "second", "said"),
@@ -382,11 +386,34 @@ class TestAgreement:
             (([1, 2],), "at least two"),
             (([1], [1, 2]), "different numbers of labels: 1, 2"),
             (([1, None], [None, 2]), "Fewer than two rows"),
+            (([1, math.nan], [math.nan, 2]), "Fewer than two rows"),
+            (([[1], [2]], [[1], [2]]), "A label is a list"),
         ],
     )
     def test_what_cannot_agree_is_an_error(self, judges, said):
         with pytest.raises(SutroInputError, match=said):
             agreement(*judges)
+
+    @pytest.mark.parametrize("missing", [math.nan, np.float64("nan"), pd.NA, pd.NaT])
+    def test_what_pandas_has_for_a_missing_label_is_no_label(self, missing):
+        first, second = ["a", "b", None, "a", "b"], ["a", "a", "a", None, "b"]
+        found = agreement(pd.Series([missing if one is None else one for one in first]), second)
+        assert found == agreement(first, second)
+        assert found.labels == ("a", "b")
+
+    def test_intervals_hold_the_agreement_of_balanced_labels(self):
+        # 200 data sets: three standard errors are 4.6 %.
+        held = simulations.agreement_coverage(200, (0.5, 0.5), 0.8, 100)
+        assert (held >= 0.88).all()
+        # The simulation would notice intervals that are too narrow.
+        assert simulations.agreement_coverage(200, (0.98, 0.02), 0.95, 30)[2] < 0.6
+
+    def test_the_simulation_knows_the_true_agreement(self):
+        # Two judges who are always right, and two who guess.
+        perfect = simulations.both_labels((0.3, 0.7), 1)
+        assert simulations.true_agreement(perfect) == pytest.approx([1, 1, 1])
+        guesses = simulations.both_labels((0.5, 0.5), 0.5)
+        assert simulations.true_agreement(guesses) == pytest.approx([0, 0, 0])
 
     @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("ab")), min_size=2))
     @settings(max_examples=40, deadline=None)
