@@ -5,9 +5,11 @@ import json
 import logging
 import pickle
 from datetime import timedelta
+from urllib.parse import quote
 
 import pyarrow as pa
 import pytest
+from fsspec.config import conf
 from fsspec.registry import _registry
 from pyarrow import parquet
 from s3fs import S3FileSystem
@@ -75,6 +77,31 @@ def test_a_directory_or_a_pattern_of_objects_is_a_table(echo, store, objects, da
     store.files.touch(f"{BUCKET}/in/_SUCCESS")
     group = echo.submit_in_parts(data)
     assert [one.answer for one in group.results()] == labels(40)
+
+
+@pytest.mark.parametrize("name", ["a[1].parquet", "a*.parquet", "a b.parquet", "a#%2Fä.parquet"])
+@pytest.mark.parametrize("kind", [str, lambda address: [address]])
+def test_an_object_is_taken_by_its_name_whatever_characters_it_has(echo, store, name, kind):
+    for key, number in ((name, 7), ("a1.parquet", 8)):
+        with store.files.open(f"{BUCKET}/{key}", "wb") as file:
+            parquet.write_table(pa.table({"n": [number]}), file)
+    group = echo.submit_in_parts(kind(f"s3://{BUCKET}/{name}"))
+    assert [one.answer for one in group.results()] == ["<7>"]
+
+
+def test_an_object_whose_end_is_damaged_is_no_matter_of_credentials(echo, store, objects):
+    good = store.files.cat(objects[0])
+    store.files.pipe(objects[0], good[:-40] + b"\xff" * 32 + good[-8:])
+    with pytest.raises(errors.SutroInputError, match=r"part-0\.parquet .*damaged"):
+        echo.submit_in_parts(objects)
+
+
+def test_an_object_that_is_damaged_inside_is_not_staged(echo, deployment, store, objects):
+    good = store.files.cat(objects[0])
+    store.files.pipe(objects[0], good[:4] + b"\xff" * 40 + good[44:])
+    with pytest.raises(errors.SutroInputError, match=r"part-0\.parquet .*damaged"):
+        echo.submit_in_parts(objects[:2], 5, stage=f"s3://{BUCKET}/stage")
+    assert not deployment.jobs
 
 
 @pytest.mark.parametrize("kind", [str, RemoteTable])
@@ -255,8 +282,15 @@ def test_the_quota_is_asked_before_the_first_object_is_submitted(store):
         assert not small.jobs
 
 
-def test_signatures_and_keys_are_kept_nowhere(echo, deployment, store, objects, tmp_path, caplog):
+@pytest.mark.parametrize("version", ["s3", "s3v4"])
+def test_signatures_and_keys_are_kept_nowhere(
+    echo, deployment, store, objects, tmp_path, caplog, monkeypatch, version
+):
+    # Whoever signs, sends and fetches logs as much as it can.
     caplog.set_level(logging.DEBUG)
+    monkeypatch.setitem(conf, "s3", {"config_kwargs": {"signature_version": version}})
+    S3FileSystem.clear_instance_cache()
+    store.signatures.clear()
     checkpoint = tmp_path / "parts.json"
     deployment.faults.add("batch-inference", status=500, skip=1)
     echo.client.policy = Policy(lookup_seconds=0.1)
@@ -275,6 +309,12 @@ def test_signatures_and_keys_are_kept_nowhere(echo, deployment, store, objects, 
     for text in (*shown, *ours):
         assert "Signature" not in text
         assert SECRET not in text
+    S3FileSystem.clear_instance_cache()
+    assert store.signatures
+    logged = "\n".join(one.getMessage() for one in caplog.records)
+    for signature in store.signatures:
+        assert signature not in logged
+        assert quote(signature, safe="") not in logged
 
 
 def test_traces_name_objects_without_signatures(echo, store, objects, langsmith_recorder):

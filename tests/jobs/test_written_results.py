@@ -219,6 +219,71 @@ def test_a_directory_of_other_results_is_refused(mixed, tmp_path):
         mixed.submit_in_parts(rows(1), 1).write_results(tmp_path / "x")
 
 
+@pytest.mark.parametrize("target", ["file", "file/below", "/proc/none/below"])
+def test_a_directory_that_cannot_be_made_is_named(mixed, tmp_path, target):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(errors.SutroConfigurationError, match="cannot be made"):
+        mixed.submit_in_parts(rows(1), 1).write_results(tmp_path / target)
+
+
+def damaged_footer(content):
+    return content[:-40] + b"\xff" * 32 + content[-8:]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: b"",
+        lambda content: content[:-5],
+        damaged_footer,
+        lambda content: content.replace(b'"names"', b'"namez"'),
+        lambda content: content.replace(b'"suffix"', b'"suffiX"'),
+        lambda content: content.replace(b'"names":{', b'"names":[{').replace(b'"}', b'"]'),
+    ],
+)
+def test_a_file_that_no_call_of_this_version_has_written_is_refused(mixed, tmp_path, change):
+    group = mixed.submit_in_parts(rows(2), 1)
+    group.write_results(tmp_path)
+    path = tmp_path / "part-00001.parquet"
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(errors.SutroConfigurationError, match=r"part-00001.*choose an empty"):
+        group.write_results(tmp_path)
+
+
+def test_a_file_that_cannot_be_written_is_named(mixed, tmp_path):
+    (tmp_path / "_manifest.json").mkdir()
+    with pytest.raises(errors.SutroConfigurationError, match=r"_manifest\.json cannot be written"):
+        mixed.submit_in_parts(rows(1), 1).write_results(tmp_path)
+
+
+def of_columns(mixed, folder, *columns):
+    """A job for each column, from a file of its own."""
+    paths = [folder / f"in-{number}.parquet" for number in range(len(columns))]
+    for path, column in zip(paths, columns, strict=True):
+        parquet.write_table(pa.table({"n": column}), path)
+    return mixed.submit_in_parts(paths)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        [pa.array([2**53 + 1]), pa.array([1.0])],
+        [pa.array([2**64 - 1], pa.uint64()), pa.array([-1])],
+    ],
+)
+def test_rows_that_have_no_type_together_are_refused_by_name(mixed, tmp_path, columns):
+    group = of_columns(mixed, tmp_path, *columns)
+    with pytest.raises(errors.SutroInputError, match=r"'n' of in-0\.parquet") as caught:
+        group.write_results(tmp_path / "out", inputs=True)
+    assert str(columns[0][0]) not in str(caught.value)
+
+
+def test_categories_of_one_file_stand_beside_strings_of_another(mixed, tmp_path):
+    group = of_columns(mixed, tmp_path, pa.array(["1"]).dictionary_encode(), pa.array(["2"]))
+    group.write_results(tmp_path / "out", inputs=True)
+    assert pa.concat_tables(read(tmp_path / "out", 2))["n"].to_pylist() == ["1", "2"]
+
+
 def test_objects_go_in_and_out_in_pieces(mixed, store, tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules[parts_table.__module__], "_ROWS", 7)
     monkeypatch.setattr(written, "_FEW_ROWS", 0)

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import gzip
+import io
+import logging
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +16,18 @@ import pytest
 from langchain_sutro.local import LocalDeployment
 from tests.support.local_api import FUNCTIONS, client, end, results, submit
 from tests.support.raw_server import drip, http, raw_server
+
+
+def damaged():
+    """A Parquet file whose first page cannot be decompressed."""
+    file = io.BytesIO()
+    table = pa.table({"text": ["x" * 100] * 100})
+    pq.write_table(table, file, use_dictionary=False, write_statistics=False)
+    content = file.getvalue()
+    return content[:40] + b"\xff" * 20 + content[60:]
+
+
+DAMAGED = damaged()
 
 
 class QuietFiles(SimpleHTTPRequestHandler):
@@ -119,9 +133,13 @@ def test_a_carried_column_may_be_called_inputs(api, folder, origin):
         ("text\nx,y\n", {}, "cannot be read"),
         (b"PAR1 but not really", {}, "cannot be read"),
         (b"text\n\xff\xfe\n", {}, "cannot be read"),
+        (DAMAGED, {}, "cannot be read: OSError"),
     ],
 )
-def test_a_table_that_cannot_be_used_fails_the_job(api, folder, origin, content, fields, why):
+def test_a_table_that_cannot_be_used_fails_the_job(
+    api, folder, origin, content, fields, why, caplog
+):
+    caplog.set_level(logging.DEBUG)
     path = folder / "wrong"
     path.unlink(missing_ok=True)
     if content is not None:
@@ -130,6 +148,8 @@ def test_a_table_that_cannot_be_used_fails_the_job(api, folder, origin, content,
     assert job["status"] == "FAILED"
     assert why in job["failure_reason"]["message"]
     assert "secret" not in str(job)
+    assert "secret" not in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_a_host_that_is_not_there_fails_the_job(api):

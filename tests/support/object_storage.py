@@ -22,11 +22,13 @@ class ObjectStorage:
     Attributes:
         files: It, as fsspec reaches it.
         asked: Method, path, and whether the query was signed, of each request.
+        signatures: Those of signed queries.
         clock: What the store takes for the time.
     """
 
     def __init__(self):
         self.asked = []
+        self.signatures = set()
         self.clock = time.time
         self.files = None
         self._app = DomainDispatcherApplication(create_backend_app)
@@ -41,7 +43,9 @@ class ObjectStorage:
 
     def __call__(self, environ, start_response):
         query = parse_qs(environ["QUERY_STRING"])
-        signed = "Signature" in query or "X-Amz-Signature" in query
+        signatures = [*query.get("Signature", ()), *query.get("X-Amz-Signature", ())]
+        self.signatures.update(signatures)
+        signed = bool(signatures)
         self.asked.append((environ["REQUEST_METHOD"], environ["PATH_INFO"], signed))
         if "Expires" in query and float(query["Expires"][0]) < self.clock():
             start_response("403 Forbidden", [("content-length", "0")])

@@ -85,7 +85,7 @@ def _written(
             continue
         with folder.opened(name) as file:
             part = read_part(file)
-        if part is None or part.facts["job_id"] != job.job_id or part.table.options != options:
+        if part is None or part.facts.get("job_id") != job.job_id or part.table.options != options:
             raise _other(folder, name)
         parts[name] = part
     if there - set(names):

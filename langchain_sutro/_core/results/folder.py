@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_sutro._core.results.target import written
 from langchain_sutro._core.rows import file_system, store_errors
+from langchain_sutro.errors import SutroConfigurationError, SutroError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,21 +24,25 @@ class Folder:
         target: A local path, or a URL of a file system that fsspec knows.
 
     Raises:
-        SutroConfigurationError: The package for a URL of this kind is not installed.
+        SutroConfigurationError: The package for a URL of this kind is not installed, or the
+            directory cannot be made.
     """
 
     def __init__(self, target: str | PathLike[str]) -> None:
-        self.name = fspath(target).rstrip("/")
+        scheme, mark, path = fspath(target).rpartition("://")
+        self.name = f"{scheme}{mark}{path.rstrip('/') or path}"
         self._system: Any = None
         if "://" in self.name:
             self._system, self._path = file_system(self.name)
         else:
-            Path(self.name).mkdir(parents=True, exist_ok=True)
+            with _local_errors(self.name, "made"):
+                Path(self.name).mkdir(parents=True, exist_ok=True)
 
     def names(self) -> set[str]:
         """The names of the files."""
         if self._system is None:
-            return {path.name for path in Path(self.name).iterdir()}
+            with _local_errors(self.name, "listed"):
+                return {path.name for path in Path(self.name).iterdir()}
         with store_errors(self.name, "listed"):
             with suppress(AttributeError):
                 self._system.invalidate_cache()
@@ -50,11 +55,11 @@ class Folder:
     @contextmanager
     def opened(self, name: str) -> Iterator[Any]:
         """A file of it, to be read."""
+        address = f"{self.name}/{name}"
         if self._system is None:
-            with (Path(self.name) / name).open("rb") as file:
+            with _local_errors(address, "read"), Path(address).open("rb") as file:
                 yield file
             return
-        address = f"{self.name}/{name}"
         with (
             store_errors(address, "read"),
             self._system.open(f"{self._path}/{name}", "rb") as file,
@@ -64,6 +69,22 @@ class Folder:
     @contextmanager
     def written(self, name: str) -> Iterator[Any]:
         """A file of it that is there once it is written completely."""
-        target = f"{self.name}/{name}" if self._system is not None else Path(self.name) / name
-        with written(target) as file:
+        address = f"{self.name}/{name}"
+        if self._system is None:
+            with _local_errors(address, "written"), written(Path(address)) as file:
+                yield file
+            return
+        with written(address) as file:
             yield file
+
+
+@contextmanager
+def _local_errors(name: str, what: str) -> Iterator[None]:
+    """Turn the errors of this machine's disk into this package's."""
+    try:
+        yield
+    except SutroError:
+        raise
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SutroConfigurationError(f"{name} cannot be {what}: {reason}.") from error

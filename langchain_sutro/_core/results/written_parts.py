@@ -223,13 +223,12 @@ def read_part(file: Any) -> WrittenPart | None:
     try:
         known = parquet.ParquetFile(file)
         facts = orjson.loads((known.metadata.metadata or {}).get(_FACTS, b"null"))
-    except (pa.ArrowInvalid, ValueError):
+        names, options = facts.pop("names"), WriteOptions(**facts.pop("options"))
+        schema = known.schema_arrow.remove_metadata()
+        own = {CONFIDENCE, options.error_column, options.output_column}
+        types = {name: schema.field(outer).type for name, outer in names.items() if name not in own}
+        layout = Layout(types, options.output_column in names)
+    except (pa.ArrowException, OSError, ValueError, TypeError, LookupError, AttributeError):
+        # Damaged, somebody else's, or of another version.
         return None
-    if not isinstance(facts, dict):
-        return None
-    names, options = facts.pop("names"), WriteOptions(**facts.pop("options"))
-    schema = known.schema_arrow.remove_metadata()
-    own = {CONFIDENCE, options.error_column, options.output_column}
-    types = {name: schema.field(outer).type for name, outer in names.items() if name not in own}
-    layout = Layout(types, options.output_column in names)
     return WrittenPart(facts, PartsTable(schema, layout, names, options))

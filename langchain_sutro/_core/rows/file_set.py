@@ -18,6 +18,7 @@ from langchain_sutro._core.rows.object_store import (
     size_and_version,
     store_errors,
 )
+from langchain_sutro._core.rows.parquet_files import damage
 from langchain_sutro._core.rows.remote import RemoteTable, remote_table
 from langchain_sutro._core.rows.tables import LocalTable, check_no_fields, table_for
 from langchain_sutro.errors import SutroInputError
@@ -209,23 +210,27 @@ def file_rows(file: TableFile) -> int | None:
     """
     if not file.is_parquet or file.url or file.is_local:
         return None
-    import pyarrow as pa  # noqa: PLC0415
     from pyarrow import parquet  # noqa: PLC0415
 
     system, path = file_system(file.location)
-    with store_errors(file.location, "read"), system.open(path, "rb") as opened:
-        try:
-            return int(parquet.read_metadata(opened).num_rows)
-        except pa.ArrowInvalid:
-            raise SutroInputError(f"{file.location} is not a Parquet file.") from None
+    with (
+        store_errors(file.location, "read"),
+        system.open(path, "rb") as opened,
+        damage(file.location),
+    ):
+        return int(parquet.read_metadata(opened).num_rows)
 
 
 def _names_file(one: Any) -> bool:
     """Whether an item of a list can only be a file, and no text to be judged."""
     if isinstance(one, (PathLike, RemoteTable)):
         return True
-    if not isinstance(one, str) or any(map(str.isspace, one)):
-        return isinstance(one, str) and not scheme_of(one) and _is_file(one)
+    if not isinstance(one, str):
+        return False
+    if any(map(str.isspace, one)):
+        if in_object_store(one):
+            return bool(_REMOTE.search(one))
+        return not scheme_of(one) and _is_file(one)
     if scheme_of(one) in ("http", "https"):
         return bool(_SIGNED.search(one) or _REMOTE.search(one.partition("?")[0]))
     return in_object_store(one) or bool(_LOCAL.search(one))
@@ -269,9 +274,9 @@ def _checked_ending(name: str) -> str:
 
 def _objects(address: str) -> Iterable[TableFile]:
     """An object, those that match a pattern, or those of a directory."""
-    if _REMOTE.search(address) and not _PATTERN.search(address):
-        return [identify(address)]
     system, path = file_system(address)
+    if _REMOTE.search(address) and (not _PATTERN.search(address) or system.isfile(path)):
+        return [identify(address)]
     scheme = address.partition("://")[0]
     with store_errors(address, "listed"):
         system.invalidate_cache()

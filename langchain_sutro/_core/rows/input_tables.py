@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from langchain_sutro._core.rows.columns import Columns
 from langchain_sutro._core.rows.object_store import file_system, store_errors
+from langchain_sutro._core.rows.parquet_files import damage
 from langchain_sutro._core.rows.table_files import file_reader, open_file_reader
 from langchain_sutro.errors import SutroInputError
 
@@ -67,14 +68,31 @@ def schema_of_inputs(files: Sequence[TableFile]) -> Any:
     for file in files:
         with _source(file) as source:
             try:
-                plain = source.schema.remove_metadata()
-                whole = pa.unify_schemas([whole, plain], promote_options="permissive")
+                whole = _unified(whole, source.schema.remove_metadata())
             except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
                 raise SutroInputError(
                     f"The columns of {file.name} cannot be joined with those of the files before: "
                     f"{str(error).partition(';')[0]}"
                 ) from None
     return whole
+
+
+def _unified(whole: Any, schema: Any) -> Any:
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        return pa.unify_schemas([whole, schema], promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        # A category of one file may be a string of another.
+        both = [pa.schema(map(_decoded, one)) for one in (whole, schema)]
+        return pa.unify_schemas(both, promote_options="permissive")
+
+
+def _decoded(field: Any) -> Any:
+    import pyarrow as pa  # noqa: PLC0415
+
+    is_encoded = pa.types.is_dictionary(field.type)
+    return field.with_type(field.type.value_type) if is_encoded else field
 
 
 class InputRows:
@@ -116,7 +134,7 @@ class InputRows:
             with _source(piece.file) as source:
                 for batch in _part(source.batches(piece.first_row), piece.rows):
                     arrays = [
-                        _as(batch.column(one.name), one.type)
+                        _as(batch.column(one.name), one, piece.file)
                         if one.name in batch.schema.names
                         else pa.nulls(batch.num_rows, one.type)
                         for one in self._schema
@@ -124,8 +142,19 @@ class InputRows:
                     yield pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
 
-def _as(array: Any, kind: Any) -> Any:
-    return array if array.type == kind else array.cast(kind)
+def _as(array: Any, field: Any, file: TableFile) -> Any:
+    import pyarrow as pa  # noqa: PLC0415
+
+    if array.type == field.type:
+        return array
+    try:
+        return array.cast(field.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise SutroInputError(
+            f"Column {field.name!r} of {file.name} has values that cannot be {field.type}, the "
+            "type that it has in all files together: give it one type in all of them.",
+            column=field.name,
+        ) from None
 
 
 def _part(batches: Iterator[Any], rows: int | None) -> Iterator[Any]:
@@ -176,13 +205,11 @@ def _source(file: TableFile) -> Iterator[_Source]:
 
 class _Parquet:
     def __init__(self, opened: Any, file: TableFile) -> None:
-        import pyarrow as pa  # noqa: PLC0415
         from pyarrow import parquet  # noqa: PLC0415
 
-        try:
-            self._file = parquet.ParquetFile(opened)
-        except pa.ArrowInvalid:
-            raise SutroInputError(f"{file.name} is not a Parquet file.") from None
+        self._name = file.name
+        with damage(file.name):
+            self._file = parquet.ParquetFile(opened, page_checksum_verification=True)
         self.schema = self._file.schema_arrow
 
     def count(self) -> int:
@@ -199,7 +226,8 @@ class _Parquet:
                 groups.append(index)
         if groups:
             found = self._file.iter_batches(_ROWS, row_groups=groups, use_threads=False)
-            yield from _from(found, first - skipped)
+            with damage(self._name):
+                yield from _from(found, first - skipped)
 
 
 class _Text:

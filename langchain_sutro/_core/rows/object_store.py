@@ -6,6 +6,7 @@ import re
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from langchain_sutro._core.service import quiet_logs
 from langchain_sutro.errors import SutroConfigurationError, SutroError, SutroInputError
 
 if TYPE_CHECKING:
@@ -120,7 +121,8 @@ def sign(address: str) -> str:
             f'"langchain-sutro[{_EXTRAS.get(scheme, "s3")}]"; or pass a presigned https:// URL.'
         ) from None
     try:
-        url = system.sign(path, expiration=SIGNED_SECONDS)
+        with quiet_logs(""):
+            url = system.sign(path, expiration=SIGNED_SECONDS)
     except Exception as error:  # noqa: BLE001 - each store has errors of its own, which may hold keys
         raise SutroConfigurationError(
             f"The table in {scheme}:// could not be signed ({type(error).__name__}): check this "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from langchain_sutro._core.rows.columns import Columns
 
-__all__ = ["BATCH_ROWS", "open_parquet", "parquet_batches", "take_parquet"]
+__all__ = ["BATCH_ROWS", "damage", "open_parquet", "parquet_batches", "take_parquet"]
 
 BATCH_ROWS = 16_384
 
@@ -74,6 +75,28 @@ def _kind(source: Any) -> str:
         return "not a Parquet file, or is incomplete"
     kind = kind_of(beginning)
     return "not a Parquet file" if kind is None else f"not a Parquet file but {kind}"
+
+
+@contextmanager
+def damage(name: str) -> Iterator[None]:
+    """Turn what Arrow says of a file's content into this package's errors.
+
+    Those of the disk or the network, which have a number, are left to whoever opened the file.
+
+    Args:
+        name: What to call the file in errors.
+
+    Raises:
+        SutroInputError: It is not a Parquet file, or is damaged.
+    """
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None) is not None:
+            raise
+        raise SutroInputError(f"{name} is not a Parquet file, or is damaged.") from None
 
 
 def parquet_batches(file: Any, name: str, columns: Sequence[str]) -> Iterator[Any]:

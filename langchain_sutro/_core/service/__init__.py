@@ -14,6 +14,7 @@ from langchain_sutro._core.service.exchange import (
 from langchain_sutro._core.service.job_search import find_job, look_for
 from langchain_sutro._core.service.jobs import JobStatus, job_status, list_jobs
 from langchain_sutro._core.service.json_values import dump_json, parse_json
+from langchain_sutro._core.service.library_logs import quiet_logs
 from langchain_sutro._core.service.marker import Marker
 from langchain_sutro._core.service.part_file import PartFile
 from langchain_sutro._core.service.private_files import remove_private
@@ -88,6 +89,7 @@ __all__ = [
     "malformed",
     "parse_json",
     "published_functions",
+    "quiet_logs",
     "read",
     "remove_private",
     "resolve",

@@ -22,7 +22,7 @@ from langchain_sutro._core.service.clients import library_of, request_for, trans
 from langchain_sutro._core.service.connections import async_transport, sync_transport
 from langchain_sutro._core.service.deadlines import Beside, Deadline
 from langchain_sutro._core.service.failures import broken, is_of_transport, late, was_sent
-from langchain_sutro._core.service.quiet_logs import quiet_logs
+from langchain_sutro._core.service.library_logs import quiet_logs
 from langchain_sutro._core.service.steps import adrive, drive
 from langchain_sutro._core.service.threads import in_thread
 from langchain_sutro._core.version import __version__

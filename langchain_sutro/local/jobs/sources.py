@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -46,8 +47,9 @@ class Table:
         try:
             for batch in self._batches():
                 yield from batch.to_pylist()
-        # Arrow's errors are ValueErrors; a time that Python cannot hold overflows.
-        except (ValueError, OverflowError) as error:
+        # Arrow's errors are ValueErrors, those of damaged pages OSErrors; a time that Python cannot
+        # hold overflows.
+        except (ValueError, OSError, OverflowError) as error:
             raise SourceError(f"The table cannot be read: {type(error).__name__}.") from None
 
 
@@ -66,10 +68,12 @@ def download(url: str, path: Path, stopped: Callable[[], bool]) -> None:
     end = time.monotonic() + _SECONDS
     shown = url.partition("?")[0]
     try:
-        # Proxies and netrc of this machine are nobody's business but its own.
+        request = httpx.Request("GET", url, extensions={"timeout": _TIMEOUT.as_dict()})
+        # Proxies and netrc of this machine are nobody's business but its own. A client would log
+        # the whole URL, which may be presigned.
         with (
-            httpx.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False) as client,
-            client.stream("GET", url) as response,
+            httpx.HTTPTransport(trust_env=False) as transport,
+            closing(transport.handle_request(request)) as response,
             path.open("wb") as file,
         ):
             if response.is_redirect:

@@ -25,6 +25,8 @@ _LOGGERS = (
     "httpx_aiohttp",
     "aiohttp.client",
     "aiohttp.internal",
+    # What signs URLs of Amazon's storage.
+    "botocore.auth",
     *(f"{library}.{part}" for library in ("httpcore", "httpcore2") for part in _PARTS),
 )
 _LONGEST = 4000
