@@ -378,7 +378,8 @@ def test_results_of_several_jobs_follow_each_other(tmp_path):
 
 def test_ten_thousand_rows_with_faults_keep_their_places(make, monkeypatch):
     monkeypatch.setattr(result_columns, "_WINDOW_ROWS", 700)
-    monkeypatch.setattr(result_columns, "_BATCH_ROWS", 1_500)
+    monkeypatch.setattr(result_columns, "_PIECE_ROWS", 1_500)
+    monkeypatch.setattr(result_columns, "_KEPT_ROWS", 1_600)
     chance = random.Random(7)
     outputs, scores, expected = [], [], []
     for index in range(10_000):

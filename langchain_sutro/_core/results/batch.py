@@ -305,7 +305,8 @@ class BatchResults:
             if outputs and rest is not None:
                 _add(outputs, {output_column: rest})
         if not outputs:
-            outputs[output_column] = pa.chunked_array(self._columns.outputs(), pa.large_string())
+            texts = self._columns.outputs(keep=True)
+            outputs[output_column] = pa.chunked_array(texts, pa.large_string())
         first, last = (INPUTS, *self.carried), (LOGPROBS, CONFIDENCE)
         others = self._columns.read([*first, *last])
         columns = {name: others[name] for name in first if name in others.column_names}

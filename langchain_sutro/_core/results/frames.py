@@ -52,7 +52,7 @@ def to_polars(table: Any) -> Any:
         import polars as pl  # noqa: PLC0415
     except ImportError:
         raise SutroConfigurationError("Install polars to get a polars DataFrame.") from None
-    return pl.from_arrow(table)
+    return pl.from_arrow(table, rechunk=False)
 
 
 def join(

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_sutro._core.results.cells import cells, scores, strings, text_array
+from langchain_sutro._core.results.memory import GivenBack
 from langchain_sutro._core.service import remove_private, when_gone
 from langchain_sutro.errors import SutroJobError
 
@@ -31,7 +32,10 @@ OUTPUTS, CONFIDENCE = "outputs", "confidence_score"
 INPUTS, LOGPROBS = "inputs", "cumulative_logprobs"
 
 _WINDOW_ROWS = 4_096
-_BATCH_ROWS = 65_536
+# Small pieces are looked at and dropped. A table is kept in large ones, between which less memory
+# is lost.
+_PIECE_ROWS = 16_384
+_KEPT_ROWS = 131_072
 _BATCH_BYTES = 1 << 24
 _READ_BYTES = 1 << 18
 
@@ -120,7 +124,7 @@ class ResultColumns:
         else:
             # Reading in batches takes half the memory of reading the file at once.
             schema = pa.schema([self._schema.field(name) for name in wanted])
-            table = pa.Table.from_batches(self._batches(wanted, 0, _BATCH_ROWS), schema)
+            table = pa.Table.from_batches(self._batches(wanted, 0, _KEPT_ROWS), schema)
         return _cleaned(table)
 
     def tables(self, names: Sequence[str], rows: int = _WINDOW_ROWS) -> Iterator[tuple[Any, Any]]:
@@ -140,9 +144,13 @@ class ResultColumns:
         score = pa.field(CONFIDENCE, pa.float64())
         return pa.schema([score if one.name == CONFIDENCE else one for one in fields])
 
-    def outputs(self) -> Iterator[Any]:
-        """Outputs as Arrow arrays of large strings."""
-        for batch in self._batches([self.output], 0, _BATCH_ROWS):
+    def outputs(self, *, keep: bool = False) -> Iterator[Any]:
+        """Outputs as Arrow arrays of large strings.
+
+        Args:
+            keep: Whether they stay in memory, and are not only looked at one by one.
+        """
+        for batch in self._batches([self.output], 0, _KEPT_ROWS if keep else _PIECE_ROWS):
             yield strings(batch.column(0))
 
     def windows(self, start: int) -> Iterator[list[tuple[Any, Any]]]:
@@ -170,6 +178,7 @@ class ResultColumns:
             raise self._damaged() from None
 
     def _file_batches(self, path: Path, names: list[str], start: int, size: int) -> Iterator[Any]:
+        give_back = GivenBack()
         # Each reader opens the file itself, so that several can be at different positions.
         with _open(path) as file:
             for group in range(file.num_row_groups):
@@ -187,6 +196,7 @@ class ResultColumns:
                     start -= batch.num_rows - wanted.num_rows
                     if wanted.num_rows:
                         yield wanted.select(names)
+                    give_back(batch.nbytes)
                 if rows:
                     raise self._damaged()
 
@@ -206,7 +216,7 @@ class ResultColumns:
 
         if self._table is not None:
             return self._table
-        return pa.Table.from_batches(self._batches(self.names, 0, _BATCH_ROWS), self._schema)
+        return pa.Table.from_batches(self._batches(self.names, 0, _KEPT_ROWS), self._schema)
 
 
 class ResultRow(NamedTuple):
@@ -268,9 +278,9 @@ class ConcatenatedColumns:
         """
         return chain.from_iterable(part.tables(names, rows) for part in self.parts)
 
-    def outputs(self) -> Iterator[Any]:
-        """Outputs as Arrow arrays of large strings."""
-        return chain.from_iterable(part.outputs() for part in self.parts)
+    def outputs(self, *, keep: bool = False) -> Iterator[Any]:
+        """Outputs as Arrow arrays of large strings; `keep` as for those of one job."""
+        return chain.from_iterable(part.outputs(keep=keep) for part in self.parts)
 
     def rows(self, start: int) -> Iterator[ResultRow]:
         """All rows from an index on."""

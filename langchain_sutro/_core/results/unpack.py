@@ -23,7 +23,7 @@ from langchain_sutro._core.service import dump_json, parse_json, start
 __all__ = ["column_types", "unpack", "unpack_piece"]
 
 _SAMPLE = 200
-_SLICE_ROWS = 65_536
+_SLICE_ROWS = 16_384
 _SLICE_BYTES = 1 << 24
 _MOST_WORKERS = 4
 _LARGEST_BLOCK = (1 << 31) - 1
