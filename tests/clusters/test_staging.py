@@ -1,5 +1,7 @@
 """What workers and drivers of any engine do with a stage; without a cluster."""
 
+import datetime as dt
+import decimal
 import pickle
 import threading
 
@@ -310,6 +312,38 @@ def test_outputs_have_the_types_of_the_schema_or_are_errors_of_their_rows():
     assert [one is None for one in said] == [True, False, True, False, True]
     assert "'score' is not int64" in said[1]
     assert "no output" in said[3]
+
+
+BESIDE = {"none": [], "text": ['{"v": "other"}'], "object": ['{"v": {"a": 1}}']}
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        (pa.bool_(), "true", True),
+        (pa.bool_(), "2", None),
+        (pa.bool_(), '"1"', None),
+        (pa.int64(), "true", None),
+        (pa.int64(), "7.0", 7),
+        (pa.int64(), "7.5", None),
+        (pa.int64(), '"7"', 7),
+        (pa.float64(), "true", None),
+        (pa.float64(), "7", 7.0),
+        (pa.string(), "2.0", "2.0"),
+        (pa.string(), "true", "true"),
+        (pa.date32(), '"2026-11-27"', dt.date(2026, 11, 27)),
+        (pa.decimal128(6, 2), "1.5", decimal.Decimal("1.50")),
+        (pa.list_(pa.int64()), "[1]", [1]),
+    ],
+)
+def test_a_value_has_the_type_or_not_whatever_other_rows_have(kind, value, expected, beside):
+    outputs = [f'{{"v": {value}}}', *BESIDE[beside]]
+    found = OutputColumns(pa.schema([("v", kind)])).join(
+        pa.table({"id": range(len(outputs))}), results(*outputs)
+    )
+    assert found["v"][0].as_py() == expected
+    assert (found["error"][0].as_py() is None) == (expected is not None)
 
 
 def test_every_part_has_the_same_columns():

@@ -73,6 +73,14 @@ def test_text_arrives_byte_for_byte_at_every_edge_of_a_block(tmp_path, monkeypat
         assert rows_of(path) == rows, size
 
 
+def test_a_byte_order_mark_in_a_cell_stays_at_every_edge_of_a_block(tmp_path, monkeypatch):
+    mark = "\ufeff"
+    path = file(tmp_path, f"{mark}{mark}a,b\n" + f"{mark}1,{mark}\n" * 20)
+    for size in (1, 7, 10, 1000):
+        monkeypatch.setattr(csv_files, "_BLOCK_BYTES", size)
+        assert rows_of(path) == [{f"{mark}a": f"{mark}1", "b": mark}] * 20
+
+
 def test_a_large_export_keeps_every_line_feed(tmp_path):
     rows = [{"id": str(index), "text": "x" * (index % 300) + "\r\ny"} for index in range(20_000)]
     frame = pd.DataFrame(rows)
@@ -121,6 +129,10 @@ def test_a_file_is_read_as_pythons_strict_reader_does_or_refused(tmp_path, body,
         ("a;b\n1;2\n", "the header has no commas but semicolons"),
         ("a\tb\n1\t2\n", "the header has no commas but tabs"),
         ('{"a": 1, "b": 2}\n{"a": 3, "b": 4}\n', "the header is JSON"),
+        ('[{"a": 1, "b": 2},\n{"a": 3, "b": 4}]\n', "is HTML, XML or JSON and not CSV"),
+        ("<!DOCTYPE html>\n<p>Sign in</p>\n", "is HTML, XML or JSON and not CSV"),
+        ("<html>\n<p>Sign in</p>\n", "is HTML, XML or JSON and not CSV"),
+        ('<?xml version="1.0"?>\n<Error/>\n', "is HTML, XML or JSON and not CSV"),
         ("", "is empty"),
         ("\n\r\n\n", "is empty"),
     ],

@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import socket
+import threading
 import time
 import tracemalloc
 import zlib
@@ -82,6 +84,38 @@ async def test_a_call_ends_at_its_timeout_however_slowly_the_answer_drips(mode, 
         with pytest.raises(SutroTimeoutError):
             await call(mode, client, "list_jobs")
     assert len(server.requests) <= 2
+
+
+@pytest.mark.timeout(4 * PATIENCE)
+@modes
+async def test_a_call_ends_at_its_timeout_while_the_name_of_its_host_is_looked_up(
+    mode, monkeypatch
+):
+    known = threading.Event()
+    find = socket.getaddrinfo
+
+    def look_up(host, port, *args, **options):
+        if host not in ("slow.example", b"slow.example"):
+            return find(host, port, *args, **options)
+        assert known.wait(3 * PATIENCE)
+        return find("127.0.0.1", listening.getsockname()[1], *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(PATIENCE)
+        client = SutroClient(api_url="https://slow.example", api_key="sk_1", timeout=0.3)
+        try:
+            with pytest.raises(SutroTimeoutError) as failed:
+                await call(mode, client, "run_function", "f", {"a": 1})
+        finally:
+            known.set()
+        assert not failed.value.sent
+        if mode == "sync":
+            # Nobody uses the connection that is there at last.
+            connection, _ = await asyncio.to_thread(listening.accept)
+            with connection:
+                connection.settimeout(PATIENCE)
+                assert await asyncio.to_thread(connection.recv, 1) == b""
 
 
 @pytest.mark.timeout(PATIENCE)

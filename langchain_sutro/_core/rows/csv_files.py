@@ -29,6 +29,7 @@ __all__ = ["csv_header", "take_csv"]
 
 _BLOCK_BYTES = 1 << 20
 _LONGEST_RECORD = 1 << 28
+_MARK = b"\xef\xbb\xbf"
 _SEPARATORS = {b",": "commas", b"\t": "tabs", b";": "semicolons", b"|": "vertical bars"}
 
 
@@ -111,6 +112,10 @@ class _Records:
                 f"{self.file.name}, line {line}: the header is JSON; a file of JSON Lines has the "
                 "ending .jsonl."
             )
+        if header.lstrip().startswith((b"<!", b"<?", b"<html", b"[{")):
+            raise SutroInputError(
+                f"{self.file.name}, line {line}: the file is HTML, XML or JSON and not CSV."
+            )
         if self.delimiter in header or b'"' in header:
             return
         other = next((name for mark, name in _SEPARATORS.items() if mark in header), None)
@@ -174,10 +179,12 @@ def _batches(records: _Records, names: list[str], chosen: Mapping[str, str]) -> 
     done = 0
     for data in records.blocks():
         read = arrow_csv.ReadOptions(
-            column_names=names, block_size=len(data) + 1, use_threads=False
+            column_names=names, block_size=len(data) + 4, use_threads=False
         )
         try:
-            table = arrow_csv.read_csv(pa.BufferReader(data), read, parse, convert)
+            # Arrow takes a mark at the beginning of a block for one of the file.
+            marked = _MARK + data if data.startswith(_MARK) else data
+            table = arrow_csv.read_csv(pa.BufferReader(marked), read, parse, convert)
         except pa.ArrowInvalid:
             raise _record_error(records, data, len(names), done) from None
         done += table.num_rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -141,10 +142,22 @@ def _as_type(column: Any, field: Any, errors: list[str | None]) -> Any:
 
     if column.type == field.type:
         return column
+    if not _casts(column.type, field.type):
+        return _typed_cells(column.to_pylist(), field, errors)
     try:
         return column.cast(field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
         return _typed_cells(column.to_pylist(), field, errors)
+
+
+def _casts(given: Any, kind: Any) -> bool:
+    """Whether Arrow's cast takes a value for the same one: it would make 2 true, and true 1."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    if pa.types.is_boolean(given) or pa.types.is_boolean(kind):
+        return False
+    texts = {pa.string(), pa.large_string()}
+    return kind not in texts or given in texts
 
 
 def _typed_cells(values: list[Any], field: Any, errors: list[str | None]) -> Any:
@@ -165,12 +178,27 @@ def _cell(value: Any, kind: Any) -> Any:
         return None
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return value if isinstance(value, str) else dump_json(value)
+    if isinstance(value, str) and not pa.types.is_boolean(kind):
+        # A date, for example; and in a column of several types, numbers have become strings.
+        found = _converted(value, kind)
+        if found is not None:
+            return found
     try:
-        # In a column of several types, numbers have become strings.
         plain = orjson.loads(value) if isinstance(value, str) else value
     except ValueError:
-        plain = value
-    try:
-        return pa.scalar(plain, kind).as_py()
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
         return None
+    return _converted(plain, kind)
+
+
+def _converted(value: Any, kind: Any) -> Any:
+    import pyarrow as pa  # noqa: PLC0415
+
+    if isinstance(value, bool) != pa.types.is_boolean(kind):
+        return None
+    wrong = (pa.ArrowException, TypeError, ValueError, OverflowError)
+    # As whole columns are converted; a map has no other form than the second.
+    with suppress(*wrong):
+        return pa.array([value]).cast(kind)[0].as_py()
+    with suppress(*wrong):
+        return pa.scalar(value, kind).as_py()
+    return None
