@@ -133,6 +133,43 @@ def test_a_part_that_was_changed_is_not_read(tmp_path):
         found.read(open_stage(tmp_path), found.parts[0])
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: b"",
+        lambda content: content[:-5],
+        lambda content: content[:-40] + b"\xff" * 32 + content[-8:],
+        lambda content: content[:4] + b"\xff" * 40 + content[44:],
+    ],
+)
+def test_a_part_that_is_damaged_is_said_to_be(tmp_path, change):
+    found = written(PartWriter(tmp_path), [table(1)])
+    path = tmp_path / "rows" / found.parts[0].name
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(errors.SutroConfigurationError, match="it is damaged"):
+        found.read(open_stage(tmp_path), found.parts[0])
+
+
+def test_a_stage_that_cannot_be_reached_is_named(tmp_path, store):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "stage" / "_parts.json").mkdir(parents=True)
+    for address in (tmp_path / "file", f"s3://none-{BUCKET}/stage"):
+        with pytest.raises(errors.SutroConfigurationError, match="could not be written"):
+            PartWriter(address).write([table(1)], 0)
+    with pytest.raises(errors.SutroConfigurationError, match="could not be read"):
+        committed(open_stage(tmp_path / "stage"))
+    for manifest in (tmp_path / "file" / "jobs.json", tmp_path / "file" / "below" / "jobs.json"):
+        with pytest.raises(errors.SutroConfigurationError, match="cannot be locked"):
+            staged_parts(PartWriter(tmp_path / "other"), manifest, lambda: None)
+
+
+@pytest.mark.parametrize("content", [b'{"parts":[],"version":2}', b'{"parts":[],"columns":"AAAA"}'])
+def test_a_list_of_parts_of_another_version_is_refused(tmp_path, content):
+    (tmp_path / "_parts.json").write_bytes(content)
+    with pytest.raises(errors.SutroConfigurationError, match="this version"):
+        committed(open_stage(tmp_path))
+
+
 def test_a_list_of_parts_that_is_none_is_refused(tmp_path):
     (tmp_path / "_parts.json").write_text('{"parts": 3}')
     with pytest.raises(errors.SutroConfigurationError, match=r"_parts\.json is not a list"):

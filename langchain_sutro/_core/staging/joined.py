@@ -196,9 +196,9 @@ def _converted(value: Any, kind: Any) -> Any:
     if isinstance(value, bool) != pa.types.is_boolean(kind):
         return None
     wrong = (pa.ArrowException, TypeError, ValueError, OverflowError)
-    # As whole columns are converted; a map has no other form than the second.
     with suppress(*wrong):
+        if pa.types.is_map(kind):
+            return pa.scalar(value, kind).as_py()
+        # As whole columns are converted: 7.5 is refused as an integer, which it is not otherwise.
         return pa.array([value]).cast(kind)[0].as_py()
-    with suppress(*wrong):
-        return pa.scalar(value, kind).as_py()
     return None

@@ -87,6 +87,7 @@ class CommittedParts:
         Raises:
             SutroConfigurationError: The file is not there, or is another one.
         """
+        import pyarrow as pa  # noqa: PLC0415
         from pyarrow import parquet  # noqa: PLC0415
 
         try:
@@ -94,6 +95,10 @@ class CommittedParts:
                 table = parquet.read_table(file)
         except FileNotFoundError:
             raise SutroConfigurationError(_not_seen(stage, part)) from None
+        except (pa.ArrowException, OSError):
+            raise SutroConfigurationError(
+                f"{part.name} in the stage {stage.address} cannot be read: it is damaged."
+            ) from None
         if table.num_rows != part.rows:
             raise SutroConfigurationError(
                 f"{part.name} in the stage {stage.address} has {table.num_rows:,} rows and was "
@@ -115,7 +120,10 @@ def committed(stage: Stage) -> CommittedParts | None:
         return None
     try:
         found = TypeAdapter(CommittedParts).validate_json(content, strict=True)
-    except ValueError:
+        found.schema()
+    except (ValueError, OSError):
+        found = None
+    if found is None or found.version != _VERSION:
         raise SutroConfigurationError(
             f"{stage.path(_COMMIT)} is not a list of parts that this version can read."
         ) from None

@@ -5,11 +5,14 @@ from __future__ import annotations
 import inspect
 import os
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from langchain_sutro.errors import SutroConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["Stage", "open_stage"]
 
@@ -68,6 +71,27 @@ def open_stage(address: str | os.PathLike[str]) -> Stage:
     return _Remote(name.rstrip("/"))
 
 
+@contextmanager
+def _errors(address: str, what: str, *expected: type[Exception]) -> Iterator[None]:
+    """Turn the errors of a disk or a store, which may hold keys, into this package's.
+
+    Args:
+        address: What is reached.
+        what: What is done to it.
+        expected: Errors that the caller knows what to do with.
+    """
+    try:
+        yield
+    except expected:
+        raise
+    except Exception as error:  # noqa: BLE001 - each store has errors of its own
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise SutroConfigurationError(
+            f"{address} could not be {what} ({reason or type(error).__name__}). The driver and all "
+            "workers must be able to read and write in the stage."
+        ) from None
+
+
 class _Directory:
     """A directory on a disk."""
 
@@ -79,49 +103,49 @@ class _Directory:
         return str(self._folder / name)
 
     def write(self, name: str, content: Any) -> None:
-        beside = self._beside(name, content)
-        try:
+        with _errors(self.path(name), "written"), self._beside(name, content) as beside:
             beside.replace(self._folder / name)
-        finally:
-            beside.unlink(missing_ok=True)
 
     def create(self, name: str, content: bytes) -> bool:
-        beside = self._beside(name, content)
-        try:
-            os.link(beside, self._folder / name)
-        except FileExistsError:
-            return False
-        finally:
-            beside.unlink(missing_ok=True)
+        with _errors(self.path(name), "written"), self._beside(name, content) as beside:
+            try:
+                os.link(beside, self._folder / name)
+            except FileExistsError:
+                return False
         return True
 
-    def _beside(self, name: str, content: Any) -> Path:
+    @contextmanager
+    def _beside(self, name: str, content: Any) -> Iterator[Path]:
         """A file with the content, under a name that nobody else uses."""
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-        with beside.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        return beside
+        try:
+            with beside.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            yield beside
+        finally:
+            beside.unlink(missing_ok=True)
 
     def open(self, name: str) -> Any:
-        return (self._folder / name).open("rb")
+        with _errors(self.path(name), "read", FileNotFoundError):
+            return (self._folder / name).open("rb")
 
     def size(self, name: str) -> int | None:
-        try:
+        with suppress(FileNotFoundError), _errors(self.path(name), "read", FileNotFoundError):
             return (self._folder / name).stat().st_size
-        except FileNotFoundError:
-            return None
+        return None
 
     def names(self, folder: str) -> list[str]:
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), _errors(self.path(folder), "listed", FileNotFoundError):
             return sorted(os.listdir(self._folder / folder))  # noqa: PTH208 - names
         return []
 
     def remove(self, name: str) -> None:
-        (self._folder / name).unlink(missing_ok=True)
+        with _errors(self.path(name), "removed"):
+            (self._folder / name).unlink(missing_ok=True)
 
 
 class _Remote:
@@ -139,7 +163,8 @@ class _Remote:
         return f"{self.address}/{name}"
 
     def write(self, name: str, content: Any) -> None:
-        self._system.pipe_file(self._inner(name), bytes(content))
+        with _errors(self.path(name), "written"):
+            self._system.pipe_file(self._inner(name), bytes(content))
 
     def create(self, name: str, content: bytes) -> bool:
         if self.size(name) is not None:
@@ -147,31 +172,32 @@ class _Remote:
         # Older versions of fsspec cannot leave the decision to the store.
         knows = "mode" in inspect.signature(self._system.pipe_file).parameters
         how = {"mode": "create"} if knows else {}
-        try:
-            self._system.pipe_file(self._inner(name), content, **how)
-        except FileExistsError:
-            return False
+        with _errors(self.path(name), "written"):
+            try:
+                self._system.pipe_file(self._inner(name), content, **how)
+            except FileExistsError:
+                return False
         return True
 
     def open(self, name: str) -> Any:
-        return self._system.open(self._inner(name), "rb")
+        with _errors(self.path(name), "read", FileNotFoundError):
+            return self._system.open(self._inner(name), "rb")
 
     def size(self, name: str) -> int | None:
         self._system.invalidate_cache()
-        try:
+        with suppress(FileNotFoundError), _errors(self.path(name), "read", FileNotFoundError):
             return int(self._system.size(self._inner(name)))
-        except FileNotFoundError:
-            return None
+        return None
 
     def names(self, folder: str) -> list[str]:
         self._system.invalidate_cache()
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), _errors(self.path(folder), "listed", FileNotFoundError):
             found = self._system.ls(self._inner(folder), detail=False)
             return sorted(str(path).rpartition("/")[2] for path in found)
         return []
 
     def remove(self, name: str) -> None:
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), _errors(self.path(name), "removed", FileNotFoundError):
             self._system.rm_file(self._inner(name))
 
     def _inner(self, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,9 @@ def staged_parts(
         SutroConfigurationError: The stage holds another table, or another driver is at work.
     """
     beside = manifest.with_name(f"{manifest.name}.stage")
-    beside.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):
+        # If it cannot be made, there is no lock either.
+        beside.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(beside, _DRIVER_SECONDS):
         found = committed(writer.stage)
         if found is None:
