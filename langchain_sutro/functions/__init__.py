@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from langchain_sutro.functions.batch_job import PROGRESS_EVENT, BatchJob, event
     from langchain_sutro.functions.call_by_name import named_arguments
     from langchain_sutro.functions.checked_rows import rows_of_batch
-    from langchain_sutro.functions.contents import held, references
+    from langchain_sutro.functions.contents import held, makes_functions, references
     from langchain_sutro.functions.function import CALL_SIGNATURE, SutroFunction
     from langchain_sutro.functions.gathered import SutroGatheredFunction
     from langchain_sutro.functions.interface import (
@@ -87,6 +87,7 @@ __all__ = [
     "holds",
     "input_schema",
     "inside",
+    "makes_functions",
     "marked_name",
     "named_arguments",
     "payload_function",
@@ -118,6 +119,7 @@ __getattr__, __dir__ = lazy_exports(
         "named_arguments": "call_by_name",
         "rows_of_batch": "checked_rows",
         "held": "contents",
+        "makes_functions": "contents",
         "references": "contents",
         "CALL_SIGNATURE": "function",
         "SutroFunction": "function",

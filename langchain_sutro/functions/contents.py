@@ -12,10 +12,11 @@ from langchain_core.runnables import Runnable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["held", "holds", "references"]
+__all__ = ["held", "holds", "makes_functions", "references"]
 
 # A container with more elements than this holds data.
 _MOST_PARTS = 1_000
+_COMPREHENSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>")
 
 
 def holds(step: Any, wanted: Callable[[Any], bool]) -> bool:
@@ -77,13 +78,36 @@ def references(function: Callable[..., Any]) -> tuple[set[str], list[Any]]:
     while isinstance(function, partial):
         given += [*function.args, *function.keywords.values()]
         function = function.func
-    function = inspect.unwrap(getattr(function, "__func__", function))
+    function = _plain(function)
     if not isinstance(function, FunctionType):
         return set(), given
     names = set(_names(function.__code__))
     around = function.__globals__ | _closure(function)
     known = [*given, *(around[name] for name in sorted(names) if name in around)]
     return names, [one for one in known if not _is_data(one)]
+
+
+def _plain(function: Any) -> Any:
+    """The function behind partials, methods and decorators."""
+    while isinstance(function, partial):
+        function = function.func
+    return inspect.unwrap(getattr(function, "__func__", function))
+
+
+def makes_functions(function: Callable[..., Any]) -> bool:
+    """Whether each call of a function makes other functions, which see its variables.
+
+    Args:
+        function: A function, method or partial.
+    """
+    code = getattr(_plain(function), "__code__", None)
+    if not isinstance(code, CodeType):
+        return False
+    inner = (one for one in code.co_consts if isinstance(one, CodeType))
+    return any(
+        one.co_name not in _COMPREHENSIONS and not set(one.co_freevars).isdisjoint(code.co_cellvars)
+        for one in inner
+    )
 
 
 def _is_data(value: Any) -> bool:

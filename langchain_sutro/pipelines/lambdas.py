@@ -11,7 +11,6 @@ from langchain_core.runnables import Runnable, RunnableBinding, RunnableLambda
 from langchain_core.runnables.config import (
     acall_func_with_variable_args,
     call_func_with_variable_args,
-    get_executor_for_config,
     patch_config,
     run_in_executor,
     set_config_context,
@@ -19,12 +18,12 @@ from langchain_core.runnables.config import (
 from langchain_core.runnables.configurable import DynamicRunnable
 from langchain_core.runnables.utils import (
     coro_with_context,
-    gather_with_concurrency,
     is_async_generator,
 )
 
-from langchain_sutro._core.service import Step
 from langchain_sutro.functions import RowOutcomes
+from langchain_sutro.pipelines.alike import likeness
+from langchain_sutro.pipelines.by_row import by_row
 from langchain_sutro.pipelines.rows import Called, Pass, Rows, settled
 from langchain_sutro.pipelines.work import Children, Shape, bound_config, call, with_runs
 
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from langchain_core.runnables import RunnableConfig
+
+    from langchain_sutro._core.service import Step
 
 __all__ = ["lambda_"]
 
@@ -56,8 +57,11 @@ def _yields(step: RunnableLambda[Any, Any]) -> bool:
 
 
 def _calls(step: RunnableLambda[Any, Any], rows: Rows, children: Children) -> Shape:
-    outputs = yield Step(
-        partial(_called, step, rows, children), partial(_acalled, step, rows, children)
+    outputs = yield by_row(
+        step,
+        rows,
+        partial(_called, step, rows, children),
+        partial(_acalled, step, rows, children),
     )
     state = RowOutcomes(len(rows.values))
     given = [row for row, output in enumerate(outputs) if isinstance(output, Runnable)]
@@ -68,62 +72,28 @@ def _calls(step: RunnableLambda[Any, Any], rows: Rows, children: Children) -> Sh
     return settled(rows, state.outcomes)
 
 
-def _called(step: RunnableLambda[Any, Any], rows: Rows, children: Children) -> list[Any]:
-    def one(row: int) -> Any:
-        if not hasattr(step, "func"):
-            # The words of langchain-core's error.
-            return TypeError(
-                "Cannot invoke a coroutine function synchronously.Use `ainvoke` instead."
-            )
-        [config] = children.configs([row])
-        function, manager = step.func, children.managers[row]
-        call_it = partial(_CALL, function, rows.values[row], config, manager, **rows.kwargs)
-        with set_config_context(config) as context:
-            return context.run(call_it)
-
-    return _in_threads(one, rows)
+def _called(step: RunnableLambda[Any, Any], rows: Rows, children: Children, row: int) -> Any:
+    if not hasattr(step, "func"):
+        # The words of langchain-core's error.
+        raise TypeError("Cannot invoke a coroutine function synchronously.Use `ainvoke` instead.")
+    [config] = children.configs([row])
+    function, manager = step.func, children.managers[row]
+    call_it = partial(_CALL, function, rows.values[row], config, manager, **rows.kwargs)
+    with set_config_context(config) as context:
+        return context.run(call_it)
 
 
-async def _acalled(step: RunnableLambda[Any, Any], rows: Rows, children: Children) -> list[Any]:
-    async def one(row: int) -> Any:
-        [config] = children.configs([row])
-        manager, value = children.managers[row], rows.values[row]
-        work: Awaitable[Any]
-        if hasattr(step, "afunc"):
-            work = _ACALL(step.afunc, value, config, manager, **rows.kwargs)
-        else:
-            call_it = partial(_CALL, step.func, value, config, manager.get_sync(), **rows.kwargs)
-            work = run_in_executor(config, call_it)
-        with set_config_context(config) as context:
-            return await coro_with_context(work, context)
-
-    return await _in_tasks(one, rows)
-
-
-def _in_threads(one: Callable[[int], Any], rows: Rows) -> list[Any]:
-    """What a function returns or raises for each row, called as LangChain calls it."""
-
-    def outcome(row: int) -> Any:
-        try:
-            return one(row)
-        except Exception as error:  # noqa: BLE001 - it is the row's
-            return error
-
-    if len(rows.values) == 1:
-        return [outcome(0)]
-    with get_executor_for_config(rows.configs[0]) as executor:
-        return list(executor.map(outcome, range(len(rows.values))))
-
-
-async def _in_tasks(one: Callable[[int], Awaitable[Any]], rows: Rows) -> list[Any]:
-    async def outcome(row: int) -> Any:
-        try:
-            return await one(row)
-        except Exception as error:  # noqa: BLE001 - it is the row's
-            return error
-
-    limit = rows.configs[0].get("max_concurrency")
-    return await gather_with_concurrency(limit, *map(outcome, range(len(rows.values))))
+async def _acalled(step: RunnableLambda[Any, Any], rows: Rows, children: Children, row: int) -> Any:
+    [config] = children.configs([row])
+    manager, value = children.managers[row], rows.values[row]
+    work: Awaitable[Any]
+    if hasattr(step, "afunc"):
+        work = _ACALL(step.afunc, value, config, manager, **rows.kwargs)
+    else:
+        call_it = partial(_CALL, step.func, value, config, manager.get_sync(), **rows.kwargs)
+        work = run_in_executor(config, call_it)
+    with set_config_context(config) as context:
+        return await coro_with_context(work, context)
 
 
 def _passed_on(
@@ -147,7 +117,7 @@ def _passed_on(
     given = rows.part(going, configs=configs, called=Called.INVOKE)
     parts = _alike([_peeled(*pair) for pair in zip(targets, configs, strict=True)])
     if len(parts) == len(going) > _MOST_BRANCHES:
-        state.put((yield _one_by_one(targets, given)), going)
+        state.put((yield _one_by_one(step, targets, given)), going)
         return state.outcomes
     outputs = yield [
         Pass(target, given.part(places, configs=each, kwargs=kwargs))
@@ -180,9 +150,12 @@ def _peeled(target: Runnable[Any, Any], config: RunnableConfig) -> _Bound:
 
 def _alike(bound: Sequence[_Bound]) -> list[_Part]:
     """The places of those that call the same Runnable with the same arguments."""
-    parts: dict[int, list[_Part]] = {}
+    parts: dict[object, list[_Part]] = {}
+    keys: dict[int, object] = {}
     for place, (target, config, kwargs) in enumerate(bound):
-        same = parts.setdefault(id(target), [])
+        if id(target) not in keys:
+            keys[id(target)] = likeness(target)
+        same = parts.setdefault(keys[id(target)], [])
         part = next((one for one in same if one[1] == kwargs), None)
         if part is None:
             part = (target, kwargs, [], [])
@@ -192,7 +165,9 @@ def _alike(bound: Sequence[_Bound]) -> list[_Part]:
     return [part for same in parts.values() for part in same]
 
 
-def _one_by_one(targets: Sequence[Runnable[Any, Any]], rows: Rows) -> Step[list[Any]]:
+def _one_by_one(
+    step: RunnableLambda[Any, Any], targets: Sequence[Runnable[Any, Any]], rows: Rows
+) -> Step[list[Any]]:
     """Call `invoke` of each row's own Runnable, as LangChain does."""
 
     def one(row: int) -> Any:
@@ -201,4 +176,4 @@ def _one_by_one(targets: Sequence[Runnable[Any, Any]], rows: Rows) -> Step[list[
     async def aone(row: int) -> Any:
         return await targets[row].ainvoke(rows.values[row], rows.configs[row])
 
-    return Step(partial(_in_threads, one, rows), partial(_in_tasks, aone, rows))
+    return by_row(step, rows, one, aone)

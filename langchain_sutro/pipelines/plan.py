@@ -13,6 +13,7 @@ from langchain_sutro.functions import (
     SutroGatheredFunction,
     WholeBatch,
     held,
+    makes_functions,
     references,
 )
 from langchain_sutro.pipelines.walk import shape_of
@@ -119,5 +120,7 @@ def _referred(
     names, known = references(function)
     if not isinstance(step, RunnableLambda) or shape_of(step) is None or names & _CALLS:
         reason = reason or f"{step.get_name()} calls it once for each row"
+    elif makes_functions(function):
+        reason = reason or f"{step.get_name()} may make a Runnable of its own for each row"
     for part in known:
         yield from _found(part, where, reason, above)

@@ -94,6 +94,22 @@ def test_one_warning_names_the_shape_and_one_job(judge, shape, asynchronous, cap
     assert "one_job" in warning
 
 
+def making(judge):
+    """Makes for each row a step that no other row can use."""
+    return RunnableLambda(lambda row: RunnableLambda(lambda _: row) | judge, name="makes")
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize(("make", "name"), [(calling, "call"), (making, "makes")])
+def test_the_warning_comes_also_where_one_job_cannot_help(judge, make, name, asynchronous, caplog):
+    leads = [LEADS[number % 12] | {"region": str(number)} for number in range(20)]
+    whole = one_job(RunnableParallel(a=make(judge)))
+    outputs = asyncio.run(whole.abatch(leads)) if asynchronous else whole.batch(leads)
+    assert len(outputs) == len(leads)
+    [warning] = warnings(caplog)
+    assert f"because {name} does so" in warning
+
+
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_it_can_be_an_error_before_any_call(deployment, judge, asynchronous):
     strict = judge.model_copy(update={"on_many_calls": "error"})

@@ -39,6 +39,9 @@ def passed(row):
     return row
 
 
+RETRIED = RunnableLambda(passed).with_retry()
+
+
 def chosen_router(judge):
     branches = {"qualified": judge, "not_qualified": judge}
     keep = RunnableLambda(lambda row: {key: row[key] for key in ("query", "region")})
@@ -63,6 +66,22 @@ SHAPES = {
     "lambda that returns it": (lambda fn: RunnableLambda(lambda row: fn), 1),
     "lambda that binds it": (
         lambda fn: RunnableLambda(lambda row: fn.with_config(tags=[row["query"]])),
+        1,
+    ),
+    "lambda that makes a sequence": (
+        lambda fn: RunnableLambda(lambda row: RunnableLambda(passed) | fn),
+        1,
+    ),
+    "lambda that makes a parallel": (
+        lambda fn: RunnableLambda(lambda row: RunnableParallel(a=lambda given: given, b=fn)),
+        1,
+    ),
+    "lambda that makes a lambda": (
+        lambda fn: RunnableLambda(lambda row: RunnableLambda(lambda again: {"a": fn} | RETRIED)),
+        1,
+    ),
+    "lambda that retries it": (
+        lambda fn: RunnableLambda(lambda row: fn.with_retry().with_fallbacks([fn])),
         1,
     ),
     "map": (lambda fn: RunnableLambda(lambda row: [row, row]) | fn.map(), 1),
@@ -359,6 +378,48 @@ def test_the_plan_looks_into_a_langgraph_graph():
 def test_a_lambda_that_makes_a_runnable_for_each_row_is_called_as_ever():
     made = RunnableLambda(lambda row: RunnableLambda(lambda again: again + 1))
     assert one_job(made).batch(list(range(20))) == list(range(1, 21))
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_runnables_that_a_lambda_makes_are_taken_as_one_only_if_they_do_the_same(asynchronous):
+    def made(row):
+        kinds = [
+            RunnableLambda(lambda given: given + row),
+            RunnableLambda(passed, name=str(row)) | RunnableLambda(lambda given: given),
+            RunnableParallel({str(row % 2): passed}),
+            RunnablePassthrough() | RunnableLambda(lambda given, by=row: given * by),
+            RunnableLambda(passed).with_config(tags=[str(row)]) | RunnablePassthrough(),
+        ]
+        return kinds[row % len(kinds)]
+
+    chain, rows = RunnableLambda(made), list(range(40))
+    whole = one_job(chain)
+    outputs = asyncio.run(whole.abatch(rows)) if asynchronous else whole.batch(rows)
+    assert outputs == [chain.invoke(row) for row in rows]
+    names = [run.name for run in children(whole, [1, 6])]
+    assert names == [run.name for run in children(chain, [1, 6])]
+
+
+def children(chain, rows):
+    """The runs of the steps that were chosen for each row."""
+    runs = []
+    chain.with_listeners(on_end=runs.append).batch(rows)
+    return [one for run in runs for made in run.child_runs for one in made.child_runs]
+
+
+def test_the_plan_names_a_function_that_may_make_another_for_each_row():
+    judge = SutroFunction("lead-qualifier", api_key="k")
+
+    def closes(row):
+        return RunnableLambda(lambda given: {**given, **row}) | judge
+
+    def picks(row):
+        return judge if all(value in row for value in row) else judge.bind()
+
+    assert [one.reason for one in one_job(RunnableLambda(closes)).plan()] == [
+        "closes may make a Runnable of its own for each row"
+    ]
+    assert all(one.one_job for one in one_job(RunnableLambda(picks)).plan())
 
 
 def test_a_lambda_that_returns_itself_reaches_the_recursion_limit():
