@@ -396,15 +396,14 @@ def test_runnables_that_a_lambda_makes_are_taken_as_one_only_if_they_do_the_same
     whole = one_job(chain)
     outputs = asyncio.run(whole.abatch(rows)) if asynchronous else whole.batch(rows)
     assert outputs == [chain.invoke(row) for row in rows]
-    names = [run.name for run in children(whole, [1, 6])]
-    assert names == [run.name for run in children(chain, [1, 6])]
+    assert names_of_steps(whole, [1, 6]) == names_of_steps(chain, [1, 6]) != []
 
 
-def children(chain, rows):
-    """The runs of the steps that were chosen for each row."""
+def names_of_steps(chain, rows):
+    """The names of the runs of the steps that were chosen, sorted since any row may end first."""
     runs = []
     chain.with_listeners(on_end=runs.append).batch(rows)
-    return [one for run in runs for made in run.child_runs for one in made.child_runs]
+    return sorted(one.name for run in runs for made in run.child_runs for one in made.child_runs)
 
 
 def test_the_plan_names_a_function_that_may_make_another_for_each_row():
