@@ -129,10 +129,11 @@ def test_a_file_is_read_as_pythons_strict_reader_does_or_refused(tmp_path, body,
         ("a;b\n1;2\n", "the header has no commas but semicolons"),
         ("a\tb\n1\t2\n", "the header has no commas but tabs"),
         ('{"a": 1, "b": 2}\n{"a": 3, "b": 4}\n', "the header is JSON"),
-        ('[{"a": 1, "b": 2},\n{"a": 3, "b": 4}]\n', "is HTML, XML or JSON and not CSV"),
-        ("<!DOCTYPE html>\n<p>Sign in</p>\n", "is HTML, XML or JSON and not CSV"),
-        ("<html>\n<p>Sign in</p>\n", "is HTML, XML or JSON and not CSV"),
-        ('<?xml version="1.0"?>\n<Error/>\n', "is HTML, XML or JSON and not CSV"),
+        ('[{"a": 1, "b": 2},\n{"a": 3, "b": 4}]\n', "the header is a JSON array"),
+        ('[\n  {"a": 1}\n]\n', "the header is a JSON array"),
+        ("<!DOCTYPE html>\n<p>Sign in</p>\n", "is HTML or XML and not CSV"),
+        ("<html>\n<p>Sign in</p>\n", "is HTML or XML and not CSV"),
+        ('<?xml version="1.0"?>\n<Error/>\n', "is HTML or XML and not CSV"),
         ("", "is empty"),
         ("\n\r\n\n", "is empty"),
     ],
@@ -141,6 +142,10 @@ def test_a_file_that_is_something_else_is_said_to_be_it(tmp_path, content, said)
     with pytest.raises(SutroInputError, match=said) as caught:
         spool_rows(file(tmp_path, content))
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_names_of_columns_may_be_in_brackets(tmp_path):
+    assert rows_of(file(tmp_path, "[a],[b]\n1,2\n")) == [{"[a]": "1", "[b]": "2"}]
 
 
 def test_a_single_column_may_have_any_name_in_quotes(tmp_path):

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import lzma
 import tempfile
 
 import pandas as pd
@@ -102,6 +103,30 @@ def test_an_open_file_is_read_from_where_it_stands(tmp_path):
         assert rows_of(temporary) == LEADS
 
 
+class Broken(io.BytesIO):
+    """A file whose library has errors of its own."""
+
+    def read(self, size=-1):
+        raise LookupError("hunter2")
+
+
+def test_an_open_file_that_cannot_be_read_says_why(tmp_path):
+    closed = io.StringIO(CSV)
+    closed.close()
+    with (
+        (tmp_path / "written.csv").open("w") as written,
+        lzma.LZMAFile(io.BytesIO(b"no archive")) as no_archive,
+    ):
+        for file, reason in (
+            (closed, "it is closed"),
+            (written, "it is not open for reading"),
+            (Broken(b"a"), "its read method raised LookupError"),
+            (no_archive, "its read method raised LZMAError"),
+        ):
+            with pytest.raises(SutroInputError, match=f"cannot be read: {reason}.$"):
+                spool_rows(file)
+
+
 def test_an_open_file_of_another_kind_is_refused(tmp_path):
     (tmp_path / "prompts.txt").write_text("one\ntwo\n")
     with (
@@ -186,6 +211,7 @@ SAID = {
     "dataset-6f1c": "Dataset ids of the service are not taken",
     "": "A string is a table only if",
     "please judge this secret": "put a single prompt into a list",
+    "file:///home/secret/leads.csv": "is named by its path, without file://",
     "ftp://host/leads.csv?secret": "must begin with https://, s3://, gs:// or az://",
     "missing/leads.parquet": r"There is no file 'leads\.parquet'",
     "leads.csv.gz": r"There is no file 'leads\.csv\.gz'",

@@ -10,12 +10,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from langchain_sutro import RemoteTable
 from langchain_sutro._core.rows import encode_row, open_table, split_rows, spool, spool_rows
@@ -384,3 +385,42 @@ def test_an_infinity_in_a_field_of_any_type_is_refused_and_not_sent_as_null(valu
     with pytest.raises(SutroInputError, match="infinity has no JSON form"):
         encode_row(Row(anything=value))
     assert encode_row(Row(anything=float("nan"))) == {"anything": None}
+
+
+class Numbers(RootModel[list[int]]):
+    """A model whose JSON is no object."""
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ([{"a": 10**5000}], "Row 0, column 'a': an integer with thousands of digits is not sent."),
+        ([{"a": [{"b": -(10**5000)}]}], "Row 0, column 'a': an integer with thousands of digits"),
+        ([Numbers([1])], "Row 0: a row must be a dict, a pydantic model or a string"),
+        (np.array("a"), "A value of type numpy.ndarray is not a table"),
+        ([{"a": np.clongdouble(1)}], "Row 0, column 'a': a value of type numpy.clongdouble"),
+        ([{"a": np.longdouble("inf")}], "Row 0, column 'a': an infinity has no JSON form"),
+        *(
+            (
+                pa.table(
+                    {
+                        "v": pa.DictionaryArray.from_arrays(
+                            pa.array([0, index], pa.int8()), pa.array(["a"]), safe=False
+                        )
+                    }
+                ),
+                "Row 1, column 'v': a value of type dictionary",
+            )
+            for index in (5, -1)
+        ),
+    ],
+)
+def test_odd_values_are_refused_in_words(table, problem):
+    with pytest.raises(SutroInputError) as refused:
+        rows_of(table)
+    assert str(refused.value).startswith(problem)
+
+
+def test_wide_floats_of_numpy_are_sent():
+    row = {"a": np.longdouble(1.5), "b": np.array([0.5], np.longdouble)}
+    assert encode_row(row) == {"a": 1.5, "b": [0.5]}

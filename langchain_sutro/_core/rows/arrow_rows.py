@@ -222,7 +222,14 @@ def cells(array: Any, name: str, first_row: int = 0) -> list[Any]:
 
 
 # An unknown time zone is a KeyError with some versions of Arrow; deep nesting ends the recursion.
-_READ_ERRORS = (ValueError, OverflowError, KeyError, NotImplementedError, RecursionError, OSError)
+_READ_ERRORS = (
+    ValueError,
+    OverflowError,
+    LookupError,
+    NotImplementedError,
+    RecursionError,
+    OSError,
+)
 
 
 class _DoubleKeyError(ValueError):
@@ -250,7 +257,7 @@ def _values(array: Any) -> list[Any]:
     kind = array.type
     if pa.types.is_dictionary(kind):
         # Decoded here, since Arrow cannot decode every string type.
-        values = _values(array.dictionary)
+        values = dict(enumerate(_values(array.dictionary)))
         return [None if index is None else values[index] for index in array.indices.to_pylist()]
     if pa.types.is_map(kind):
         entries = pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)]))

@@ -89,9 +89,20 @@ def file_errors(name: str) -> Iterator[None]:
             f"{name} has characters that its encoding does not have: open it with the encoding in "
             "which it was saved."
         ) from None
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or "it is damaged or incomplete"
-        raise SutroInputError(f"{name} cannot be read: {reason}.") from None
+    except SutroInputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a file of the caller may raise anything
+        raise SutroInputError(f"{name} cannot be read: {_reason(error)}.") from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, io.UnsupportedOperation):
+        return "it is not open for reading"
+    if isinstance(error, OSError | EOFError | zlib.error):
+        return getattr(error, "strerror", None) or "it is damaged or incomplete"
+    if isinstance(error, ValueError) and "closed" in str(error):
+        return "it is closed"
+    return f"its read method raised {type(error).__name__}"
 
 
 class TextBytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import TYPE_CHECKING, Any
 
 from langchain_sutro._core.rows.arrow_rows import TakeRows, take_batches
@@ -30,6 +31,8 @@ __all__ = ["csv_header", "take_csv"]
 _BLOCK_BYTES = 1 << 20
 _LONGEST_RECORD = 1 << 28
 _MARK = b"\xef\xbb\xbf"
+# Names of columns may be in brackets.
+_JSON_ARRAY = re.compile(rb"\[\s*([{\]]|$)")
 _SEPARATORS = {b",": "commas", b"\t": "tabs", b";": "semicolons", b"|": "vertical bars"}
 
 
@@ -112,9 +115,14 @@ class _Records:
                 f"{self.file.name}, line {line}: the header is JSON; a file of JSON Lines has the "
                 "ending .jsonl."
             )
-        if header.lstrip().startswith((b"<!", b"<?", b"<html", b"[{")):
+        if _JSON_ARRAY.match(header):
             raise SutroInputError(
-                f"{self.file.name}, line {line}: the file is HTML, XML or JSON and not CSV."
+                f"{self.file.name}, line {line}: the header is a JSON array; write each of its "
+                "objects on a line of a .jsonl file, or pass the list."
+            )
+        if header.lstrip().startswith((b"<!", b"<?", b"<html")):
+            raise SutroInputError(
+                f"{self.file.name}, line {line}: the file is HTML or XML and not CSV."
             )
         if self.delimiter in header or b'"' in header:
             return

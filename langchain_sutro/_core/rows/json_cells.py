@@ -39,6 +39,8 @@ __all__ = [
 ]
 
 _DEEPEST = 200
+# Python always writes integers of this size; how many digits others may have is a setting of it.
+_BITS_OF_ALL = 2_000
 
 
 class NoJSONError(TypeError):
@@ -83,7 +85,16 @@ def _scalar(value: bool | float | str | None) -> bool | float | str | None:
         return _unicode(value)
     if isinstance(value, float):
         return _finite(float(value))
-    return value if value is None or isinstance(value, bool) else int(value)
+    return value if value is None or isinstance(value, bool) else _integer(int(value))
+
+
+def _integer(value: int) -> int:
+    if value.bit_length() > _BITS_OF_ALL:
+        try:
+            str(value)
+        except ValueError:
+            raise NoJSONError("an integer with thousands of digits is not sent") from None
+    return value
 
 
 def _key(key: Any) -> str:
@@ -214,7 +225,12 @@ def _from_numpy(value: Any, numpy: Any) -> Any:
         return list(value) if value.dtype.kind in "mM" and value.ndim else value.tolist()
     if isinstance(value, numpy.timedelta64):
         return _numpy_duration(value)
-    return value.item()
+    if isinstance(value, numpy.longdouble):
+        return float(value)
+    plain = value.item()
+    if isinstance(plain, numpy.generic):
+        raise NoJSONError(f"a value of type {kind_name(value)} has no JSON form")
+    return plain
 
 
 # Parts of a microsecond in each finer unit of NumPy, and the digits that they take.

@@ -203,9 +203,11 @@ def _record(row: Any, row_index: int | None) -> Any:
         return row
     if isinstance(row, BaseModel):
         try:
-            return model_values(row)
+            written = model_values(row)
         except (ValueError, RecursionError):
             raise _model_error(row, row_index) from None
+        if isinstance(written, dict | str):
+            return written
     if isinstance(row, Mapping):
         return dict(row)
     raise SutroInputError(

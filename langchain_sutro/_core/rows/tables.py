@@ -163,10 +163,14 @@ def _check_iterable(data: Any) -> None:
     if isinstance(data, AsyncIterable):
         raise SutroInputError("An asynchronous iterable is not read here: pass a list of its rows.")
     if not isinstance(data, Iterable):
-        raise SutroInputError(
-            f"A value of type {kind_name(data)} is not a table: pass a list of dicts, a DataFrame, "
-            "or the path of a file."
-        )
+        raise _no_table(data)
+
+
+def _no_table(data: Any) -> SutroInputError:
+    return SutroInputError(
+        f"A value of type {kind_name(data)} is not a table: pass a list of dicts, a DataFrame, "
+        "or the path of a file."
+    )
 
 
 def _file(data: str | PathLike[str]) -> Callable[[Columns], TakeRows]:
@@ -187,6 +191,8 @@ def _file(data: str | PathLike[str]) -> Callable[[Columns], TakeRows]:
 
 def _absent(text: str, path: Path) -> str:
     # A string may be a prompt, which an error must not quote.
+    if text.startswith("file:"):
+        return "A file of this machine is named by its path, without file://."
     if _LOOKS_LIKE_A_FILE.search(text) and len(path.name) < 256:
         return f"There is no file {path.name!r}."
     if _DATASET_ID.fullmatch(text):
@@ -200,5 +206,8 @@ def _absent(text: str, path: Path) -> str:
 
 
 def _take_rows(data: Iterable[Any]) -> TakeRows:
-    rows = iter(data)
+    try:
+        rows = iter(data)
+    except TypeError:  # such as that of a NumPy array without dimensions
+        raise _no_table(data) from None
     return lambda count: list(islice(rows, count))
