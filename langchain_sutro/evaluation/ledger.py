@@ -19,7 +19,7 @@ from langchain_sutro.errors import SutroConfigurationError
 from langchain_sutro.evaluation.experiment import JobNote, RunRef
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 __all__ = ["Chosen", "Ledger"]
@@ -137,6 +137,27 @@ class Ledger:
     def sendable(self) -> int:
         """The number of chosen runs that have an input."""
         return int(self._one("SELECT COUNT(input) FROM chosen"))
+
+    def refuse(self, rows: Mapping[int, str]) -> bool:
+        """Leave out inputs that the service refuses.
+
+        Args:
+            rows: Why each of them is refused, by its index among those that can be sent.
+
+        Returns:
+            Whether others are left; if not, or if there are no refused ones, nothing is changed.
+        """
+        with _explained(self._path):
+            query = "SELECT place FROM chosen WHERE input IS NOT NULL ORDER BY place"
+            places = [place for (place,) in self._database.execute(query)]
+        known = {places[index]: why for index, why in rows.items() if index < len(places)}
+        if not 0 < len(known) < len(places):
+            return False
+        for place, why in known.items():
+            change = "UPDATE chosen SET input = NULL, error = ? WHERE place = ?"
+            self._change(change, f"SutroValidationError({why!r})", place)
+        self.save()
+        return True
 
     @property
     def written(self) -> int:

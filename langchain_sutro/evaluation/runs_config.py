@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["evaluate_configured_runs"]
 
 
+# A century, so that no time is before all calendars.
+_MOST_HOURS = 876_000
+
+
 class _JudgeConfig(BaseModel):
     """One judge, with the arguments of `SutroEvaluator`."""
 
@@ -52,11 +56,11 @@ class _RunsConfig(BaseModel):
     filter: str | None = None
     trace_filter: str | None = None
     tree_filter: str | None = None
-    since_hours: float | None = Field(default=None, gt=0)
+    since_hours: float | None = Field(default=None, gt=0, le=_MOST_HOURS)
     run_type: str | None = None
     name: str | None = None
     threads: bool = False
-    idle_minutes: float | None = Field(default=None, ge=0)
+    idle_minutes: float | None = Field(default=None, ge=0, le=60 * _MOST_HOURS)
     sample: float | int | None = None
     limit: int | None = None
     max_cost: float | None = None

@@ -22,7 +22,7 @@ from langchain_sutro._core.tracing import (
     run_inputs,
     stable_id,
 )
-from langchain_sutro.errors import SutroJobError
+from langchain_sutro.errors import SutroInputError, SutroJobError, SutroValidationError
 from langchain_sutro.evaluation.client_failures import client_failures
 from langchain_sutro.evaluation.experiment import EVALUATORS, Experiment, RunRef, judged_ids
 from langchain_sutro.evaluation.jobs import noted_job, results_of
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from langsmith.run_trees import RunTree
     from langsmith.schemas import Run, TracerSession
 
+    from langchain_sutro._core.jobs import SutroJob
     from langchain_sutro._core.results import BatchResults
     from langchain_sutro._core.rows import SpooledRows
     from langchain_sutro.evaluation.evaluator import SutroEvaluator
@@ -56,6 +57,8 @@ __all__ = ["JudgeTask", "choose_runs", "finish_task"]
 _PORTION = 500
 # Seconds between attempts to write a portion.
 _PAUSES = (1, 2, 4, 8, 16, 32)
+# How often the service may refuse some inputs before the rest counts as refused too.
+_MOST_REFUSALS = 20
 
 
 @dataclass(frozen=True)
@@ -204,19 +207,7 @@ def finish_task(
         return
     results, started = None, datetime.now(UTC)
     if ledger.sendable:
-        encoded: SpooledRows = yield blocking(spool_rows, ledger.inputs())
-        with encoded:
-            note = ledger.note
-            if note is None and max_cost is not None:
-                try:
-                    yield from _check_cost(task.judge, encoded, max_cost)
-                except SutroJobError:
-                    # The next call may choose fewer runs.
-                    yield blocking(ledger.drop)
-                    raise
-            job, started = yield from noted_job(
-                ledger, key, task.judge.function, encoded, note, options
-            )
+        job, started = yield from _job(task, options, max_cost)
         results = yield results_of(job, task.judge.function, options)
         found.jobs.setdefault(key, []).append(job.job_id)
         found.cost += results.totals["job_cost"] or 0
@@ -227,18 +218,60 @@ def finish_task(
     yield blocking(ledger.done, None if results is None else results.model)
 
 
-def _check_cost(judge: SutroEvaluator, rows: SpooledRows, limit: float) -> Steps[None]:
+def _job(
+    task: JudgeTask, options: JobOptions, max_cost: float | None
+) -> Steps[tuple[SutroJob, datetime]]:
+    """The job of the chosen runs, without those whose input the service refuses.
+
+    Raises:
+        SutroJobError: It is estimated to cost too much.
+        SutroError: The service cannot be asked, or refuses. If it refuses all inputs, the next call
+            chooses anew, since their fields may have been corrected by then.
+    """
+    ledger, refusals = task.ledger, 0
+    while True:
+        encoded: SpooledRows = yield blocking(spool_rows, ledger.inputs())
+        with encoded:
+            note = ledger.note
+            try:
+                if note is None and max_cost is not None:
+                    yield from _check_cost(task, encoded, max_cost)
+                function = task.judge.function
+                found: tuple[SutroJob, datetime] = yield from noted_job(
+                    ledger, task.key, function, encoded, note, options
+                )
+            except SutroValidationError as error:
+                refusals += 1
+                refused = error.rows if refusals <= _MOST_REFUSALS else {}
+                if not (yield blocking(ledger.refuse, refused)):
+                    yield blocking(ledger.drop)
+                    raise
+            except SutroInputError:
+                yield blocking(ledger.drop)
+                raise
+            else:
+                return found
+
+
+def _check_cost(task: JudgeTask, rows: SpooledRows, limit: float) -> Steps[None]:
     """Ask for the service's estimate.
 
     Raises:
         SutroJobError: It is too high, or there is none.
     """
-    function = judge.function
-    job = yield Step(
-        partial(function.submit, rows, dry_run=True), partial(function.asubmit, rows, dry_run=True)
-    )
-    cost = yield Step(job.cost_estimate, job.acost_estimate)
+    judge, function = task.judge, task.judge.function
+    try:
+        job = yield Step(
+            partial(function.submit, rows, dry_run=True),
+            partial(function.asubmit, rows, dry_run=True),
+        )
+        cost = yield Step(job.cost_estimate, job.acost_estimate)
+    except SutroJobError:
+        yield blocking(task.ledger.drop)
+        raise
     if cost is None or cost > limit:
+        # The next call may choose fewer runs.
+        yield blocking(task.ledger.drop)
         said = "gives no estimate" if cost is None else f"estimates {cost:.4f} USD"
         raise SutroJobError(
             f"Judge {judge.key!r}: the service {said} for {rows.count:,} rows, and max_cost is "

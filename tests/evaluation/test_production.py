@@ -10,7 +10,12 @@ import pytest
 
 from langchain_sutro import AnsweringModel, aevaluate_runs, evaluate_runs
 from langchain_sutro.__main__ import main
-from langchain_sutro.errors import SutroConfigurationError, SutroInputError, SutroJobError
+from langchain_sutro.errors import (
+    SutroConfigurationError,
+    SutroInputError,
+    SutroJobError,
+    SutroValidationError,
+)
 from tests.support.langsmith_recorder import forget_settings
 from tests.support.production import START, feedback, jobs, judge, say, trace
 
@@ -229,6 +234,39 @@ class TestFailures:
         assert {given["score"] for given in broken} == {None}
         assert "outputs.nothing" in broken[0]["comment"]
 
+    @pytest.mark.parametrize("max_cost", [None, 1])
+    def test_fields_that_were_wrong_can_be_corrected(self, judging, langsmith, max_cost):
+        trace(langsmith, 3)
+        wrong = judge(fields={"texts": "outputs.text"})
+        options = {"max_cost": max_cost, "client": langsmith.client()}
+        for _ in range(2):
+            with pytest.raises(SutroValidationError, match="missing"):
+                evaluate_runs(wrong, "app", **options)
+        assert feedback(langsmith) == {}
+        found = evaluate_runs(judge(), "app", **options)
+        assert (found.judged, found.failed) == ({"length": 3}, {})
+
+    @pytest.mark.parametrize("max_cost", [None, 1])
+    async def test_a_row_that_the_service_refuses_keeps_no_other_from_being_judged(
+        self, judging, langsmith, max_cost
+    ):
+        runs = trace(langsmith, 4)
+        before = len(jobs(judging))
+
+        def fields(outputs):
+            # Odd runs say something long.
+            return {"text": outputs["text"]} if len(outputs["text"]) > 8 else {"other": 1}
+
+        options = {"max_cost": max_cost, "client": langsmith.client()}
+        found = await aevaluate_runs(judge(fields=fields), "app", **options)
+        assert (found.judged, found.failed) == ({"length": 4}, {"length": 2})
+        assert len(jobs(judging, before)) == 1
+        said = {given["run_id"]: given for given in langsmith.feedback if given["key"] == "length"}
+        assert [said[str(run.id)]["score"] for run in runs] == [None, 1, None, 1]
+        assert 'missing "text"' in said[str(runs[0].id)]["comment"]
+        again = evaluate_runs(judge(fields=fields), "app", client=langsmith.client())
+        assert (again.judged, again.skipped) == ({}, {"length": 4})
+
     def test_nothing_is_judged_beyond_the_largest_cost(self, judging, langsmith):
         trace(langsmith, 5)
         before = len(jobs(judging))
@@ -322,3 +360,6 @@ class TestCommand:
         assert "project: is missing" in errors
         assert "nowhere" in errors
         assert run({**self.CONFIG, "project": "unknown"})[0] == 1
+        for name in ("since_hours", "idle_minutes"):
+            code, _, errors = run({**self.CONFIG, name: 10**9})
+            assert (code, f"{name}: Input should be less" in errors) == (1, True)
