@@ -360,6 +360,11 @@ class TestCommand:
         assert "project: is missing" in errors
         assert "nowhere" in errors
         assert run({**self.CONFIG, "project": "unknown"})[0] == 1
+        code, _, errors = run({"project": "app", "judges": ["length"]})
+        assert (code, errors.strip().endswith("judges[0]: Input should be a valid dictionary")) == (
+            1,
+            True,
+        )
         for name in ("since_hours", "idle_minutes"):
             code, _, errors = run({**self.CONFIG, name: 10**9})
             assert (code, f"{name}: Input should be less" in errors) == (1, True)

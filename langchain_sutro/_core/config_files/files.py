@@ -133,6 +133,9 @@ def _problem(item: Any, name: str) -> Problem:
                 f"a {name} contains no URL: set SUTRO_API_URL, or pass api_url= in code",
             )
         return path, f"is not a field of a {name}"
+    if kind == "model_type":
+        # Pydantic adds the name of a class that is private.
+        return path, "Input should be a valid dictionary"
     return path, item["msg"]
 
 
