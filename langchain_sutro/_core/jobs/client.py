@@ -337,8 +337,9 @@ class SutroClient(Connection):
         """Save the results of a job that has succeeded as a Parquet file.
 
         The file is written beside its place, with the ending `.part`, and moved there when it is
-        complete. What an interrupted call leaves is continued by the next one. Two processes must
-        not save to the same path at the same time.
+        complete. What an interrupted call leaves is continued by the next one. Threads and
+        processes that save to the same path at the same time have a file each, so that the path
+        has one of them whole; only the first one's can be continued.
 
         Args:
             job_id: The job.

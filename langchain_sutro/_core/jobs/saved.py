@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langchain_sutro._core.jobs.connection import Connection, asking
-from langchain_sutro._core.service import PartFile, blocking, results_link, results_saved
+from langchain_sutro._core.jobs.saved_file import SavedFile
+from langchain_sutro._core.service import blocking, results_link, results_saved
 from langchain_sutro.errors import SutroConfigurationError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def save_results(
         name = artifact.get("filename") if isinstance(artifact, dict) else None
         place = folder / _file_name(name, job_id)
     with _writing(place):
-        part: PartFile = yield blocking(PartFile, place, resume=resume)
+        part: SavedFile = yield blocking(SavedFile, place, resume=resume)
         try:
             yield from asking(client, results_saved, job_id, part, options)
             yield blocking(part.finish)

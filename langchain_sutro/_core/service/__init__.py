@@ -2,6 +2,7 @@
 
 from langchain_sutro._core.service.cleanup import when_gone
 from langchain_sutro._core.service.clients import HTTPClient, check_client
+from langchain_sutro._core.service.download import Download
 from langchain_sutro._core.service.driver import Operation, Session, arun, run
 from langchain_sutro._core.service.exchange import (
     Policy,
@@ -16,7 +17,6 @@ from langchain_sutro._core.service.jobs import JobStatus, job_status, list_jobs
 from langchain_sutro._core.service.json_values import dump_json, parse_json
 from langchain_sutro._core.service.library_logs import quiet_logs
 from langchain_sutro._core.service.marker import Marker
-from langchain_sutro._core.service.part_file import PartFile
 from langchain_sutro._core.service.private_files import remove_private
 from langchain_sutro._core.service.results import (
     PrivateFile,
@@ -48,6 +48,7 @@ from langchain_sutro._core.service.urls import is_loopback, split_url
 from langchain_sutro._core.service.watch import JobProgress, job_progress, wait_for_job
 
 __all__ = [
+    "Download",
     "Generation",
     "HTTPClient",
     "JobProgress",
@@ -55,7 +56,6 @@ __all__ = [
     "JobStatus",
     "Marker",
     "Operation",
-    "PartFile",
     "Policy",
     "PrivateFile",
     "Service",
