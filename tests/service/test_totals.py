@@ -91,26 +91,29 @@ async def test_a_call_ends_at_its_timeout_however_slowly_the_answer_drips(mode, 
 async def test_a_call_ends_at_its_timeout_while_the_name_of_its_host_is_looked_up(
     mode, monkeypatch
 ):
-    known = threading.Event()
+    asked, known = threading.Event(), threading.Event()
     find = socket.getaddrinfo
 
     def look_up(host, port, *args, **options):
         if host not in ("slow.example", b"slow.example"):
             return find(host, port, *args, **options)
+        asked.set()
         assert known.wait(3 * PATIENCE)
         return find("127.0.0.1", listening.getsockname()[1], *args, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(PATIENCE)
-        client = SutroClient(api_url="https://slow.example", api_key="sk_1", timeout=0.3)
+        client = SutroClient(api_url="https://slow.example", api_key="sk_1", timeout=1)
         try:
             with pytest.raises(SutroTimeoutError) as failed:
                 await call(mode, client, "run_function", "f", {"a": 1})
         finally:
             known.set()
-        assert not failed.value.sent
         if mode == "sync":
+            assert not failed.value.sent
+        # On a slow machine the time may be over before the name is asked for.
+        if mode == "sync" and asked.is_set():
             # Nobody uses the connection that is there at last.
             connection, _ = await asyncio.to_thread(listening.accept)
             with connection:
