@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from langchain_sutro import BatchResults
+from langchain_sutro._core.results import result_columns
 from langchain_sutro.errors import SutroError, SutroJobError, SutroRowError
 
 GOOD = '{"label":"a","score":1}'
@@ -212,6 +213,24 @@ def test_copies_and_pickles_read_on_where_the_file_is_gone(tmp_path):
     assert [str(one) for one in again][:2] == rows
     assert again.carried == ("id",)
     assert again.function == "judge"
+
+
+def test_rows_that_would_take_all_memory_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    outputs = [json.dumps({"text": "é" * 1_000}) for _ in range(4)]
+    monkeypatch.setattr(result_columns, "_MOST_OF_A_ROW", 10_000)
+    assert len(everything(saved(tmp_path, {"outputs": outputs}))) == 4
+    with pytest.raises(SutroJobError, match=r"bytes in 4 rows.*download_job_results"):
+        saved(tmp_path, {"outputs": [*outputs[:3], "x" * 100_000]}, delete=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_large_rows_are_read_few_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(result_columns, "_BATCH_BYTES", 4_000)
+    results = saved(tmp_path, {"outputs": [f"{n:01000}" for n in range(40)]})
+    read = [len(part) for part in results._columns.outputs()]
+    assert sum(read) == 40
+    assert max(read) <= 4
+    assert len(everything(results)) == 40
 
 
 def broken(content, seed):

@@ -38,6 +38,8 @@ _PIECE_ROWS = 16_384
 _KEPT_ROWS = 131_072
 _BATCH_BYTES = 1 << 24
 _READ_BYTES = 1 << 18
+# Four times what the answer of one call may have.
+_MOST_OF_A_ROW = 1 << 27
 
 
 class ResultColumns:
@@ -98,13 +100,15 @@ class ResultColumns:
         """Read columns from a file; `delete` removes it once nothing refers to it any more.
 
         Raises:
-            SutroJobError: It is not a Parquet file, or has no outputs.
+            SutroJobError: It is not a Parquet file, has no outputs, or says of itself that its rows
+                have more than 128 MiB each.
         """
         import pyarrow as pa  # noqa: PLC0415
 
         try:
             with _open(path) as file:
                 columns = cls(job_id, file.schema_arrow, file.metadata.num_rows, path=path)
+                _check_sizes(file.metadata, job_id)
         except (pa.ArrowException, OSError, UnicodeDecodeError):
             _remove(path, delete=delete)
             raise SutroJobError("The results are not a Parquet file.", job_id=job_id) from None
@@ -187,7 +191,7 @@ class ResultColumns:
                 if start >= rows:
                     start -= rows
                     continue
-                fitting = max(64, _BATCH_BYTES * rows // max(meta.total_byte_size, 1))
+                fitting = max(1, _BATCH_BYTES * rows // max(meta.total_byte_size, 1))
                 for batch in file.iter_batches(
                     min(size, fitting), row_groups=[group], columns=names, use_threads=False
                 ):
@@ -331,6 +335,19 @@ def _output_name(names: Sequence[str], job_id: str | None) -> str:
     if job_id is not None and job_id in names:
         return job_id
     raise SutroJobError(f"The results have no column {OUTPUTS!r}.", job_id=job_id)
+
+
+def _check_sizes(metadata: Any, job_id: str | None) -> None:
+    """Refuse a file whose rows would take all memory, before any of them is read."""
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        if group.total_byte_size > _MOST_OF_A_ROW * max(group.num_rows, 1):
+            raise SutroJobError(
+                f"The file of results has {group.total_byte_size:,} bytes in {group.num_rows:,} "
+                "rows, which is too much to be read safely: fetch the results again, or save the "
+                "file with download_job_results and look at it.",
+                job_id=job_id,
+            )
 
 
 def _array(name: str, values: Sequence[Any]) -> Any:
