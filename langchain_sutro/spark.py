@@ -8,16 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._core.staging import (
-    OutputColumns,
-    PartReader,
-    PartWriter,
-    StagedPart,
-    manifest_path,
-    open_stage,
-    staged_parts,
-    submit_parts,
-)
+from langchain_sutro._core.staging import StagedPart, judged_parts
 from langchain_sutro.functions import SutroFunction
 
 if TYPE_CHECKING:
@@ -27,7 +18,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from langchain_sutro._core.rows import Fields
-    from langchain_sutro._core.staging import CommittedParts
+    from langchain_sutro._core.staging import CommittedParts, PartReader, PartWriter
 
 __all__ = ["run_function"]
 
@@ -90,33 +81,24 @@ def run_function(
             the `SutroInputError`.
     """
     function = SutroFunction(function) if isinstance(function, str) else function
-    columns = OutputColumns(output_schema, suffix)
-    place = open_stage(stage)
-    path = manifest_path(place, manifest)
-    writer = PartWriter(
-        place.address,
+    reader = judged_parts(
+        function,
+        partial(_write, frame),
+        stage,
         fields=fields,
+        output_schema=output_schema,
+        manifest=manifest,
         max_rows_per_part=max_rows_per_part,
-        args_schema=function.args_schema,
-        function=function.function,
-        extra_fields=function.extra_fields,
-    )
-    parts = staged_parts(writer, path, lambda: _write(frame, writer))
-    jobs: list[str] = []
-    columns.schema(parts.schema())
-    if parts.parts:
-        options = {"job_name": job_name, "description": description}
-        group = submit_parts(
-            function, place, parts, path, resubmit_unknown=resubmit_unknown, **options
-        ).wait(timeout)
-        jobs = [job.job_id for job in group.jobs]
-    reader = PartReader(
-        place, parts, jobs, columns, client=function.client, function=function.function,
+        suffix=suffix,
         timeout=timeout,
-    )  # fmt: skip
+        resubmit_unknown=resubmit_unknown,
+        job_name=job_name,
+        description=description,
+    )
+    count = len(reader.parts.parts)
     session = frame.sparkSession
     schema = session.createDataFrame(reader.schema.empty_table()).schema
-    numbers = session.range(0, len(jobs), 1, max(1, len(jobs)))
+    numbers = session.range(0, count, 1, max(1, count))
     return numbers.mapInArrow(partial(_read, reader), schema)
 
 

@@ -18,11 +18,42 @@ if TYPE_CHECKING:
 
     from langchain_sutro._core.rows import ExtraFields, Fields
 
-__all__ = ["StageDatasink"]
+__all__ = ["PartsDatasink", "StageDatasink"]
+
+
+class PartsDatasink(Datasink):  # type: ignore[misc]
+    """Has the workers write the parts of a stage, and the driver commit them.
+
+    Args:
+        writer: Writes and commits.
+    """
+
+    def __init__(self, writer: PartWriter) -> None:
+        self._writer = writer
+
+    def on_write_start(self, schema: Any = None) -> None:  # noqa: ARG002 - Ray's signature
+        """Refuse a stage that holds a table already."""
+        self._writer.check_new()
+
+    def write(self, blocks: Iterable[Any], ctx: Any) -> Any:
+        """Write the blocks of one task as parts; returns what the commit needs of them."""
+        tables = (BlockAccessor.for_block(block).to_arrow() for block in blocks)
+        return self._writer.write(tables, ctx.task_idx)
+
+    def on_write_complete(self, write_result: Any) -> None:
+        """Commit the parts that the tasks returned."""
+        returned = write_result.write_returns
+        parts = [part for parts, _ in returned for part in parts]
+        self._writer.commit(parts, [schema for _, schema in returned])
+
+    @property
+    def min_rows_per_write(self) -> int:
+        """Up to so many rows Ray combines blocks for one task."""
+        return self._writer.max_rows_per_part
 
 
 @exported_from("langchain_sutro.ray")
-class StageDatasink(Datasink):  # type: ignore[misc]
+class StageDatasink(PartsDatasink):
     """Writes a dataset to a stage, for `Dataset.write_datasink`; submits nothing.
 
     Each worker checks the rows of its blocks and writes them as Parquet files. Tasks that Ray
@@ -55,7 +86,7 @@ class StageDatasink(Datasink):  # type: ignore[misc]
         function: str | None = None,
         extra_fields: ExtraFields = "forbid",
     ) -> None:
-        self._writer = PartWriter(
+        writer = PartWriter(
             stage,
             fields=fields,
             max_rows_per_part=max_rows_per_part,
@@ -63,23 +94,4 @@ class StageDatasink(Datasink):  # type: ignore[misc]
             function=function,
             extra_fields=extra_fields,
         )
-
-    def on_write_start(self, schema: Any = None) -> None:  # noqa: ARG002 - Ray's signature
-        """Refuse a stage that holds a table already."""
-        self._writer.check_new()
-
-    def write(self, blocks: Iterable[Any], ctx: Any) -> Any:
-        """Write the blocks of one task as parts; returns what the commit needs of them."""
-        tables = (BlockAccessor.for_block(block).to_arrow() for block in blocks)
-        return self._writer.write(tables, ctx.task_idx)
-
-    def on_write_complete(self, write_result: Any) -> None:
-        """Commit the parts that the tasks returned."""
-        returned = write_result.write_returns
-        parts = [part for parts, _ in returned for part in parts]
-        self._writer.commit(parts, [schema for _, schema in returned])
-
-    @property
-    def min_rows_per_write(self) -> int:
-        """Up to so many rows Ray combines blocks for one task."""
-        return self._writer.max_rows_per_part
+        super().__init__(writer)

@@ -17,11 +17,44 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-__all__ = ["ResultsDatasource"]
+__all__ = ["PartsDatasource", "ResultsDatasource"]
+
+
+class PartsDatasource(Datasource):  # type: ignore[misc]
+    """Has the workers read the rows of parts with their results.
+
+    Args:
+        reader: Reads one part.
+    """
+
+    def __init__(self, reader: PartReader) -> None:
+        super().__init__()
+        self._reader = reader
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        """Twice the size of the files, which are compressed; results are not counted."""
+        return 2 * sum(part.size for part in self._reader.parts.parts)
+
+    def get_read_tasks(
+        self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
+    ) -> list[Any]:
+        """One task for each part, in order."""
+        del parallelism, data_context
+        return [
+            ReadTask(
+                partial(_read, self._reader, number),
+                BlockMetadata(
+                    num_rows=part.rows, size_bytes=2 * part.size, exec_stats=None, input_files=None
+                ),
+                schema=self._reader.schema,
+                per_task_row_limit=per_task_row_limit,
+            )
+            for number, part in enumerate(self._reader.parts.parts)
+        ]
 
 
 @exported_from("langchain_sutro.ray")
-class ResultsDatasource(Datasource):  # type: ignore[misc]
+class ResultsDatasource(PartsDatasource):
     """Reads the rows of a stage and their results, for `ray.data.read_datasource`.
 
     One task reads one part: the rows from the stage, and the results of its job from the service,
@@ -56,13 +89,11 @@ class ResultsDatasource(Datasource):  # type: ignore[misc]
         function: str | None = None,
         timeout: float | None = 7200.0,
     ) -> None:
-        super().__init__()
         place = open_stage(stage)
         parts = committed(place)
         if parts is None:
             raise SutroConfigurationError(f"The stage {place.address} holds no table yet.")
-        self._parts = parts
-        self._reader = PartReader(
+        reader = PartReader(
             place,
             parts,
             jobs,
@@ -71,27 +102,7 @@ class ResultsDatasource(Datasource):  # type: ignore[misc]
             function=function,
             timeout=timeout,
         )
-
-    def estimate_inmemory_data_size(self) -> int | None:
-        """Twice the size of the files, which are compressed; results are not counted."""
-        return 2 * sum(part.size for part in self._parts.parts)
-
-    def get_read_tasks(
-        self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
-    ) -> list[Any]:
-        """One task for each part, in order."""
-        del parallelism, data_context
-        return [
-            ReadTask(
-                partial(_read, self._reader, number),
-                BlockMetadata(
-                    num_rows=part.rows, size_bytes=2 * part.size, exec_stats=None, input_files=None
-                ),
-                schema=self._reader.schema,
-                per_task_row_limit=per_task_row_limit,
-            )
-            for number, part in enumerate(self._parts.parts)
-        ]
+        super().__init__(reader)
 
 
 def _read(reader: PartReader, number: int) -> list[Any]:

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ray.data
 
 from langchain_sutro._core.exports import exported_from
-from langchain_sutro._core.staging import (
-    OutputColumns,
-    PartWriter,
-    manifest_path,
-    open_stage,
-    staged_parts,
-    submit_parts,
-)
+from langchain_sutro._core.staging import judged_parts
 from langchain_sutro.errors import SutroError
 from langchain_sutro.functions import SutroFunction
-from langchain_sutro.ray.datasink import StageDatasink
-from langchain_sutro.ray.datasource import ResultsDatasource
+from langchain_sutro.ray.datasink import PartsDatasink
+from langchain_sutro.ray.datasource import PartsDatasource
 
 if TYPE_CHECKING:
     import os
 
     from langchain_sutro._core.rows import Fields
+    from langchain_sutro._core.staging import PartWriter
 
 __all__ = ["run_function"]
 
@@ -86,43 +81,28 @@ def run_function(
         SutroJobError: A job did not succeed.
     """
     function = SutroFunction(function) if isinstance(function, str) else function
-    columns = OutputColumns(output_schema, suffix)
-    place = open_stage(stage)
-    path = manifest_path(place, manifest)
-    how: dict[str, Any] = {
-        "fields": fields,
-        "max_rows_per_part": max_rows_per_part,
-        "args_schema": function.args_schema,
-        "function": function.function,
-        "extra_fields": function.extra_fields,
-    }
-    parts = staged_parts(
-        PartWriter(place.address, **how),
-        path,
-        lambda: _write(dataset, StageDatasink(place.address, **how)),
-    )
-    schema = columns.schema(parts.schema())
-    if not parts.parts:
-        return ray.data.from_arrow(schema.empty_table())
-    options = {"job_name": job_name, "description": description}
-    group = submit_parts(
-        function, place, parts, path, resubmit_unknown=resubmit_unknown, **options
-    ).wait(timeout)
-    source = ResultsDatasource(
-        place.address,
-        [job.job_id for job in group.jobs],
+    reader = judged_parts(
+        function,
+        partial(_write, dataset),
+        stage,
+        fields=fields,
         output_schema=output_schema,
+        manifest=manifest,
+        max_rows_per_part=max_rows_per_part,
         suffix=suffix,
-        client=function.client,
-        function=function.function,
         timeout=timeout,
+        resubmit_unknown=resubmit_unknown,
+        job_name=job_name,
+        description=description,
     )
-    return ray.data.read_datasource(source)
+    if not reader.parts.parts:
+        return ray.data.from_arrow(reader.schema.empty_table())
+    return ray.data.read_datasource(PartsDatasource(reader))
 
 
-def _write(dataset: ray.data.Dataset, sink: StageDatasink) -> None:
+def _write(dataset: ray.data.Dataset, writer: PartWriter) -> None:
     try:
-        dataset.write_datasink(sink)
+        dataset.write_datasink(PartsDatasink(writer))
     except Exception as error:
         if (own := _own_error(error)) is not None:
             raise own from error

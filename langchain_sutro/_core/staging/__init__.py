@@ -4,7 +4,12 @@ from langchain_sutro._core.staging.joined import CONFIDENCE, ERROR, OUTPUT, Outp
 from langchain_sutro._core.staging.parts import CommittedParts, PartWriter, StagedPart, committed
 from langchain_sutro._core.staging.reader import PartReader
 from langchain_sutro._core.staging.stage import Stage, open_stage
-from langchain_sutro._core.staging.submitted import manifest_path, staged_parts, submit_parts
+from langchain_sutro._core.staging.submitted import (
+    judged_parts,
+    manifest_path,
+    staged_parts,
+    submit_parts,
+)
 
 __all__ = [
     "CONFIDENCE",
@@ -17,6 +22,7 @@ __all__ = [
     "Stage",
     "StagedPart",
     "committed",
+    "judged_parts",
     "manifest_path",
     "open_stage",
     "staged_parts",

@@ -8,20 +8,83 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langchain_sutro._core.jobs import SutroJobGroup, exclusive
-from langchain_sutro._core.staging.parts import committed
+from langchain_sutro._core.staging.joined import OutputColumns
+from langchain_sutro._core.staging.parts import PartWriter, committed
+from langchain_sutro._core.staging.reader import PartReader
+from langchain_sutro._core.staging.stage import open_stage
 from langchain_sutro.errors import SutroConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from langchain_sutro._core.staging.parts import CommittedParts, PartWriter
+    from langchain_sutro._core.rows import Fields
+    from langchain_sutro._core.staging.parts import CommittedParts
     from langchain_sutro._core.staging.stage import Stage
 
-__all__ = ["manifest_path", "staged_parts", "submit_parts"]
+__all__ = ["judged_parts", "manifest_path", "staged_parts", "submit_parts"]
 
 _MANIFEST = "_jobs.json"
 # How long another driver of the same stage is waited for.
 _DRIVER_SECONDS = 60.0
+
+
+def judged_parts(
+    function: Any,
+    write: Callable[[PartWriter], CommittedParts | None],
+    stage: str | os.PathLike[str],
+    *,
+    output_schema: Any,
+    manifest: str | os.PathLike[str] | None,
+    suffix: str | None,
+    timeout: float | None,
+    fields: Fields | None,
+    max_rows_per_part: int,
+    **options: Any,
+) -> PartReader:
+    """Stage the rows of a table, submit a job for each part, and wait for the jobs.
+
+    Args:
+        function: The `SutroFunction`.
+        write: Lets the workers write the parts, and commits them.
+        stage: See `open_stage`.
+        output_schema: See `OutputColumns`.
+        manifest: See `manifest_path`.
+        suffix: See `OutputColumns`.
+        timeout: Maximum number of seconds to wait for each job.
+        fields: See `PartWriter`.
+        max_rows_per_part: See `PartWriter`.
+        **options: See `submit_parts`.
+
+    Returns:
+        What reads the results.
+    """
+    columns = OutputColumns(output_schema, suffix)
+    place = open_stage(stage)
+    path = manifest_path(place, manifest)
+    writer = PartWriter(
+        place.address,
+        fields=fields,
+        max_rows_per_part=max_rows_per_part,
+        args_schema=function.args_schema,
+        function=function.function,
+        extra_fields=function.extra_fields,
+    )
+    parts = staged_parts(writer, path, lambda: write(writer))
+    jobs: list[str] = []
+    # Names that clash cost nothing.
+    columns.schema(parts.schema())
+    if parts.parts:
+        group = submit_parts(function, place, parts, path, **options).wait(timeout)
+        jobs = [job.job_id for job in group.jobs]
+    return PartReader(
+        place,
+        parts,
+        jobs,
+        columns,
+        client=function.client,
+        function=function.function,
+        timeout=timeout,
+    )
 
 
 def manifest_path(stage: Stage, manifest: str | os.PathLike[str] | None) -> Path:
