@@ -47,9 +47,14 @@ class ReviewQueue:
         """The queue of this id or name; None if no queue has the name.
 
         Raises:
-            SutroInputError: There is no queue with this id, or several have the name.
+            SutroInputError: It is neither a name nor an id, there is no queue with this id, or
+                several have the name.
             LangSmithError: LangSmith cannot be asked.
         """
+        if not isinstance(queue, str | UUID):
+            raise SutroInputError(
+                f"The queue must be a name or an id, not a {type(queue).__name__}."
+            )
         try:
             wanted = queue if isinstance(queue, UUID) else UUID(queue)
         except ValueError:

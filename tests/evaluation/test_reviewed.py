@@ -202,6 +202,7 @@ class TestLabels:
             ({"queue": "a", "audit": 30}, "audit_share"),
             ({"queue": "no such"}, "no annotation queue called 'no such'"),
             ({"queue": str(uuid7())}, "no annotation queue with the id"),
+            ({"queue": [uuid7()]}, "a name or an id, not a list"),
         ],
     )
     def test_odd_arguments_are_refused(self, client, wanted, said):
