@@ -58,7 +58,8 @@ class SutroAssign(RunnableSerializable[dict[str, Any], dict[str, Any]]):
             run_manager: CallbackManagerForChainRun,  # noqa: ARG001 - for the config
             config: RunnableConfig,
         ) -> dict[str, Any]:
-            return {**row, self.key: self.bound.invoke(assigned_input(self, row), config, **kwargs)}
+            given = assigned_input(self, row)
+            return {**row, self.key: self.bound.invoke(given, config, **kwargs)}
 
         with quiet_when_local():
             return self._call_with_config(call, input, config)
@@ -73,10 +74,8 @@ class SutroAssign(RunnableSerializable[dict[str, Any], dict[str, Any]]):
             run_manager: AsyncCallbackManagerForChainRun,  # noqa: ARG001 - for the config
             config: RunnableConfig,
         ) -> dict[str, Any]:
-            return {
-                **row,
-                self.key: await self.bound.ainvoke(assigned_input(self, row), config, **kwargs),
-            }
+            given = assigned_input(self, row)
+            return {**row, self.key: await self.bound.ainvoke(given, config, **kwargs)}
 
         with quiet_when_local():
             return await self._acall_with_config(call, input, config)

@@ -160,6 +160,17 @@ async def test_what_a_callable_of_assign_as_raises_is_the_error_of_its_row(
     assert len(deployment.jobs) == 1
 
 
+@modes
+@pytest.mark.parametrize("row", [None, 7, "hunter2", ["hunter2"], b"hunter2"])
+async def test_assign_as_takes_rows_with_named_fields(deployment, qualify, row, mode):
+    chain = qualify.assign_as("v")
+    for name, given in (("invoke", row), ("batch", [row])):
+        with pytest.raises(SutroInputError, match="assign_as needs rows with named fields") as said:
+            await call(mode, chain, name, given)
+        assert "hunter2" not in str(said.value)
+    assert not deployment.jobs
+
+
 class StopError(BaseException):
     """Like Ctrl-C, which asyncio would raise out of its loop at once."""
 

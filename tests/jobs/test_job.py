@@ -390,3 +390,44 @@ def test_a_client_made_anew_reads_the_job_of_another(echo, deployment):
     client = SutroClient(api_url=deployment.url, api_key=deployment.api_key)
     taken = SutroJob.from_id(job.job_id, client=client)
     assert [r.answer for r in taken.results()] == labels(4)
+
+
+NO_IDS = [None, 5, True, b"job-1", ["job-1"], {"job_id": "job-1"}, "", " ", "job-1\n", "\ud800"]
+
+
+@modes
+@pytest.mark.parametrize("job_id", NO_IDS, ids=repr)
+async def test_what_is_no_id_is_refused_before_anything_is_sent(echo, deployment, job_id, mode):
+    client, before = echo.client, len(deployment.requests)
+    for make in (
+        lambda: SutroJob.from_id(job_id, client=client),
+        lambda: SutroJob.from_dict({"job_id": job_id}, client=client),
+    ):
+        with pytest.raises(errors.SutroInputError, match="A job's id must be"):
+            make()
+    for verb in (
+        "get_job_status",
+        "fetch_job",
+        "cancel_job",
+        "attach",
+        "await_job_completion",
+        "get_job_results",
+        "results_download_url",
+        "download_job_results",
+    ):
+        with pytest.raises(errors.SutroInputError, match="A job's id must be"):
+            await call(mode, client, verb, job_id)
+    assert len(deployment.requests) == before
+
+
+@pytest.mark.parametrize("state", [None, [], {}, {"function": "f"}, {"job_id": "j", "key": "k"}])
+def test_what_to_dict_does_not_give_is_refused(echo, state):
+    with pytest.raises(errors.SutroInputError, match="from_dict takes what to_dict"):
+        SutroJob.from_dict(state, client=echo.client)
+
+
+@pytest.mark.parametrize("fields", [5, None.__class__, object(), [None], {"n": 1}, {1: "n"}, []])
+def test_fields_that_name_no_columns_are_refused(echo, deployment, fields):
+    with pytest.raises(errors.SutroInputError, match="fields must be names of columns"):
+        echo.submit(rows(2), fields=fields)
+    assert not deployment.jobs

@@ -174,6 +174,7 @@ def test_a_deployments_url_has_v1(url, base):
         "https://d.example/v2", "https://d.example//", "https://d.example/v1//",
         "https://d.example?x=1", "https://d.example?", "https://d.example#", "https://d.example/#a",
         "https://user@d.example", "https://user:pass@d.example", "https://@d.example",
+        "https://.", "https://d..example",
         "https://d.example:port", "https://d.example:70000", "https://d .example",
         "https://d.example\\@evil", "https://d.example\n", "https://[::1", "https://d.example\x7f",
     ],

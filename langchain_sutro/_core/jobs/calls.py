@@ -74,6 +74,7 @@ def follow_job(client: Connection, job_id: str, **options: Any) -> Steps[None]:
         job_id: The job.
         **options: Those of `wait_for_job`, which has the errors as well.
     """
+    _service.check_id(job_id)
     try:
         yield from asking(client, _service.wait_for_job, job_id, **options)
     except (SutroJobFailedError, SutroJobCancelledError) as error:
@@ -116,6 +117,7 @@ def fetch_results(
         function: The Function, for display.
         job: The job's object, for tokens and cost.
     """
+    _service.check_id(job_id)
     try:
         results = yield from _fetched(
             client,

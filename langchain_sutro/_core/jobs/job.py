@@ -20,7 +20,7 @@ from langchain_sutro._core.jobs.calls import (
 from langchain_sutro._core.jobs.client import SutroClient
 from langchain_sutro._core.jobs.connection import aexecute, execute
 from langchain_sutro._core.jobs.memory import memory
-from langchain_sutro.errors import SutroError, SutroJobTimeoutError
+from langchain_sutro.errors import SutroError, SutroInputError, SutroJobTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["OnInterrupt", "SutroJob"]
 
 OnInterrupt = Literal["detach", "cancel"]
+
+_STATE = ("job_id", "function", "rows", "token", "reused", "poll_interval", "on_interrupt")
 
 
 @exported_from("langchain_sutro")
@@ -63,6 +65,7 @@ class SutroJob:
         poll_interval: float = 5.0,
         on_interrupt: OnInterrupt = "detach",
     ) -> None:
+        _service.check_id(job_id)
         self.job_id = job_id
         self.function = function
         self.rows = rows
@@ -88,6 +91,9 @@ class SutroJob:
             client: Speaks to its deployment; by default one of the environment's settings.
             function: The Function's name, for its results.
             rows: How many rows went in, to check the results against.
+
+        Raises:
+            SutroInputError: It is no id: empty, unprintable or not a string.
         """
         return cls(job_id, client=client, function=function, rows=rows)
 
@@ -142,20 +148,20 @@ class SutroJob:
         Args:
             state: What `to_dict` gave.
             client: Speaks to its deployment; by default one of the environment's settings.
+
+        Raises:
+            SutroInputError: `to_dict` gives something else.
         """
+        if not isinstance(state, dict) or "job_id" not in state or not state.keys() <= set(_STATE):
+            raise SutroInputError(
+                "from_dict takes what to_dict of a job gave, with its job_id; SutroJob.from_id "
+                "takes an id alone."
+            )
         return cls(**state, client=client)
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON can hold: ids and numbers, no key, no rows."""
-        return {
-            "job_id": self.job_id,
-            "function": self.function,
-            "rows": self.rows,
-            "token": self.token,
-            "reused": self.reused,
-            "poll_interval": self.poll_interval,
-            "on_interrupt": self.on_interrupt,
-        }
+        return {name: getattr(self, name) for name in _STATE}
 
     def _asdict(self) -> dict[str, Any]:
         # LangGraph stores it in checkpoints, and calls the class with it.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_sutro.errors import SutroInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     from langchain_sutro._core.rows.schema import InputSchema
 
@@ -156,7 +156,7 @@ def without_surplus(rows: Sequence[Any], schema: InputSchema | None) -> Sequence
 
 def _as_mapping(fields: Any) -> dict[str, str]:
     named = dict(fields) if isinstance(fields, Mapping) else None
-    if named is None and not isinstance(fields, str):
+    if named is None and isinstance(fields, Iterable) and not isinstance(fields, str):
         names = list(fields)
         named = dict(zip(names, names, strict=True)) if _strings(names) else None
     if not named or not _strings([*named.keys(), *named.values()]):

@@ -7,6 +7,7 @@ from langchain_sutro._core.service.driver import Operation, Session, arun, run
 from langchain_sutro._core.service.exchange import (
     Policy,
     Service,
+    check_id,
     endpoint,
     malformed,
     read,
@@ -70,6 +71,7 @@ __all__ = [
     "cancel_job",
     "check_authentication",
     "check_client",
+    "check_id",
     "check_name",
     "check_quota",
     "check_url",

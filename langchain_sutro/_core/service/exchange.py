@@ -24,6 +24,7 @@ from langchain_sutro.errors import (
     SutroConfigurationError,
     SutroConflictError,
     SutroConnectionError,
+    SutroInputError,
     SutroNotFoundError,
     SutroPermissionError,
     SutroRateLimitError,
@@ -43,6 +44,7 @@ __all__ = [
     "Repeat",
     "Service",
     "api_error",
+    "check_id",
     "check_seconds",
     "endpoint",
     "explanation",
@@ -162,10 +164,26 @@ class Repeat(Enum):
     RUN = "costs money: only if it was certainly not carried out"
 
 
+def check_id(job_id: object) -> None:
+    """Check a job's id before it goes anywhere.
+
+    Raises:
+        SutroInputError: It is empty, unprintable or not a string.
+    """
+    if not isinstance(job_id, str) or not job_id.strip() or not job_id.isprintable():
+        shown = "" if isinstance(job_id, str) else f", not a value of type {type(job_id).__name__}"
+        raise SutroInputError(f"A job's id must be a non-empty printable string{shown}.")
+
+
 def endpoint(base: str, *path: str, **query: Any) -> str:
-    """Join path parts and a query to a base, each encoded so that none can change the route."""
+    """Join path parts and a query to a base, each encoded so that none can change the route.
+
+    Raises:
+        SutroInputError: A part, which callers give as a job's id, is no name.
+    """
     parts = [base]
     for part in path:
+        check_id(part)
         encoded = quote(part, safe="")
         # "." and ".." would be resolved away.
         parts.append(encoded.replace(".", "%2E") if encoded in (".", "..") else encoded)

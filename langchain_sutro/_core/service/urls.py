@@ -35,7 +35,18 @@ def split_url(url: object, subject: str, error: type[SutroError]) -> SplitResult
         raise error(f"{subject} must be absolute, such as https://sutro.example.com.")
     if "@" in parts.netloc:
         raise error(f"{subject} must not contain user information.")
+    if not _is_host(parts.hostname):
+        raise error(f"The host of {subject[:1].lower()}{subject[1:]} is not a name.")
     return parts
+
+
+def _is_host(host: str) -> bool:
+    """Whether it is an address, or a name whose labels are neither empty nor too long."""
+    name = host.removesuffix(".")
+    try:
+        return ":" in host or bool(name and name.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def is_loopback(host: str) -> bool:
