@@ -61,13 +61,16 @@ _OTHER_KEY = re.compile(
 )
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY.*", re.DOTALL)
 _USER = re.compile(r"//[^\s\"'<>]{0,1000}@")
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(/))")
+_ESCAPE = re.compile(
+    r"(?:\\u|%u|\\U0000)([0-9a-fA-F]{4})|\\(?:u\{0{0,4}([0-9a-fA-F]{1,4})\}|x([0-9a-fA-F]{2})|([/_]))"
+)
 _ENCODED = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{12,}(?:={1,2}|(?:%3[Dd]){1,2})?")
 _HEX = re.compile(r"(?i)(?<![0-9a-z])(?:[0-9a-f]{2}){8,}(?![0-9a-z])")
 # What a text may have between two characters of a key that somebody broke or wrapped.
 _BETWEEN = (
-    r"(?:\\[nrt]|[\s\x00-\x1f\x7f-\xa0\xad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff"
-    "\"'`+,.…-]){0,4}"
+    r"(?:\\[nrt]|\\(?![uUx\\])|<w?br ?/?>|"
+    r"[\s\x00-\x1f\x7f-\xa0\xad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff"
+    "\"'`+,.…=>-]){0,4}"
 )
 # LangSmith's rules take quadratic time on runs like this, which no sentence has.
 _RUN = re.compile(r"[A-Za-z0-9_.+-]{80,}")
@@ -145,8 +148,8 @@ def _mask_url(found: re.Match[str]) -> str:
 def _decode(text: str) -> str:
     if "%" in text:
         text = unquote(text)
-    if "\\" in text:
-        text = _ESCAPE.sub(lambda e: e[3] or chr(int(e[1] or e[2], 16)), text)
+    if "\\" in text or "%u" in text:
+        text = _ESCAPE.sub(lambda e: e[4] or chr(int(e[1] or e[2] or e[3], 16)), text)
     return html.unescape(text) if "&" in text else text
 
 
@@ -195,6 +198,7 @@ def _spellings(key: str) -> re.Pattern[str]:
 def _character(each: str) -> str:
     code = ord(each)
     return (
-        rf"(?:{re.escape(each)}|%(?:25){{0,3}}{code:02x}|\\{{1,4}}(?:u00|x){code:02x}|"
+        rf"(?:{re.escape(each)}|%(?:25){{0,3}}(?:u00)?{code:02x}|"
+        rf"\\{{1,4}}(?:u00|x|U000000|u\{{0{{0,4}}){code:02x}\}}?|"
         rf"&\#0{{0,4}}{code};|&\#x0{{0,4}}{code:x};)"
     )
