@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 ROWS = 1_000_000
-BESIDES = 46 * 2**20
+# Bytes that may be taken besides the table; they vary with the threads.
+BESIDES = {"to_arrow": 46 * 2**20, "to_polars": 64 * 2**20}
 
 READ = """
 import sys
@@ -53,10 +54,10 @@ def files(tmp_path_factory):
 @pytest.mark.skipif(
     not Path("/proc/self/clear_refs").exists(), reason="only Linux says how much memory was used"
 )
-@pytest.mark.parametrize("form", ["to_arrow", "to_polars"])
+@pytest.mark.parametrize("form", BESIDES)
 def test_reading_takes_little_more_than_the_table(files, form):
     few, many, size = files
     measured = subprocess.run(
         [sys.executable, "-c", READ, few, many, form], capture_output=True, text=True, check=True
     )
-    assert int(measured.stdout) < size + BESIDES
+    assert int(measured.stdout) < size + BESIDES[form]
