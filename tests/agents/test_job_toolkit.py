@@ -11,8 +11,9 @@ import pytest
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel
 
-from langchain_sutro import SutroFunction
+from langchain_sutro import SutroFunction, SutroJob
 from langchain_sutro.agents.job_toolkit import SutroJobToolkit
+from langchain_sutro.agents.jobs.known_jobs import KnownJobs
 from langchain_sutro.errors import (
     SutroConfigurationError,
     SutroInputError,
@@ -239,6 +240,26 @@ class TestWhoseJob:
         _, mine = await told(tools, "start_job", sync=sync, rows=LEADS)
         _, said = await told(tools, "cancel_job", sync=sync, job_id=other)
         assert f"Jobs started here: {mine['job_id']}." in said
+
+    def test_jobs_may_be_listed_while_others_start(self, qualify, deployment):
+        class Scope(str):
+            __slots__ = ()
+            __hash__ = str.__hash__
+
+            def __eq__(self, other):
+                # Another thread starts jobs in the middle of the list.
+                start_some()
+                return str.__eq__(self, other)
+
+        job, config = qualify.submit(LEADS), {}
+        known = KnownJobs(qualify, None, any_job=False)
+        known.add(job, config)
+
+        def start_some():
+            for number in range(20):
+                known.add(SutroJob(f"job-{number}", client=qualify.client), config)
+
+        assert known._listing(Scope("")) == f"Jobs started here: {job.job_id}."
 
     @both_ways
     async def test_jobs_of_a_scope_are_known_to_another_process(self, qualify, sync):

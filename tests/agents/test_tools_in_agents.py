@@ -88,7 +88,7 @@ ENDED = {
     "unknown Function": ({}, SutroNotFoundError),
     "429": ({"status": 429}, SutroRateLimitError),
     "502": ({"status": 502, "html": "<h1>Bad gateway</h1>"}, SutroServerError),
-    "timeout": ({"delay": 1.0}, SutroTimeoutError),
+    "timeout": ({"delay": 5.0}, SutroTimeoutError),
 }
 
 
@@ -99,7 +99,7 @@ async def test_a_run_ends_with_what_its_model_cannot_mend(deployment, make, what
     fault, error = ENDED[what]
     if fault:
         deployment.faults.add("/functions/*/run", times=9, **fault)
-    timeout = 0.3 if "delay" in fault else None
+    timeout = 1.0 if "delay" in fault else None
     tool = make("lead-qualifier" if fault else "no-such-function", timeout=timeout)
     with pytest.raises(error):
         await run(place, tool, call(tool, LEAD), sync=sync)

@@ -155,9 +155,9 @@ async def test_events_show_a_call_of_a_model(judges):
 
 def test_rate_limits_timeouts_and_settings_reach_the_functions(deployment, at):
     model = SutroDecisionModel(
-        model="m", default="any-question", max_retries=0, timeout=0.2, **at["deployment"]
+        model="m", default="any-question", max_retries=0, timeout=1.5, **at["deployment"]
     )
-    deployment.faults.add("functions/*", delay=2)
+    deployment.faults.add("functions/*", delay=5)
     with pytest.raises(Exception, match="Question 'q'") as caught:
         model.invoke({"state": "x", "questions": {"q": Noul(instructions="?")}})
     assert type(caught.value).__name__ == "SutroTimeoutError"

@@ -79,7 +79,8 @@ async def test_a_call_ends_at_its_timeout_however_slowly_the_answer_drips(mode, 
         client = SutroClient(api_url=server.url, api_key="sk_1", timeout=0.3, **clients(kind))
         with pytest.raises(SutroTimeoutError) as failed:
             await call(mode, client, "run_function", "f", {"a": 1})
-        assert failed.value.sent
+        # On a slow machine the time may be over before anything is sent.
+        assert failed.value.sent or not server.requests
         # A read may be repeated, but not beyond the timeout.
         with pytest.raises(SutroTimeoutError):
             await call(mode, client, "list_jobs")

@@ -102,7 +102,9 @@ class KnownJobs:
         return self._any_job or own
 
     def _listing(self, scope: str) -> str:
-        started = [job_id for job_id, (owner, _) in self._jobs.items() if owner == scope]
+        # Other calls may start jobs meanwhile, in their own threads.
+        known = list(self._jobs.items())
+        started = [job_id for job_id, (owner, _) in known if owner == scope]
         if not started:
             return "No job has been started yet."
         return f"Jobs started here: {', '.join(started[-_LISTED:])}."
