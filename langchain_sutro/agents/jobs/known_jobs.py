@@ -90,7 +90,8 @@ class KnownJobs:
             facts: dict[str, Any] = yield Step(
                 partial(client.fetch_job, job_id), partial(client.afetch_job, job_id)
             )
-        except SutroNotFoundError:
+        except (SutroNotFoundError, SutroInputError):
+            # No job can have an id that is refused before it is asked for.
             return None
         return facts
 
