@@ -363,7 +363,7 @@ def explanation(value: Any, settings: Settings) -> str | None:
 
 def is_id(value: object, settings: Settings) -> bool:
     """Whether a value can be an id of the service's, which goes into messages and traces."""
-    return isinstance(value, str) and bool(value) and explanation(value, settings) == value
+    return isinstance(value, str) and bool(value.strip()) and explanation(value, settings) == value
 
 
 def _said(value: Any) -> str:
