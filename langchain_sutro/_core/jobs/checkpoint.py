@@ -15,6 +15,7 @@ import orjson
 from pydantic import Field, TypeAdapter, ValidationError
 
 from langchain_sutro._core.jobs.locks import exclusive
+from langchain_sutro._core.results import disk_errors
 from langchain_sutro._core.service import JobRequest  # noqa: TC001 - pydantic resolves it
 from langchain_sutro.errors import SutroConfigurationError, SutroInputError
 
@@ -144,12 +145,8 @@ class CheckpointFile:
         Raises:
             SutroConfigurationError: There is no such file, or it is not a checkpoint.
         """
-        try:
+        with disk_errors(self.path, "read"):
             self._content = self.path.read_bytes()
-        except OSError as error:
-            raise SutroConfigurationError(
-                f"{self.path} cannot be read: {error.strerror}."
-            ) from error
         try:
             found = _checkpoints().validate_json(self._content, strict=True)
             found.check()
@@ -168,7 +165,7 @@ class CheckpointFile:
         """
         content = orjson.dumps(asdict(checkpoint), option=orjson.OPT_INDENT_2)
         beside = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}.new")
-        try:
+        with disk_errors(self.path, "written"):
             now = self.path.read_bytes() if self.path.exists() else None
             if now != self._content:
                 raise SutroConfigurationError(
@@ -183,10 +180,6 @@ class CheckpointFile:
                 beside.replace(self.path)
             finally:
                 beside.unlink(missing_ok=True)
-        except OSError as error:
-            raise SutroConfigurationError(
-                f"{self.path} cannot be written: {error.strerror}."
-            ) from error
         self._content = content
 
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langchain_sutro._core.jobs.connection import Connection, asking
 from langchain_sutro._core.jobs.saved_file import SavedFile
+from langchain_sutro._core.results import disk_errors
 from langchain_sutro._core.service import blocking, results_link, results_saved
-from langchain_sutro.errors import SutroConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from langchain_sutro._core.service import Steps
 
 __all__ = ["save_results"]
@@ -42,7 +39,7 @@ def save_results(
         artifact = answer.get("artifact")
         name = artifact.get("filename") if isinstance(artifact, dict) else None
         place = folder / _file_name(name, job_id)
-    with _writing(place):
+    with disk_errors(place, "written"):
         part: SavedFile = yield blocking(SavedFile, place, resume=resume)
         try:
             yield from asking(client, results_saved, job_id, part, options)
@@ -60,7 +57,7 @@ def _folder(output_path: str | os.PathLike[str] | None) -> Path | None:
     folder = Path(said)
     if not said.endswith(("/", os.sep)) and not folder.is_dir():
         return None
-    with _writing(folder):
+    with disk_errors(folder, "written"):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -70,11 +67,3 @@ def _file_name(name: object, job_id: str) -> str:
     last = re.split(r"[/\\]", name)[-1] if isinstance(name, str) else ""
     safe = last if last.isprintable() and last.strip(". ") else ""
     return safe or re.sub(r"[^\w-]", "_", job_id) + ".parquet"
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise SutroConfigurationError(f"{path} cannot be written: {error.strerror}.") from error

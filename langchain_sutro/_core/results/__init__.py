@@ -9,7 +9,7 @@ from langchain_sutro._core.results.model import AnsweringModel, model_warnings
 from langchain_sutro._core.results.payload import FunctionResult, answer_fields, parse_output_model
 from langchain_sutro._core.results.records import records_table
 from langchain_sutro._core.results.sdk_frame import results_frame
-from langchain_sutro._core.results.target import written
+from langchain_sutro._core.results.target import disk_errors, written
 from langchain_sutro._core.results.written_parts import (
     PartsTable,
     WriteOptions,
@@ -30,6 +30,7 @@ __all__ = [
     "WrittenPart",
     "answer_fields",
     "check_min_confidence",
+    "disk_errors",
     "is_confident",
     "model_warnings",
     "parse_output_model",

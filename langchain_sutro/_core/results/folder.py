@@ -7,9 +7,8 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from langchain_sutro._core.results.target import written
+from langchain_sutro._core.results.target import disk_errors, written
 from langchain_sutro._core.rows import file_system, store_errors
-from langchain_sutro.errors import SutroConfigurationError, SutroError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,13 +34,13 @@ class Folder:
         if "://" in self.name:
             self._system, self._path = file_system(self.name)
         else:
-            with _local_errors(self.name, "made"):
+            with disk_errors(self.name, "made"):
                 Path(self.name).mkdir(parents=True, exist_ok=True)
 
     def names(self) -> set[str]:
         """The names of the files."""
         if self._system is None:
-            with _local_errors(self.name, "listed"):
+            with disk_errors(self.name, "listed"):
                 return {path.name for path in Path(self.name).iterdir()}
         with store_errors(self.name, "listed"):
             with suppress(AttributeError):
@@ -57,7 +56,7 @@ class Folder:
         """A file of it, to be read."""
         address = f"{self.name}/{name}"
         if self._system is None:
-            with _local_errors(address, "read"), Path(address).open("rb") as file:
+            with disk_errors(address, "read"), Path(address).open("rb") as file:
                 yield file
             return
         with (
@@ -71,20 +70,8 @@ class Folder:
         """A file of it that is there once it is written completely."""
         address = f"{self.name}/{name}"
         if self._system is None:
-            with _local_errors(address, "written"), written(Path(address)) as file:
+            with disk_errors(address, "written"), written(Path(address)) as file:
                 yield file
             return
         with written(address) as file:
             yield file
-
-
-@contextmanager
-def _local_errors(name: str, what: str) -> Iterator[None]:
-    """Turn the errors of this machine's disk into this package's."""
-    try:
-        yield
-    except SutroError:
-        raise
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise SutroConfigurationError(f"{name} cannot be {what}: {reason}.") from error

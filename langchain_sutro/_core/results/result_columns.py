@@ -10,7 +10,6 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_sutro._core.results.cells import cells, scores, strings, text_array
-from langchain_sutro._core.results.memory import GivenBack
 from langchain_sutro._core.service import remove_private, when_gone
 from langchain_sutro.errors import SutroJobError
 
@@ -38,6 +37,9 @@ _PIECE_ROWS = 16_384
 _KEPT_ROWS = 131_072
 _BATCH_BYTES = 1 << 24
 _READ_BYTES = 1 << 18
+# mimalloc, the pool of most versions of pyarrow, keeps what is freed, which may be as much as the
+# table, until it is told to return it to the system.
+_RETURNED_BYTES = 1 << 21
 # Four times what the answer of one call may have.
 _MOST_OF_A_ROW = 1 << 27
 
@@ -182,7 +184,9 @@ class ResultColumns:
             raise self._damaged() from None
 
     def _file_batches(self, path: Path, names: list[str], start: int, size: int) -> Iterator[Any]:
-        give_back = GivenBack()
+        import pyarrow as pa  # noqa: PLC0415
+
+        pool, unreturned = pa.default_memory_pool(), 0
         # Each reader opens the file itself, so that several can be at different positions.
         with _open(path) as file:
             for group in range(file.num_row_groups):
@@ -200,7 +204,10 @@ class ResultColumns:
                     start -= batch.num_rows - wanted.num_rows
                     if wanted.num_rows:
                         yield wanted.select(names)
-                    give_back(batch.nbytes)
+                    unreturned += batch.nbytes
+                    if unreturned >= _RETURNED_BYTES:
+                        pool.release_unused()
+                        unreturned = 0
                 if rows:
                     raise self._damaged()
 

@@ -10,12 +10,32 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from langchain_sutro._core.rows import in_object_store, store_errors
-from langchain_sutro.errors import SutroConfigurationError
+from langchain_sutro.errors import SutroConfigurationError, SutroError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["written"]
+__all__ = ["disk_errors", "written"]
+
+
+@contextmanager
+def disk_errors(path: str | PathLike[str], what: str) -> Iterator[None]:
+    """Turn the errors of this machine's disk into this package's.
+
+    Args:
+        path: What is reached.
+        what: What is done to it, such as "read".
+
+    Raises:
+        SutroConfigurationError: The disk refuses it.
+    """
+    try:
+        yield
+    except SutroError:
+        raise
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SutroConfigurationError(f"{fspath(path)} cannot be {what}: {reason}.") from error
 
 
 @contextmanager

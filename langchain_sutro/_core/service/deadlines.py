@@ -12,7 +12,7 @@ import threading
 import time
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar, copy_context
 from functools import partial
 from ipaddress import ip_address
@@ -113,7 +113,8 @@ def _left(timeout: float | None, late: type[httpcore.TimeoutException]) -> float
 class Beside:
     """Does the steps of one exchange in a thread, which is left behind when the deadline passes.
 
-    For HTTP clients that the caller made: nobody but they know their sockets.
+    For HTTP clients that the caller made: nobody but they know their sockets. And for the lookup of
+    names, which cannot be interrupted.
 
     Args:
         deadline: May be extended meanwhile.
@@ -213,28 +214,22 @@ def _within(
     Raises:
         httpcore.ConnectTimeout: They are over.
     """
-    opened: Future[httpcore.NetworkStream] = Future()
-    work = partial(_settle, opened, connect, ())
-    thread = threading.Thread(
-        target=copy_context().run, args=(work,), name="sutro-connect", daemon=True
-    )
-    try:
-        thread.start()
-    except RuntimeError:
-        # The interpreter is shutting down.
-        return connect()
-    try:
-        return opened.result(seconds)
-    except BaseException as error:
-        opened.add_done_callback(_close_unused)
-        if isinstance(error, FutureTimeoutError):
-            raise httpcore.ConnectTimeout from None
-        raise
+    beside, late = Beside(Deadline(seconds)), ExitStack()
 
+    def open_stream() -> httpcore.NetworkStream:
+        stream = connect()
+        late.callback(stream.close)
+        return stream
 
-def _close_unused(opened: Future[httpcore.NetworkStream]) -> None:
-    if opened.exception() is None:
-        opened.result().close()
+    try:
+        stream = beside.do(open_stream)
+        late.pop_all()
+    except TimeoutError:
+        raise httpcore.ConnectTimeout from None
+    finally:
+        # Nobody uses a connection that is there too late.
+        beside.end(late.close)
+    return stream
 
 
 class _Stream(httpcore.NetworkStream):
