@@ -11,12 +11,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 ROOT = Path(__file__).parents[2]
 PEERS = ROOT / ".peers"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
-# What pip, uv and npm say when there is no way to the registry, and nothing else is wrong.
+# What uv and npm say when there is no way to the registry, and nothing else is wrong.
 UNREACHABLE = (
     "connection refused",
     "connection reset",
@@ -92,24 +93,16 @@ def is_of(version, python):
 
 
 def make(folder, python):
-    uv = shutil.which("uv")
-    if uv is None:
-        # The pip of this interpreter installs there too.
-        run([python, "-m", "venv", "--without-pip", folder])
-    else:
-        run([uv, "venv", "--quiet", "--python", python, folder])
+    run_uv("venv", "--quiet", "--python", python, folder)
 
 
 def install(folder, *arguments):
-    uv = shutil.which("uv")
-    python = interpreter(folder)
-    if uv is None:
-        pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
-        # Compiling all modules takes as long as all else; those that are used are compiled then.
-        pip += ["--retries", "1", "--no-compile"]
-    else:
-        pip = [uv, "pip", "install", "--quiet", "--python", python]
-    run([*pip, *arguments])
+    run_uv("pip", "install", "--quiet", "--python", interpreter(folder), *arguments)
+
+
+def run_uv(*arguments):
+    # A cache on the same disk: the environments share the files that they have in common.
+    run([find_uv_bin(), *arguments], env={"UV_CACHE_DIR": str(PEERS / "cache"), **os.environ})
 
 
 def run(command, **options):
