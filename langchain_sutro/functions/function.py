@@ -67,7 +67,7 @@ from langchain_sutro.functions.interface import answer_form, table_schema
 from langchain_sutro.functions.many_calls import ManyCalls, OnManyCalls
 from langchain_sutro.functions.portable import Portable
 from langchain_sutro.functions.row_batch import RowBatch
-from langchain_sutro.functions.runs import CallRuns
+from langchain_sutro.functions.runs import CallRuns, is_watched
 from langchain_sutro.functions.settings import client_settings
 from langchain_sutro.functions.untraced import arun_once, run_once, untraced_job
 from langchain_sutro.functions.whole_batch import WholeBatch, abatch_with_runs, batch_with_runs
@@ -273,6 +273,8 @@ class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
         full = runs.config(config)
         self._check_many_calls(full)
         row = CheckedRow.of(input, self._schema)
+        if not is_watched(full):
+            return self._finish(run_once(self, row.sent(), **options))
 
         def call(_: Any, run_manager: CallbackManagerForChainRun) -> Any:
             payload = run_once(self, row.sent(), **options)
@@ -294,6 +296,8 @@ class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
         full = runs.config(config)
         self._check_many_calls(full)
         row = CheckedRow.of(input, self._schema)
+        if not is_watched(full):
+            return self._finish(await arun_once(self, row.sent(), **options))
 
         async def call(_: Any, run_manager: AsyncCallbackManagerForChainRun) -> Any:
             payload = await arun_once(self, row.sent(), **options)
@@ -785,14 +789,10 @@ class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
             self.trace_context_hook,
         )
 
-    def _finish(
-        self,
-        payload: dict[str, Any],
-        run_manager: BaseRunManager,
-    ) -> Any:
-        """The result of a call, whose facts are written onto its run."""
+    def _finish(self, payload: dict[str, Any], run_manager: BaseRunManager | None = None) -> Any:
+        """The result of a call, whose facts are written onto its run if it has one."""
         result = FunctionResult(payload).without_prompt()
-        run = own_run(run_manager)
+        run = None if run_manager is None else own_run(run_manager)
         if run is not None:
             add_facts(run, call_facts(result))
         return answer_form(self).of(result)

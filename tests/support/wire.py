@@ -1,5 +1,6 @@
 """An HTTP server on loopback that knows its connections, for what must run on real sockets."""
 
+import ssl
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,9 +26,12 @@ class Wire(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self) -> None:
+    def __init__(self, encryption: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.url = f"http://127.0.0.1:{self.server_port}"
+        if encryption is not None:
+            self.socket = encryption.wrap_socket(self.socket, server_side=True)
+        scheme = "http" if encryption is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self.server_port}"
         self.opened = 0
         self.open: set[int] = set()
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
@@ -113,9 +117,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def wire():
-    """A server that runs."""
-    server = Wire()
+def wire(encryption=None):
+    """A server that runs, encrypted where a context is given."""
+    server = Wire(encryption)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

@@ -1,9 +1,9 @@
 """Connections of this process, shared by every client in it.
 
 httpcore's pool examines all its connections at the begin and end of each request, which grows with
-the square of the calls in flight. Here each connection is a pool of its own, kept on a
-stack per origin: a call takes the one used last, or opens one, and puts it back. Nothing is counted
-or polled, so many calls at once cost what few do.
+the square of the calls in flight. Here connections are kept on a stack per origin: a call takes the
+one used last, or opens one, and puts it back. Only the one that is taken is examined, so many calls
+at once cost what few do.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import httpcore
 import httpx
 
 from langchain_sutro._core.service.deadlines import DeadlineBackend
+from langchain_sutro._core.service.loop_streams import LoopBackend
 from langchain_sutro._core.service.surroundings import proxy_for, tls
 from langchain_sutro._core.service.threads import in_thread
 
@@ -34,7 +35,8 @@ __all__ = ["AsyncStackTransport", "StackTransport", "async_transport", "sync_tra
 _KEEPALIVE_SECONDS = 50.0
 _SWEEP_SECONDS = 5.0
 _backend = DeadlineBackend()
-_T = TypeVar("_T")
+_loop_backend = LoopBackend()
+_T = TypeVar("_T", bound=httpcore.ConnectionInterface | httpcore.AsyncConnectionInterface)
 _Origin = tuple[bytes, bytes, int | None]
 
 
@@ -86,8 +88,7 @@ def _idle(stack: deque[tuple[float, _T]], now: float) -> Iterator[_T]:
 def _ended(stack: deque[tuple[float, _T]]) -> Iterator[_T]:
     """Those of a stack that the other side has closed."""
     for entry in stack.copy():
-        connections = getattr(entry[1], "connections", ())
-        if connections and not any(each.has_expired() for each in connections):
+        if not entry[1].has_expired():
             continue
         # Another thread may have taken it meanwhile.
         with suppress(ValueError, IndexError):
@@ -118,37 +119,36 @@ def _options(url: httpx.URL) -> tuple[ssl.SSLContext, httpx.Proxy | None]:
 
 _HTTP = (httpcore.ConnectionPool, httpcore.HTTPProxy, httpcore.SOCKSProxy)
 _ASYNC = (httpcore.AsyncConnectionPool, httpcore.AsyncHTTPProxy, httpcore.AsyncSOCKSProxy)
-_ONE: dict[str, Any] = {
-    "max_connections": 1,
-    "max_keepalive_connections": 1,
-    "keepalive_expiry": _KEEPALIVE_SECONDS,
-}
 
 
 def _connection(url: httpx.URL, kinds: tuple[Any, Any, Any], **options: Any) -> Any:
-    """A pool of one connection to an origin, of one of these kinds: direct, HTTP proxy, SOCKS."""
+    """A connection to an origin, made by a pool of these kinds: direct, HTTP proxy, SOCKS."""
+    return _pool(url, kinds, **options).create_connection(_address(url).origin)
+
+
+def _pool(url: httpx.URL, kinds: tuple[Any, Any, Any], **options: Any) -> Any:
     context, proxy = _options(url)
-    options |= {**_ONE, "ssl_context": context}
+    options |= {"ssl_context": context, "keepalive_expiry": _KEEPALIVE_SECONDS}
     direct, over_http, over_socks = kinds
     if proxy is None:
         return direct(**options)
     place = proxy.url
-    options |= {
-        "proxy_url": httpcore.URL(
-            scheme=place.raw_scheme, host=place.raw_host, port=place.port, target=place.raw_path
-        ),
-        "proxy_auth": proxy.raw_auth,
-    }
+    options |= {"proxy_url": _address(place), "proxy_auth": proxy.raw_auth}
     if place.scheme.startswith("socks"):
         return over_socks(**options)
     return over_http(proxy_headers=proxy.headers.raw, proxy_ssl_context=None, **options)
 
 
+def _address(url: httpx.URL) -> httpcore.URL:
+    return httpcore.URL(
+        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+    )
+
+
 def _for_core(request: httpx.Request) -> httpcore.Request:
-    url = request.url
     return httpcore.Request(
         request.method,
-        httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+        _address(request.url),
         headers=request.headers.raw,
         content=request.stream,
         extensions=request.extensions,
@@ -159,12 +159,13 @@ class StackTransport(httpx.BaseTransport):
     """Single-connection transports, taken last in, first out. Usable from any thread."""
 
     def __init__(self) -> None:
-        self._idle = _Stacks[httpcore.ConnectionPool]()
+        self._idle = _Stacks[httpcore.ConnectionInterface]()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; its connection returns to the stack when the response is closed."""
         origin = _origin(request.url)
-        transport = self._idle.take(origin)
+        while (transport := self._idle.take(origin)) is not None and transport.has_expired():
+            transport.close()
         if transport is None:
             transport = _connection(request.url, _HTTP, network_backend=_backend)
         try:
@@ -189,12 +190,12 @@ class _Lease(httpx.SyncByteStream):
     def __init__(
         self,
         stream: Any,
-        transport: httpcore.ConnectionPool,
+        transport: httpcore.ConnectionInterface,
         origin: _Origin,
-        idle: _Stacks[httpcore.ConnectionPool],
+        idle: _Stacks[httpcore.ConnectionInterface],
     ) -> None:
         self._stream = stream
-        self._transport: httpcore.ConnectionPool | None = transport
+        self._transport: httpcore.ConnectionInterface | None = transport
         self._origin = origin
         self._idle = idle
 
@@ -210,6 +211,8 @@ class _Lease(httpx.SyncByteStream):
             except BaseException:
                 transport.close()
                 raise
+            if transport.is_closed():
+                return
             for old in self._idle.give(self._origin, transport):
                 old.close()
 
@@ -218,17 +221,18 @@ class AsyncStackTransport(httpx.AsyncBaseTransport):
     """The same for the tasks of one event loop."""
 
     def __init__(self) -> None:
-        self._idle = _Stacks[httpcore.AsyncConnectionPool]()
+        self._idle = _Stacks[httpcore.AsyncConnectionInterface]()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; its connection returns to the stack when the response is closed."""
         origin = _origin(request.url)
-        transport = self._idle.take(origin)
+        while (transport := self._idle.take(origin)) is not None and transport.has_expired():
+            await transport.aclose()
         if transport is None:
             if origin not in self._idle.by_origin:
                 # The first call of all reads the certificate bundle.
                 await in_thread(_options, request.url)
-            transport = _connection(request.url, _ASYNC)
+            transport = _connection(request.url, _ASYNC, network_backend=_loop_backend)
         try:
             answer = await transport.handle_async_request(_for_core(request))
         except BaseException:
@@ -252,12 +256,12 @@ class _AsyncLease(httpx.AsyncByteStream):
     def __init__(
         self,
         stream: Any,
-        transport: httpcore.AsyncConnectionPool,
+        transport: httpcore.AsyncConnectionInterface,
         origin: _Origin,
-        idle: _Stacks[httpcore.AsyncConnectionPool],
+        idle: _Stacks[httpcore.AsyncConnectionInterface],
     ) -> None:
         self._stream = stream
-        self._transport: httpcore.AsyncConnectionPool | None = transport
+        self._transport: httpcore.AsyncConnectionInterface | None = transport
         self._origin = origin
         self._idle = idle
 
@@ -274,6 +278,8 @@ class _AsyncLease(httpx.AsyncByteStream):
             except BaseException:
                 await transport.aclose()
                 raise
+            if transport.is_closed():
+                return
             for old in self._idle.give(self._origin, transport):
                 await old.aclose()
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["Beside", "Deadline", "DeadlineBackend"]
+__all__ = ["Beside", "Deadline", "DeadlineBackend", "is_address"]
 
 _T = TypeVar("_T")
 _SLICE = 65536
@@ -194,10 +194,10 @@ class DeadlineBackend(httpcore.NetworkBackend):
         """Open a connection. Neither looking a name up nor its many addresses take longer."""
         left = _left(timeout, httpcore.ConnectTimeout)
         connect = partial(self._inner.connect_tcp, host, port, left, local_address, socket_options)
-        return _Stream(connect() if left is None or _is_address(host) else _within(left, connect))
+        return _Stream(connect() if left is None or is_address(host) else _within(left, connect))
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
     """Whether a host is an address, which nobody has to look up."""
     try:
         ip_address(host)

@@ -13,7 +13,7 @@ from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import httpx
 
@@ -415,17 +415,23 @@ def _content(sink: Sink) -> bytes:
     return sink.content if isinstance(sink, _Whole) else b""
 
 
-def _decoded(response: httpx.Response, sink: Sink) -> bool:
+def _is_to_be_decoded(response: httpx.Response, sink: Sink) -> bool:
     # A transport in memory has read its answer already.
-    return isinstance(sink, _Whole) or response.is_stream_consumed
+    return response.is_stream_consumed or (
+        isinstance(sink, _Whole) and "content-encoding" in response.headers
+    )
 
 
 def _pieces(response: httpx.Response, sink: Sink) -> Iterator[bytes]:
-    return response.iter_bytes() if _decoded(response, sink) else response.iter_raw()
+    if _is_to_be_decoded(response, sink):
+        return response.iter_bytes()
+    return iter(cast("httpx.SyncByteStream", response.stream))
 
 
 def _apieces(response: httpx.Response, sink: Sink) -> AsyncIterator[bytes]:
-    return response.aiter_bytes() if _decoded(response, sink) else response.aiter_raw()
+    if _is_to_be_decoded(response, sink):
+        return response.aiter_bytes()
+    return aiter(cast("httpx.AsyncByteStream", response.stream))
 
 
 async def _to_thread(take: Callable[[bytes], bool], piece: bytes) -> bool:
