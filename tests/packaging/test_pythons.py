@@ -33,6 +33,7 @@ TOOLS = {
     "pytest-asyncio",
     "pytest-socket",
     "pytest-timeout",
+    "uv",
     "zstandard",
 }
 
