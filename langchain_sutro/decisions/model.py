@@ -30,6 +30,7 @@ from langchain_sutro.functions import (
     abatch_with_runs,
     arun_once,
     batch_with_runs,
+    is_watched,
     retrying,
     rows_of_batch,
     run_once,
@@ -195,6 +196,9 @@ class SutroDecisionModel(
         """
         runs = self._runs()
         full = self._config(runs, config)
+        if not is_watched(full):
+            plan = self._plan(input, dump_row)
+            return plan.response(self.model, self._results(plan, self._limit(full)))
 
         def call(_: Any, run_manager: CallbackManagerForChainRun) -> Any:
             plan = self._plan(input, dump_row)
@@ -217,6 +221,9 @@ class SutroDecisionModel(
         """Asynchronous form of `invoke`."""
         runs = self._runs()
         full = self._config(runs, config)
+        if not is_watched(full):
+            plan = self._plan(input, dump_row)
+            return plan.response(self.model, await self._aresults(plan, self._limit(full)))
 
         async def call(_: Any, run_manager: AsyncCallbackManagerForChainRun) -> Any:
             plan = self._plan(input, dump_row)

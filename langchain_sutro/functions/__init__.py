@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     )
     from langchain_sutro.functions.router import SutroRouter, chosen_branch
     from langchain_sutro.functions.row_outcomes import RowOutcomes
-    from langchain_sutro.functions.runs import CallRuns
+    from langchain_sutro.functions.runs import CallRuns, is_watched
     from langchain_sutro.functions.settings import client_settings, without_secrets_of_typos
     from langchain_sutro.functions.tool import SutroTool
     from langchain_sutro.functions.tool_base import (
@@ -87,6 +87,7 @@ __all__ = [
     "holds",
     "input_schema",
     "inside",
+    "is_watched",
     "makes_functions",
     "marked_name",
     "named_arguments",
@@ -142,6 +143,7 @@ __getattr__, __dir__ = lazy_exports(
         "chosen_branch": "router",
         "RowOutcomes": "row_outcomes",
         "CallRuns": "runs",
+        "is_watched": "runs",
         "client_settings": "settings",
         "without_secrets_of_typos": "settings",
         "SutroTool": "tool",

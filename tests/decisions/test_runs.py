@@ -13,6 +13,7 @@ from langchain_sutro.errors import SutroDecisionError
 from tests.decisions.conftest import runs
 from tests.support.blocking_calls import guard
 from tests.support.calls import call, modes
+from tests.support.watching import Watching
 
 QUESTIONS = {
     "dept": Choice(instructions="Which?", criteria={"billing": None, "technical": None}),
@@ -162,3 +163,28 @@ def test_rate_limits_timeouts_and_settings_reach_the_functions(deployment, at):
         model.invoke({"state": "x", "questions": {"q": Noul(instructions="?")}})
     assert type(caught.value).__name__ == "SutroTimeoutError"
     assert len(runs(deployment)) == 1
+
+
+@modes
+async def test_a_request_that_nobody_watches_has_the_same_answers(judges, monkeypatch, mode):
+    monkeypatch.setenv("LANGSMITH_TRACING", "false")
+    watching, model = Watching(), judges()
+    watched = await call(mode, model, "invoke", REQUEST, {"callbacks": [watching]})
+    alone = await call(mode, model, "invoke", REQUEST)
+    assert watching.seen == ["start", "end"]
+    assert alone.answers == watched.answers
+    assert (alone.model, alone.usage) == (watched.model, watched.usage)
+
+
+@modes
+async def test_an_error_that_nobody_watches_is_the_same(judge_of, monkeypatch, mode):
+    monkeypatch.setenv("LANGSMITH_TRACING", "false")
+    watching, model = Watching(), judge_of({"label": "another"})
+    question = Noul(instructions="Is it?")
+    request = {"state": "x", "questions": {"q": question}}
+    with pytest.raises(SutroDecisionError) as watched:
+        await call(mode, model, "invoke", request, {"callbacks": [watching]})
+    with pytest.raises(SutroDecisionError) as alone:
+        await call(mode, model, "invoke", request)
+    assert watching.seen == ["start", "error"]
+    assert str(alone.value) == str(watched.value)

@@ -3,25 +3,12 @@
 import asyncio
 
 import pytest
-from langchain_core.callbacks import BaseCallbackHandler, BaseCallbackManager
+from langchain_core.callbacks import BaseCallbackManager
 
 from langchain_sutro import SutroFunction
 from langchain_sutro.errors import SutroAPIError
 from tests.support.calls import LEAD, call, modes
-
-
-class Watching(BaseCallbackHandler):
-    def __init__(self):
-        self.seen = []
-
-    def on_chain_start(self, *_, **__):
-        self.seen.append("start")
-
-    def on_chain_end(self, *_, **__):
-        self.seen.append("end")
-
-    def on_chain_error(self, *_, **__):
-        self.seen.append("error")
+from tests.support.watching import Watching
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,6 @@ import asyncio
 import socket
 import ssl
 import threading
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import orjson
 import pytest
@@ -15,6 +13,7 @@ from langchain_sutro._core.service import connections, surroundings
 from langchain_sutro._core.service.connections import StackTransport
 from langchain_sutro._core.service.driver import Request, Session
 from langchain_sutro.errors import SutroConnectionError
+from tests.support.proxies import PASSWORD, USER, proxy
 from tests.support.wire import wire
 
 LARGE = 3 * 2**20
@@ -53,46 +52,6 @@ def context(authority, name="127.0.0.1"):
 def server(authority):
     with wire(context(authority)) as running:
         yield running
-
-
-class _Proxy(BaseHTTPRequestHandler):
-    def do_CONNECT(self):
-        self.server.asked.append((self.path, self.headers.get("proxy-authorization")))
-        host, _, port = self.path.rpartition(":")
-        with socket.create_connection((host, int(port))) as onward:
-            self.send_response(200)
-            self.end_headers()
-            back = threading.Thread(target=copy, args=(onward, self.connection))
-            back.start()
-            copy(self.connection, onward)
-            back.join()
-
-    def log_message(self, *_):
-        """Nothing is printed."""
-
-
-def copy(source, target):
-    with suppress(OSError):
-        while piece := source.recv(2**16):
-            target.sendall(piece)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
-
-
-@contextmanager
-def proxy(encryption=None):
-    """An HTTP proxy that opens tunnels; its URL, and what it was asked for."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Proxy) as running:
-        running.daemon_threads = True
-        running.asked = []
-        if encryption is not None:
-            running.socket = encryption.wrap_socket(running.socket, server_side=True)
-        scheme = "http" if encryption is None else "https"
-        thread = threading.Thread(target=running.serve_forever, args=(0.02,))
-        thread.start()
-        yield f"{scheme}://me:hunter2@127.0.0.1:{running.server_port}", running.asked
-        running.shutdown()
-        thread.join()
 
 
 async def three(session, request):
@@ -138,7 +97,7 @@ async def test_an_encrypted_connection_is_used_again(mode, server):
 async def test_a_proxy_tunnels_an_encrypted_connection(
     mode, encrypted, server, authority, monkeypatch
 ):
-    with proxy(context(authority) if encrypted else None) as (url, asked):
+    with proxy(encryption=context(authority) if encrypted else None) as (url, asked):
         monkeypatch.setenv("https_proxy", url)
         # This machine would not ask a proxy for itself.
         monkeypatch.setattr(surroundings, "proxy_bypass", lambda _: False)
@@ -147,6 +106,22 @@ async def test_a_proxy_tunnels_an_encrypted_connection(
         assert asked == [(f"127.0.0.1:{server.server_port}", "Basic bWU6aHVudGVyMg==")]
         headers = server.requests[0][2]
         assert "proxy-authorization" not in headers
+
+
+@modes
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_a_socks_proxy_tunnels_any_connection(mode, encrypted, authority, monkeypatch):
+    body = b"x" * LARGE
+    with (
+        proxy("socks5") as (url, asked),
+        wire(context(authority) if encrypted else None) as server,
+    ):
+        monkeypatch.setenv("all_proxy", url)
+        monkeypatch.setattr(surroundings, "proxy_bypass", lambda _: False)
+        request = Request("POST", server.url + "/v1/x", body)
+        assert await sent(mode, Session(server.settings), request) == [0, 0, 0]
+        assert asked == [(f"127.0.0.1:{server.server_port}", f"{USER}:{PASSWORD}")]
+        assert {arrived for *_, arrived in server.requests} == {body}
 
 
 @modes
