@@ -1,6 +1,7 @@
 """The package with large tables: one case is measured in one process."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import orjson
@@ -90,6 +91,18 @@ def _file(url, job_id, unpack):
 FETCH = {"frame": _frame, "arrow": _arrow, "polars": _polars, "file": _file}
 
 
+def download(url, rows):
+    with tempfile.TemporaryDirectory() as folder:
+
+        def fetch(job_id):
+            return client(url).download_job_results(job_id, f"{folder}/{job_id}")
+
+        fetch(f"job-{WARM_UP}")
+        measured = once(lambda: fetch(f"job-{rows}"))
+        assert Path(measured.pop("result")).stat().st_size
+    return measured
+
+
 def read(path, warm_up, how):
     """A file of results that is there already, read in one of several ways."""
     READ[how](warm_up)
@@ -139,6 +152,7 @@ if __name__ == "__main__":
         {
             "submit": submit,
             "results": results,
+            "download": download,
             "read": read,
             "encode": encode,
             "encode_plainly": encode_plainly,

@@ -18,6 +18,7 @@ def measure(bench):
             )
         cases[f"sdk {name}"] = partial(bench.once, "sdk-batch", "results", unpack=unpack, **asked)
     cases["file"] = partial(bench.once, "ours-batch", "results", how="file", unpack=False, **asked)
+    cases["saved"] = partial(bench.once, "ours-batch", "download", **asked)
     cases["sdk file"] = partial(bench.once, "sdk-batch", "download", **asked)
     files = {
         name: str(bench.folder / str(rows) / "results.parquet")
@@ -52,7 +53,8 @@ def measure(bench):
             "parquet and json",
             1.3,
         ),
-        beside("results to disk vs SDK", "file", "sdk file", 0.7),
+        beside("download_job_results vs SDK", "saved", "sdk file", 0.7),
+        beside("results to a private file vs SDK's download", "file", "sdk file", 0.7),
         amount(
             "results to disk: memory grown",
             grown["file"],

@@ -243,7 +243,8 @@ async def test_an_answer_that_is_too_large_is_refused_before_it_is_in_memory(
             await call(mode, client, name, *args, **options)
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert most < 350 * MIB
+    # Other clients decode larger pieces.
+    assert most < (150 if kind == "own" else 350) * MIB
 
 
 @modes

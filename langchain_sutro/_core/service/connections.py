@@ -27,13 +27,15 @@ from langchain_sutro._core.service.surroundings import proxy_for, tls
 from langchain_sutro._core.service.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
 
 __all__ = ["AsyncStackTransport", "StackTransport", "async_transport", "sync_transport"]
 
 # Below the idle timeout of the usual load balancers (60 s), so that they do not close first.
 _KEEPALIVE_SECONDS = 50.0
 _SWEEP_SECONDS = 5.0
+# Decoded, it may be a thousand times as large before anybody can refuse it.
+_LARGEST_ENCODED = 2**14
 _backend = DeadlineBackend()
 _loop_backend = LoopBackend()
 _T = TypeVar("_T", bound=httpcore.ConnectionInterface | httpcore.AsyncConnectionInterface)
@@ -155,6 +157,22 @@ def _for_core(request: httpx.Request) -> httpcore.Request:
     )
 
 
+def _is_encoded(answer: httpcore.Response) -> bool:
+    return any(name.lower() == b"content-encoding" for name, _ in answer.headers)
+
+
+def _sliced(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        for start in range(0, len(piece), _LARGEST_ENCODED):
+            yield piece[start : start + _LARGEST_ENCODED]
+
+
+async def _asliced(pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    async for piece in pieces:
+        for part in _sliced([piece]):
+            yield part
+
+
 class StackTransport(httpx.BaseTransport):
     """Single-connection transports, taken last in, first out. Usable from any thread."""
 
@@ -173,7 +191,7 @@ class StackTransport(httpx.BaseTransport):
         except BaseException:
             transport.close()
             raise
-        lease = _Lease(answer.stream, transport, origin, self._idle)
+        lease = _Lease(answer, transport, origin, self._idle)
         return httpx.Response(
             answer.status, headers=answer.headers, stream=lease, extensions=answer.extensions
         )
@@ -189,18 +207,20 @@ class _Lease(httpx.SyncByteStream):
 
     def __init__(
         self,
-        stream: Any,
+        answer: httpcore.Response,
         transport: httpcore.ConnectionInterface,
         origin: _Origin,
         idle: _Stacks[httpcore.ConnectionInterface],
     ) -> None:
-        self._stream = stream
+        self._stream: Any = answer.stream
+        self._encoded = _is_encoded(answer)
         self._transport: httpcore.ConnectionInterface | None = transport
         self._origin = origin
         self._idle = idle
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._stream)
+        pieces: Iterator[bytes] = iter(self._stream)
+        return _sliced(pieces) if self._encoded else pieces
 
     def close(self) -> None:
         transport, self._transport = self._transport, None
@@ -239,7 +259,7 @@ class AsyncStackTransport(httpx.AsyncBaseTransport):
             # Not put back: where it was cancelled, httpcore may take its connection for one in use.
             await transport.aclose()
             raise
-        lease = _AsyncLease(answer.stream, transport, origin, self._idle)
+        lease = _AsyncLease(answer, transport, origin, self._idle)
         return httpx.Response(
             answer.status, headers=answer.headers, stream=lease, extensions=answer.extensions
         )
@@ -255,19 +275,20 @@ class _AsyncLease(httpx.AsyncByteStream):
 
     def __init__(
         self,
-        stream: Any,
+        answer: httpcore.Response,
         transport: httpcore.AsyncConnectionInterface,
         origin: _Origin,
         idle: _Stacks[httpcore.AsyncConnectionInterface],
     ) -> None:
-        self._stream = stream
+        self._stream: Any = answer.stream
+        self._encoded = _is_encoded(answer)
         self._transport: httpcore.AsyncConnectionInterface | None = transport
         self._origin = origin
         self._idle = idle
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        pieces: AsyncIterator[bytes] = self._stream.__aiter__()
-        return pieces
+        pieces: AsyncIterator[bytes] = aiter(self._stream)
+        return _asliced(pieces) if self._encoded else pieces
 
     async def aclose(self) -> None:
         transport, self._transport = self._transport, None

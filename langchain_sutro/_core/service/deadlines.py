@@ -29,6 +29,8 @@ __all__ = ["Beside", "Deadline", "DeadlineBackend", "is_address"]
 
 _T = TypeVar("_T")
 _SLICE = 65536
+# httpcore asks for less, which makes as many small pieces of a large answer.
+_LARGE_READ = 2**18
 
 
 class Deadline:
@@ -235,6 +237,7 @@ def _within(
 class _Stream(httpcore.NetworkStream):
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
+        self._was_full = False
 
     def close(self) -> None:
         self._inner.close()
@@ -243,7 +246,10 @@ class _Stream(httpcore.NetworkStream):
         return self._inner.get_extra_info(info)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        most = max(max_bytes, _LARGE_READ) if self._was_full else max_bytes
+        piece = self._inner.read(most, _left(timeout, httpcore.ReadTimeout))
+        self._was_full = len(piece) >= max_bytes
+        return piece
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         for start in range(0, len(buffer), _SLICE):

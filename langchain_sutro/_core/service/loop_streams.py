@@ -131,17 +131,17 @@ class _Socket(asyncio.Protocol):
         finally:
             self._waiter = None
 
-    def take(self, most: int) -> bytes:
-        """What has arrived; nothing at the end.
+    def take(self) -> bytes:
+        """All that has arrived; nothing at the end.
 
         Raises:
             httpcore.ReadError: The connection broke.
         """
         if not self._received and self._error is not None:
             raise httpcore.ReadError(self._error) from self._error
-        piece = bytes(self._received[:most])
-        del self._received[:most]
-        if self._slowed and len(self._received) <= _MOST_UNREAD:
+        piece = bytes(self._received)
+        self._received.clear()
+        if self._slowed:
             self._slowed = False
             self.transport.resume_reading()
         return piece
@@ -154,7 +154,7 @@ class _Stream(httpcore.AsyncNetworkStream):
 
     async def read(
         self,
-        max_bytes: int,
+        max_bytes: int,  # noqa: ARG002 - its parser takes more, in as few pieces
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
     ) -> bytes:
         self._send()
@@ -166,7 +166,7 @@ class _Stream(httpcore.AsyncNetworkStream):
                         await connected.change()
             except TimeoutError as error:
                 raise httpcore.ReadTimeout(error) from error
-        return connected.take(max_bytes)
+        return connected.take()
 
     async def write(
         self,
