@@ -158,6 +158,8 @@ def running(*, rounds, rows, quick, clock):
                 "REQUESTS_CA_BUNDLE": str(authorities),
                 "HTTPS_PROXY": CLOSED,
                 "NO_PROXY": "127.0.0.1",
+                # Nobody needs its threads, which keep a core busy for a while after the import.
+                "OPENBLAS_NUM_THREADS": "1",
             }
             yield Bench(rounds, rows, quick, clock, folder, ports, environment)
         finally:
