@@ -196,15 +196,16 @@ class SutroDecisionModel(
         """
         runs = self._runs()
         full = self._config(runs, config)
-        if not is_watched(full):
-            plan = self._plan(input, dump_row)
-            return plan.response(self.model, self._results(plan, self._limit(full)))
 
-        def call(_: Any, run_manager: CallbackManagerForChainRun) -> Any:
+        def call(
+            _: Any = None, run_manager: CallbackManagerForChainRun | None = None
+        ) -> ClassifierResponse:
             plan = self._plan(input, dump_row)
             results = self._results(plan, self._limit(full))
             return self._answer(plan, results, runs, run_manager)
 
+        if not is_watched(full):
+            return call()
         call.__signature__ = CALL_SIGNATURE  # type: ignore[attr-defined]
         with runs.started():
             response: ClassifierResponse = self._call_with_config(
@@ -221,15 +222,16 @@ class SutroDecisionModel(
         """Asynchronous form of `invoke`."""
         runs = self._runs()
         full = self._config(runs, config)
-        if not is_watched(full):
-            plan = self._plan(input, dump_row)
-            return plan.response(self.model, await self._aresults(plan, self._limit(full)))
 
-        async def call(_: Any, run_manager: AsyncCallbackManagerForChainRun) -> Any:
+        async def call(
+            _: Any = None, run_manager: AsyncCallbackManagerForChainRun | None = None
+        ) -> ClassifierResponse:
             plan = self._plan(input, dump_row)
             results = await self._aresults(plan, self._limit(full))
             return self._answer(plan, results, runs, run_manager)
 
+        if not is_watched(full):
+            return await call()
         call.__signature__ = CALL_SIGNATURE  # type: ignore[attr-defined]
         with runs.started():
             response: ClassifierResponse = await self._acall_with_config(
@@ -425,10 +427,11 @@ class SutroDecisionModel(
         plan: Plan,
         results: list[FunctionResult],
         runs: CallRuns,
-        run_manager: BaseRunManager,
+        run_manager: BaseRunManager | None,
     ) -> ClassifierResponse:
-        """The response to a request, whose facts are written onto its run."""
-        runs.record(run_manager, {**plan.facts(results), **usage_facts(total_usage(results))})
+        """The response to a request, whose facts are written onto its run if it has one."""
+        if run_manager is not None:
+            runs.record(run_manager, {**plan.facts(results), **usage_facts(total_usage(results))})
         return plan.response(self.model, results)
 
     def _batch(

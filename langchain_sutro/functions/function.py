@@ -273,13 +273,13 @@ class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
         full = runs.config(config)
         self._check_many_calls(full)
         row = CheckedRow.of(input, self._schema)
-        if not is_watched(full):
-            return self._finish(run_once(self, row.sent(), **options))
 
-        def call(_: Any, run_manager: CallbackManagerForChainRun) -> Any:
+        def call(_: Any = None, run_manager: CallbackManagerForChainRun | None = None) -> Any:
             payload = run_once(self, row.sent(), **options)
             return self._finish(payload, run_manager)
 
+        if not is_watched(full):
+            return call()
         call.__signature__ = CALL_SIGNATURE  # type: ignore[attr-defined]
         with runs.started():
             return self._call_with_config(call, row.shown, full, run_type="llm")
@@ -296,13 +296,15 @@ class SutroFunction(WholeBatch, Portable[dict[str, Any], Any]):
         full = runs.config(config)
         self._check_many_calls(full)
         row = CheckedRow.of(input, self._schema)
-        if not is_watched(full):
-            return self._finish(await arun_once(self, row.sent(), **options))
 
-        async def call(_: Any, run_manager: AsyncCallbackManagerForChainRun) -> Any:
+        async def call(
+            _: Any = None, run_manager: AsyncCallbackManagerForChainRun | None = None
+        ) -> Any:
             payload = await arun_once(self, row.sent(), **options)
             return self._finish(payload, run_manager)
 
+        if not is_watched(full):
+            return await call()
         call.__signature__ = CALL_SIGNATURE  # type: ignore[attr-defined]
         with runs.started():
             return await self._acall_with_config(call, row.shown, full, run_type="llm")

@@ -1,7 +1,6 @@
 """The package with large tables: one case is measured in one process."""
 
 import os
-import tempfile
 from pathlib import Path
 
 import orjson
@@ -11,7 +10,7 @@ from langchain_sutro._core.jobs import fetch_results
 from langchain_sutro._core.rows import spool_rows
 from tests.benchmarks.data import WARM_UP, load
 from tests.benchmarks.ours import client, function
-from tests.benchmarks.worker import once, serve
+from tests.benchmarks.worker import once, saved, serve
 
 CHUNK_ROWS = 10_000
 
@@ -92,15 +91,7 @@ FETCH = {"frame": _frame, "arrow": _arrow, "polars": _polars, "file": _file}
 
 
 def download(url, rows):
-    with tempfile.TemporaryDirectory() as folder:
-
-        def fetch(job_id):
-            return client(url).download_job_results(job_id, f"{folder}/{job_id}")
-
-        fetch(f"job-{WARM_UP}")
-        measured = once(lambda: fetch(f"job-{rows}"))
-        assert Path(measured.pop("result")).stat().st_size
-    return measured
+    return saved(client(url), WARM_UP, rows)
 
 
 def read(path, warm_up, how):

@@ -1,11 +1,8 @@
 """The official SDK with large tables: one case is measured in one process."""
 
-import tempfile
-from pathlib import Path
-
 from tests.benchmarks.data import WARM_UP, load
 from tests.benchmarks.sdk import NAME, client
-from tests.benchmarks.worker import once, serve
+from tests.benchmarks.worker import once, saved, serve
 
 
 def submit(url, table, rows, folder):
@@ -31,15 +28,7 @@ def results(url, unpack, rows):
 
 
 def download(url, rows):
-    with tempfile.TemporaryDirectory() as folder:
-
-        def fetch(job_id):
-            return client(url).download_job_results(job_id, f"{folder}/{job_id}")
-
-        fetch(f"job-{WARM_UP}")
-        measured = once(lambda: fetch(f"job-{rows}"))
-        assert Path(measured.pop("result")).stat().st_size
-    return measured
+    return saved(client(url), WARM_UP, rows)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from langchain_sutro.errors import SutroDecisionError
 from tests.decisions.conftest import runs
 from tests.support.blocking_calls import guard
 from tests.support.calls import call, modes
-from tests.support.watching import Watching
+from tests.support.watching import Watching, runs_begun
 
 QUESTIONS = {
     "dept": Choice(instructions="Which?", criteria={"billing": None, "technical": None}),
@@ -168,10 +168,11 @@ def test_rate_limits_timeouts_and_settings_reach_the_functions(deployment, at):
 @modes
 async def test_a_request_that_nobody_watches_has_the_same_answers(judges, monkeypatch, mode):
     monkeypatch.setenv("LANGSMITH_TRACING", "false")
-    watching, model = Watching(), judges()
+    watching, model, begun = Watching(), judges(), runs_begun(monkeypatch)
     watched = await call(mode, model, "invoke", REQUEST, {"callbacks": [watching]})
     alone = await call(mode, model, "invoke", REQUEST)
     assert watching.seen == ["start", "end"]
+    assert begun == ["llm"]
     assert alone.answers == watched.answers
     assert (alone.model, alone.usage) == (watched.model, watched.usage)
 

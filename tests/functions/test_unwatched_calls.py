@@ -1,14 +1,13 @@
 """A call that no callback and no trace watches is made without a run of LangChain's."""
 
-import asyncio
-
 import pytest
 from langchain_core.callbacks import BaseCallbackManager
 
 from langchain_sutro import SutroFunction
 from langchain_sutro.errors import SutroAPIError
 from tests.support.calls import LEAD, call, modes
-from tests.support.watching import Watching
+from tests.support.tasks import tasks_made
+from tests.support.watching import Watching, runs_begun
 
 
 @pytest.fixture(autouse=True)
@@ -22,12 +21,13 @@ def made(deployment, name="lead-qualifier"):
 
 @modes
 @pytest.mark.parametrize("callbacks", [None, [], BaseCallbackManager([])])
-async def test_the_answer_is_that_of_a_watched_call(mode, callbacks, deployment):
-    watching = Watching()
+async def test_the_answer_is_that_of_a_watched_call(mode, callbacks, deployment, monkeypatch):
+    watching, begun = Watching(), runs_begun(monkeypatch)
     function = made(deployment)
     watched = await call(mode, function, "invoke", LEAD, {"callbacks": [watching]})
     alone = await call(mode, function, "invoke", LEAD, {"callbacks": callbacks})
     assert watching.seen == ["start", "end"]
+    assert begun == ["llm"]
     assert alone["output"] == watched["output"]
 
 
@@ -47,16 +47,6 @@ async def test_the_error_is_that_of_a_watched_call(mode, deployment):
 async def test_an_unwatched_call_over_a_kept_connection_makes_no_task(deployment):
     function = made(deployment)
     await function.ainvoke(LEAD)
-    tasks = []
-    loop = asyncio.get_running_loop()
-
-    def listed(loop, work, **options):
-        tasks.append(work)
-        return asyncio.Task(work, loop=loop, **options)
-
-    loop.set_task_factory(listed)
-    try:
+    with tasks_made() as tasks:
         await function.ainvoke(LEAD)
-    finally:
-        loop.set_task_factory(None)
     assert not tasks

@@ -12,6 +12,7 @@ import pytest
 from langchain_sutro._core.service.driver import Request, Session
 from langchain_sutro._core.service.loop_streams import LoopBackend
 from langchain_sutro.errors import SutroConnectionError
+from tests.support.tasks import tasks_made
 from tests.support.wire import wire
 
 LOOPBACK = "127.0.0.1"
@@ -88,19 +89,9 @@ async def test_a_call_over_a_kept_connection_makes_no_task_and_no_connection():
         session = Session(server.settings)
         request = Request("POST", server.url + "/v1/x", b"{}")
         await session.asend(request)
-        made = []
-        loop = asyncio.get_running_loop()
-
-        def task(loop, work, **options):
-            made.append(work)
-            return asyncio.Task(work, loop=loop, **options)
-
-        loop.set_task_factory(task)
-        try:
+        with tasks_made() as made:
             for _ in range(20):
                 await session.asend(request)
-        finally:
-            loop.set_task_factory(None)
         assert not made
         assert server.opened == 1
 
@@ -194,7 +185,7 @@ async def test_an_idle_connection_with_news_is_readable(ends, looked, what):
         peer.shutdown(socket.SHUT_WR)
     if looked:
         async with asyncio.timeout(PATIENCE):
-            while stream._socket.must_wait_to_read:  # noqa: ASYNC110 - it does not say so
+            while not stream._socket.is_readable():  # noqa: ASYNC110 - it does not say so
                 await asyncio.sleep(0)
     else:
         # Blocks the loop, so that it cannot look.

@@ -29,7 +29,7 @@ __all__ = ["Beside", "Deadline", "DeadlineBackend", "is_address"]
 
 _T = TypeVar("_T")
 _SLICE = 65536
-# httpcore asks for less, which makes as many small pieces of a large answer.
+# httpcore asks for 64 KiB, so that a large answer comes in many pieces; its parser takes more.
 _LARGE_READ = 2**18
 
 

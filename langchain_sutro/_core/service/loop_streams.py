@@ -22,7 +22,7 @@ from langchain_sutro._core.service.threads import in_thread
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["LoopBackend"]
 
@@ -85,13 +85,13 @@ class _Socket(asyncio.Protocol):
         self._full = False
         self._waiter: asyncio.Future[None] | None = None
 
-    @property
-    def must_wait_to_read(self) -> bool:
-        return not self._received and not self._ended
+    def is_readable(self) -> bool:
+        """Whether something has arrived, if only the end."""
+        return bool(self._received) or self._ended
 
-    @property
-    def must_wait_to_write(self) -> bool:
-        return self._full
+    def is_writable(self) -> bool:
+        """Whether the other side takes more."""
+        return not self._full
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Transports of uvloop are of no class of asyncio's.
@@ -123,11 +123,27 @@ class _Socket(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def change(self) -> None:
-        """Wait until something happens."""
-        self._waiter = asyncio.get_running_loop().create_future()
+    async def until(
+        self,
+        so: Callable[[], bool],
+        seconds: float | None,
+        late: type[httpcore.TimeoutException],
+    ) -> None:
+        """Wait until this is so.
+
+        Raises:
+            httpcore.TimeoutException: `late`, after so many seconds.
+        """
+        if so():
+            return
+        loop = asyncio.get_running_loop()
         try:
-            await self._waiter
+            async with asyncio.timeout(seconds):
+                while not so():
+                    self._waiter = loop.create_future()
+                    await self._waiter
+        except TimeoutError as error:
+            raise late(error) from error
         finally:
             self._waiter = None
 
@@ -154,18 +170,12 @@ class _Stream(httpcore.AsyncNetworkStream):
 
     async def read(
         self,
-        max_bytes: int,  # noqa: ARG002 - its parser takes more, in as few pieces
+        max_bytes: int,  # noqa: ARG002 - httpcore's parser takes more
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
     ) -> bytes:
         self._send()
         connected = self._socket
-        if connected.must_wait_to_read:
-            try:
-                async with asyncio.timeout(timeout):
-                    while connected.must_wait_to_read:
-                        await connected.change()
-            except TimeoutError as error:
-                raise httpcore.ReadTimeout(error) from error
+        await connected.until(connected.is_readable, timeout, httpcore.ReadTimeout)
         return connected.take()
 
     async def write(
@@ -178,12 +188,7 @@ class _Stream(httpcore.AsyncNetworkStream):
             return
         self._send()
         connected = self._socket
-        try:
-            async with asyncio.timeout(timeout):
-                while connected.must_wait_to_write:
-                    await connected.change()
-        except TimeoutError as error:
-            raise httpcore.WriteTimeout(error) from error
+        await connected.until(connected.is_writable, timeout, httpcore.WriteTimeout)
 
     def _send(self) -> None:
         held, self._held = self._held, b""
@@ -222,9 +227,7 @@ class _Stream(httpcore.AsyncNetworkStream):
     def get_extra_info(self, info: str) -> Any:
         transport = self._socket.transport
         if info == "is_readable":
-            return not self._socket.must_wait_to_read or _is_readable(
-                transport.get_extra_info("socket")
-            )
+            return self._socket.is_readable() or _is_readable(transport.get_extra_info("socket"))
         return transport.get_extra_info(_FACTS.get(info, info))
 
 
